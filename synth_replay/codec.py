@@ -1,0 +1,347 @@
+"""Transitions to float32 rows and back.
+
+A row is split in two. Its *condition* holds everything that takes one of a few values: categories,
+terminations, rewards of a sparse task. Its continuous *row* is what diffusion models, given the
+condition. Conditions are drawn from their empirical joint distribution, so a termination that
+happens once in a thousand rows is generated once in a thousand rows, and the denoiser learns what
+such rows look like. (SynthER, Appendix A, thresholds an un-normalised flag at 0.5 and asks for a
+cleaner treatment; ``discrete="diffuse"`` is that original.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from synth_replay.errors import ConfigError, UnsupportedSpaceError
+from synth_replay.normalizers import Affine, Quantile, heavy_tailed, saturates
+from synth_replay.spaces import Array, Leaf
+from synth_replay.transitions import Transitions, TransitionSpec
+
+MAX_LEVELS = 16
+MAX_CONDITION_DIM = 8192
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """How transitions become rows.
+
+    Attributes:
+        normalizer: ``auto`` standardises, and uses ranks for action dimensions that pile up at an end of
+            their range and for any heavy-tailed dimension; ``zscore`` standardises everything (SynthER);
+            ``quantile`` uses ranks everywhere.
+        next_observations: ``delta`` models s' - s, ``absolute`` models s' (SynthER).
+        discrete: ``condition`` draws categories and flags from the data and conditions the denoiser on them;
+            ``diffuse`` adds one-hot and flag columns to the row, read back by argmax and threshold (SynthER).
+        rare_share: Terminal rows are drawn at least this often in training batches (``condition`` only; the
+            generated rate does not depend on it).
+    """
+
+    normalizer: Literal["auto", "zscore", "quantile"] = "auto"
+    next_observations: Literal["delta", "absolute"] = "delta"
+    discrete: Literal["condition", "diffuse"] = "condition"
+    rare_share: float = 0.02
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "normalizer": ("auto", "zscore", "quantile"),
+            "next_observations": ("delta", "absolute"),
+            "discrete": ("condition", "diffuse"),
+        }
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise ConfigError(f"CodecConfig.{name} must be one of {values}, not {getattr(self, name)!r}.")
+        if not 0 <= self.rare_share < 1:
+            raise ConfigError(f"CodecConfig.rare_share must be in [0, 1), not {self.rare_share!r}.")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Rows ready for diffusion.
+
+    Attributes:
+        rows: ``[n, D]`` float32.
+        codes: ``[n, K]`` integer codes of the conditions.
+    """
+
+    rows: Array
+    codes: Array
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """Where one leaf lives in the row: its columns, and how continuous values are scaled."""
+
+    leaf: Leaf
+    columns: slice
+
+
+class TransitionCodec:
+    """Fitted map between transitions and (row, condition) pairs.
+
+    Args:
+        spec: What a transition of this environment is.
+        config: Encoding choices.
+    """
+
+    def __init__(self, spec: TransitionSpec, config: CodecConfig) -> None:
+        self.spec, self.config = spec, config
+        self.levels: dict[str, Array] = {}
+        self.affine: Affine = Affine(np.zeros(0), np.ones(0), np.zeros(0, bool))
+        self.quantiles: dict[int, Quantile] = {}
+        self.loose: list[str] = []
+        self.table = np.zeros((1, 0), np.int64)
+        self.counts = np.ones(1, np.int64)
+
+    # -- layout -----------------------------------------------------------------------------
+
+    def _conditioned(self, leaf: Leaf) -> bool:
+        return self.config.discrete == "condition" and (leaf.kind == "categorical" or leaf.name in self.levels)
+
+    def slots(self) -> list[_Slot]:
+        """The leaves that are part of the continuous row, with their columns."""
+        slots, start = [], 0
+        for leaf in self.spec.leaves:
+            if self._conditioned(leaf):
+                continue
+            one_hot = leaf.kind == "categorical" and leaf.name != "terminations"
+            width = sum(leaf.categories) if one_hot else leaf.size
+            slots.append(_Slot(leaf, slice(start, start + width)))
+            start += width
+        return slots
+
+    def condition_leaves(self) -> list[Leaf]:
+        """The leaves that are conditions."""
+        return [leaf for leaf in self.spec.leaves if self._conditioned(leaf)]
+
+    def cardinalities(self) -> list[int]:
+        """Number of values of each condition code."""
+        counts: list[int] = []
+        for leaf in self.condition_leaves():
+            counts += list(leaf.categories) if leaf.kind == "categorical" else [len(self.levels[leaf.name])]
+        return counts
+
+    @property
+    def row_dim(self) -> int:
+        """D: numbers in a row, constants left out."""
+        return int(self.affine.varies.sum())
+
+    @property
+    def condition_dim(self) -> int:
+        """C: width of the one-hot condition."""
+        return sum(self.cardinalities())
+
+    # -- fitting ----------------------------------------------------------------------------
+
+    def fit(self, transitions: Transitions, rng: np.random.Generator) -> Encoded:
+        """Learns scales, levels and condition frequencies, and encodes the same rows.
+
+        Args:
+            transitions: Checked transitions.
+            rng: Spreads repeated values over their rank interval.
+        """
+        leaves = transitions.leaves()
+        self.levels = self._find_levels(leaves)
+        self.loose = [leaf.name for leaf in self.spec.leaves if _leaves_bounds(leaf, leaves[leaf.name])]
+        if self.condition_dim > MAX_CONDITION_DIM:
+            raise UnsupportedSpaceError(f"{self.condition_dim} categories in all are more than {MAX_CONDITION_DIM}.")
+        values = self._gather(leaves)
+        self.affine = Affine.fit(values)
+        self._exempt_flags()
+        self.quantiles = self._find_quantiles(values)
+        codes = self.codes(leaves)
+        self.table, self.counts = np.unique(codes, axis=0, return_counts=True)
+        return Encoded(self._scale(values, rng), codes)
+
+    def _find_levels(self, leaves: dict[str, Array]) -> dict[str, Array]:
+        """Scalars with few distinct values, for example a sparse reward or an n-step discount."""
+        levels = {}
+        for leaf in self.spec.leaves:
+            if self.config.discrete == "condition" and leaf.kind == "continuous" and leaf.shape == ():
+                head = np.unique(leaves[leaf.name][:1000])
+                unique = np.unique(leaves[leaf.name]) if len(head) <= MAX_LEVELS else head
+                if len(unique) <= min(MAX_LEVELS, len(leaves[leaf.name]) // 10):
+                    levels[leaf.name] = unique.astype(np.float64)
+        return levels
+
+    def _exempt_flags(self) -> None:
+        """SynthER leaves the terminal flag un-normalised; one-hot columns need no scale either."""
+        shift, scale = self.affine.shift.copy(), self.affine.scale.copy()
+        for slot in self.slots():
+            if slot.leaf.kind == "categorical":
+                varies = self.affine.varies[slot.columns]
+                shift[slot.columns] = np.where(varies, 0.0, shift[slot.columns])
+                scale[slot.columns] = 1.0
+        self.affine = replace(self.affine, shift=shift, scale=scale)
+
+    def _find_quantiles(self, values: Array) -> dict[int, Quantile]:
+        if self.config.normalizer == "zscore":
+            return {}
+        everywhere = self.config.normalizer == "quantile"
+        chosen = {}
+        for slot in self.slots():
+            if slot.leaf.kind == "categorical":
+                continue
+            bounded = slot.leaf.name.endswith("actions")
+            for column in np.flatnonzero(self.affine.varies[slot.columns]) + slot.columns.start:
+                scores = (values[:, column] - self.affine.shift[column]) / self.affine.scale[column]
+                if everywhere or heavy_tailed(scores) or (bounded and saturates(values[:, column])):
+                    chosen[int(column)] = Quantile.fit(values[:, column])
+        return chosen
+
+    # -- encoding ---------------------------------------------------------------------------
+
+    def encode(self, transitions: Transitions, rng: np.random.Generator) -> Encoded:
+        """Encodes other transitions with the fitted scales."""
+        leaves = transitions.leaves()
+        return Encoded(self._scale(self._gather(leaves), rng), self.codes(leaves))
+
+    def _gather(self, leaves: dict[str, Array]) -> Array:
+        """All continuous columns ``[n, D']`` in float64, before scaling."""
+        slots = self.slots()
+        width = slots[-1].columns.stop if slots else 0
+        out = np.empty((len(leaves["rewards"]), width), np.float64)
+        for leaf, columns in ((s.leaf, s.columns) for s in slots):
+            flat = leaves[leaf.name].reshape(len(out), -1)
+            if leaf.kind == "categorical" and leaf.name != "terminations":
+                out[:, columns] = _one_hot(flat.astype(np.int64) - leaf.low.reshape(-1).astype(int), leaf.categories)
+            elif self._is_delta(leaf):
+                before = leaves[leaf.name.removeprefix("next_")].reshape(len(out), -1)
+                np.subtract(flat, before, out=out[:, columns], dtype=np.float64)
+            else:
+                out[:, columns] = flat
+        return out
+
+    def _is_delta(self, leaf: Leaf) -> bool:
+        is_next = leaf.name.startswith("next_observations") and leaf.kind == "continuous"
+        return is_next and self.config.next_observations == "delta"
+
+    def _scale(self, values: Array, rng: np.random.Generator) -> Array:
+        scores = self.affine.forward(values)
+        for column, quantile in self.quantiles.items():
+            scores[:, column] = quantile.forward(values[:, column], rng)
+        return scores[:, self.affine.varies].astype(np.float32)
+
+    def codes(self, leaves: dict[str, Array]) -> Array:
+        """Condition codes ``[n, K]``: category numbers from 0, or the nearest level's number."""
+        parts = [np.zeros((len(leaves["rewards"]), 0), np.int64)]
+        for leaf in self.condition_leaves():
+            flat = leaves[leaf.name].reshape(len(parts[0]), -1)
+            if leaf.kind == "categorical":
+                parts.append(flat.astype(np.int64) - leaf.low.reshape(-1).astype(np.int64))
+            else:
+                middles = (self.levels[leaf.name][1:] + self.levels[leaf.name][:-1]) / 2
+                parts.append(np.searchsorted(middles, flat))
+        return np.concatenate(parts, axis=1)
+
+    def one_hot(self, codes: Array) -> Array:
+        """Conditions ``[n, C]`` float32 from codes ``[n, K]``."""
+        return _one_hot(codes, self.cardinalities())
+
+    def draw_codes(self, count: int, rng: np.random.Generator) -> Array:
+        """Draws ``count`` condition codes in the data's proportions, each to within one row, shuffled."""
+        edges = np.cumsum(self.counts) / self.counts.sum()
+        positions = (np.arange(count) + rng.random()) / count
+        index = np.minimum(np.searchsorted(edges, positions, side="right"), len(edges) - 1)
+        rng.shuffle(index)
+        return self.table[index]
+
+    def training_pool(self, terminations: Array) -> Array:
+        """Row numbers to draw batches from, terminal rows repeated up to ``rare_share`` of the draws."""
+        count, rare = len(terminations), np.flatnonzero(terminations)
+        share = self.config.rare_share
+        wanted = int(share / (1 - share) * (count - len(rare)))
+        if self.config.discrete != "condition" or not 0 < len(rare) < wanted:
+            return np.arange(count)
+        return np.concatenate([np.arange(count), np.resize(rare, wanted - len(rare))])
+
+    # -- decoding ---------------------------------------------------------------------------
+
+    def decode(self, rows: Array, codes: Array) -> Transitions:
+        """Rows ``[n, D]`` and codes ``[n, K]`` to valid transitions.
+
+        Every value is finite, within its bounds and of its column's dtype.
+        """
+        scores = np.zeros((len(rows), len(self.affine.varies)), np.float64)
+        scores[:, self.affine.varies] = rows
+        np.nan_to_num(scores, copy=False, posinf=0.0, neginf=0.0)
+        values = self.affine.inverse(scores)
+        for column, quantile in self.quantiles.items():
+            values[:, column] = quantile.inverse(scores[:, column])
+        leaves: dict[str, Array] = {}
+        for slot in self.slots():
+            leaves[slot.leaf.name] = self._decode_leaf(slot, values[:, slot.columns], leaves)
+        leaves |= self._decode_codes(codes)
+        return Transitions.from_leaves({leaf.name: leaves[leaf.name] for leaf in self.spec.leaves})
+
+    def _decode_leaf(self, slot: _Slot, values: Array, done: dict[str, Array]) -> Array:
+        leaf = slot.leaf
+        shape = (len(values), *leaf.shape)
+        if leaf.name == "terminations":
+            return values.reshape(-1) > 0.5
+        if leaf.kind == "categorical":
+            edges = np.cumsum(leaf.categories)[:-1]
+            chosen = [block.argmax(axis=1) for block in np.split(values, edges, axis=1)]
+            return (np.stack(chosen, axis=1).reshape(shape) + leaf.low).astype(leaf.dtype)
+        if self._is_delta(leaf):
+            values = values + done[leaf.name.removeprefix("next_")].reshape(len(values), -1)
+        values = values.reshape(shape)
+        if leaf.name not in self.loose:
+            values = np.clip(values, leaf.low, leaf.high)
+        return (np.rint(values) if np.issubdtype(leaf.dtype, np.integer) else values).astype(leaf.dtype)
+
+    def _decode_codes(self, codes: Array) -> dict[str, Array]:
+        leaves, start = {}, 0
+        for leaf in self.condition_leaves():
+            width = leaf.size if leaf.kind == "categorical" else 1
+            block = codes[:, start : start + width].reshape(len(codes), *leaf.shape)
+            start += width
+            values = block + leaf.low if leaf.kind == "categorical" else self.levels[leaf.name][block]
+            leaves[leaf.name] = values.astype(leaf.dtype)
+        return leaves
+
+    # -- persistence ------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Array]:
+        """Everything learnt, as named arrays."""
+        arrays = {"shift": self.affine.shift, "scale": self.affine.scale, "varies": self.affine.varies}
+        arrays |= {"table": self.table, "counts": self.counts}
+        arrays |= {f"levels.{name}": values for name, values in self.levels.items()}
+        arrays |= {f"loose.{name}": np.ones(1) for name in self.loose}
+        for column, quantile in self.quantiles.items():
+            arrays |= {f"knots.{column}": quantile.knots, f"ranks.{column}": quantile.ranks}
+        return arrays
+
+    @classmethod
+    def from_state(cls, spec: TransitionSpec, config: CodecConfig, arrays: dict[str, Any]) -> TransitionCodec:
+        """Rebuilds a fitted codec from :meth:`state`."""
+        codec = cls(spec, config)
+        codec.affine = Affine(arrays["shift"], arrays["scale"], arrays["varies"].astype(bool))
+        codec.table, codec.counts = arrays["table"], arrays["counts"]
+        for name, values in arrays.items():
+            kind, _, rest = name.partition(".")
+            if kind == "levels":
+                codec.levels[rest] = values
+            elif kind == "loose":
+                codec.loose.append(rest)
+            elif kind == "knots":
+                codec.quantiles[int(rest)] = Quantile(values, arrays[f"ranks.{rest}"])
+        return codec
+
+
+def _one_hot(codes: Array, cardinalities: list[int] | tuple[int, ...]) -> Array:
+    """``[n, K]`` codes to ``[n, sum(cardinalities)]`` float32."""
+    out = np.zeros((len(codes), sum(cardinalities)), np.float32)
+    offsets = np.cumsum([0, *cardinalities])[:-1]
+    if out.size:
+        np.put_along_axis(out, codes + offsets.astype(np.int64), 1.0, axis=1)
+    return out
+
+
+def _leaves_bounds(leaf: Leaf, array: Array) -> bool:
+    """Whether real observations leave their declared space, so that clipping would falsify them."""
+    if leaf.kind == "categorical" or leaf.name.endswith("actions"):
+        return False
+    return bool((array < leaf.low).any() or (array > leaf.high).any())

@@ -1,0 +1,108 @@
+"""The residual MLP denoiser of SynthER (Eq. 3, Table 8)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from synth_replay.diffusion.config import NetworkConfig
+
+
+class FourierFeatures(nn.Module):
+    """``[t, sin 2 pi f t, cos 2 pi f t]`` with frozen frequencies ``f ~ N(0, 1)``."""
+
+    frequencies: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", torch.randn(features // 2))
+
+    def forward(self, t: Tensor) -> Tensor:
+        """``t``: ``[n]``. Returns ``[n, 1 + features]``."""
+        angles = t[:, None] * self.frequencies * (2 * math.pi)
+        return torch.cat([t[:, None], angles.sin(), angles.cos()], dim=1)
+
+
+class ResidualMLP(nn.Module):
+    """Maps a scaled noisy row and its noise level to the raw network output F.
+
+    Args:
+        row_dim: Numbers in a row, D.
+        condition_dim: Numbers in a condition, C; 0 for none.
+        config: Width, depth and embedding sizes.
+    """
+
+    def __init__(self, row_dim: int, condition_dim: int, config: NetworkConfig) -> None:
+        super().__init__()
+        embedding = config.embedding_dim
+        self.row_dim, self.condition_dim = row_dim, condition_dim
+        self.project = nn.Linear(row_dim, embedding)
+        self.condition = nn.Linear(condition_dim, embedding, bias=False) if condition_dim else None
+        features = FourierFeatures(config.fourier_features)
+        width_in = 1 + 2 * (config.fourier_features // 2)
+        self.time = nn.Sequential(features, nn.Linear(width_in, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        self.enter = nn.Linear(embedding, config.width)
+        self.blocks = nn.ModuleList(nn.Linear(config.width, config.width) for _ in range(config.depth))
+        self.leave = nn.Linear(config.width, row_dim)
+
+    def forward(self, x: Tensor, c_noise: Tensor, condition: Tensor | None) -> Tensor:
+        """Training pass.
+
+        Args:
+            x: Rows scaled by c_in, ``[B, D]``.
+            c_noise: Noise-level inputs, ``[B]``.
+            condition: ``[B, C]`` or None.
+
+        Returns:
+            ``[B, D]``.
+        """
+        h = self.project(x) + self.time(c_noise)
+        if self.condition is not None and condition is not None:
+            h = h + self.condition(condition)
+        return self._trunk(self.enter(h))
+
+    def _trunk(self, h: Tensor) -> Tensor:
+        for block in self.blocks:
+            h = h + block(functional.relu(h))
+        out: Tensor = self.leave(functional.relu(h))
+        return out
+
+    def noise_bias(self, c_noise: float) -> Tensor:
+        """What the first hidden layer gets from the noise level alone, ``[W]``: once per step, not per row."""
+        t = torch.full((1,), c_noise, device=self.enter.weight.device)
+        return (self.enter(self.time(t) + self.project.bias)).squeeze(0)
+
+    def condition_bias(self, condition: Tensor | None) -> Tensor | None:
+        """What the first hidden layer gets from the conditions alone, ``[B, W]``: once per chunk."""
+        if self.condition is None or condition is None:
+            return None
+        return functional.linear(condition, self.enter.weight @ self.condition.weight)
+
+    def entry_weight(self) -> Tensor:
+        """The two linear maps before the first activation as one, ``[D, W]``."""
+        return (self.enter.weight @ self.project.weight).t().contiguous()
+
+    def forward_folded(self, x: Tensor, entry: Tensor, noise_bias: Tensor, condition_bias: Tensor | None) -> Tensor:
+        """Sampling pass: equals :meth:`forward` when all rows share one noise level.
+
+        Args:
+            x: Rows scaled by c_in, ``[B, D]``.
+            entry: From :meth:`entry_weight`.
+            noise_bias: From :meth:`noise_bias`.
+            condition_bias: From :meth:`condition_bias`.
+
+        Returns:
+            ``[B, D]``.
+        """
+        h = torch.addmm(noise_bias, x, entry)
+        if condition_bias is not None:
+            h += condition_bias
+        active = torch.empty_like(h)
+        for block in self.blocks:
+            torch.clamp_min(h, 0, out=active)
+            h += block.bias
+            h.addmm_(active, block.weight.t())
+        return torch.addmm(self.leave.bias, h.clamp_min_(0), self.leave.weight.t())

@@ -1,0 +1,336 @@
+"""The generator: fit transitions, sample transitions."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from synth_replay.checkpoint import load_checkpoint, save_checkpoint
+from synth_replay.codec import Encoded, TransitionCodec
+from synth_replay.config import GeneratorConfig, resolve_config
+from synth_replay.diffusion import Denoiser, DenoiserTrainer, ResidualMLP, SamplerConfig, sample
+from synth_replay.errors import (
+    CheckpointError,
+    InvalidTransitionsError,
+    NotFittedError,
+    SpecMismatchError,
+    TooFewTransitionsError,
+)
+from synth_replay.spaces import Array
+from synth_replay.transitions import EXTRA_COLUMNS, Transitions, TransitionSpec
+
+logger = logging.getLogger(__name__)
+
+MIN_ROWS = 100
+
+
+class TransitionGenerator:
+    """A diffusion model of an environment's transitions (SynthER, Lu et al. 2023).
+
+    Args:
+        observation_space: Box, Discrete, MultiDiscrete, MultiBinary or a Dict of these.
+        action_space: The same, but no Dict.
+        config: Preset name (``paper``, ``fast``, ``cpu``), path of a YAML or JSON file, or a
+            :class:`GeneratorConfig`. None takes ``fast`` on a GPU and ``cpu`` on a CPU.
+        seed: Seed of every draw; None takes one from the operating system.
+        device: Where to train and sample; ``auto`` takes a GPU when there is one.
+
+    Raises:
+        UnsupportedSpaceError: If a space cannot be modelled.
+        ConfigError: If ``config`` cannot be used.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        config: str | Path | GeneratorConfig | None = None,
+        seed: int | None = None,
+        device: str | torch.device = "auto",
+    ) -> None:
+        self.spec = TransitionSpec(observation_space, action_space)
+        self.device = resolve_device(device)
+        self.config = resolve_config(config, self.device)
+        self.seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) if seed is None else int(seed)
+        self.history: list[dict[str, float]] = []
+        self._rng = np.random.default_rng(self.seed)
+        self._codec: TransitionCodec | None = None
+        self._denoiser: Denoiser | None = None
+
+    @property
+    def fitted(self) -> bool:
+        """Whether :meth:`sample` can be called."""
+        return self._denoiser is not None
+
+    @property
+    def holdout_loss(self) -> float:
+        """Best held-out denoising loss of the last fit (per dimension, normalised units)."""
+        return min((entry["holdout_loss"] for entry in self.history), default=float("nan"))
+
+    # -- fitting ----------------------------------------------------------------------------
+
+    def fit(
+        self,
+        transitions: Transitions,
+        *,
+        steps: int | None = None,
+        labels: Any = None,
+        progress: bool | None = None,
+        warm_start: bool = False,
+        checkpoint: str | Path | None = None,
+    ) -> TransitionGenerator:
+        """Learns the distribution of the transitions' rows.
+
+        The generator only changes when the fit has succeeded: an error or Ctrl-C leaves it as it was.
+
+        Args:
+            transitions: Real rows in environment units; their extra columns are learnt too.
+            steps: Gradient steps, instead of the configuration's.
+            labels: Reserved for class labels; must be None in this version.
+            progress: Show a progress bar; None shows it on a terminal.
+            warm_start: Start from the last fit's weights, if there are any of the same shape.
+            checkpoint: Folder in which the training state is saved at each evaluation. A fit that finds the state
+                of an interrupted one there goes on exactly where it stopped.
+
+        Returns:
+            The generator itself.
+
+        Raises:
+            TooFewTransitionsError: With fewer than 100 rows.
+            InvalidTransitionsError: If a value is not finite or outside its space.
+            SpecMismatchError: If columns are missing or have other shapes.
+            FitDivergedError: If the loss stops being finite.
+        """
+        if labels is not None:
+            raise NotImplementedError("Labelled generators (CFDG) are not part of this version; pass labels=None.")
+        spec = self._check(transitions)
+        config = self.config if steps is None else replace(self.config, training=_with_steps(self.config, steps))
+        seed = int(self._rng.integers(2**63))
+        codec = TransitionCodec(spec, config.codec)
+        rng = np.random.default_rng(seed if checkpoint is None else _fingerprint(self.seed, transitions))
+        encoded = codec.fit(transitions, rng)
+        denoiser = self._new_denoiser(codec, int(rng.integers(2**63)))
+        if warm_start:
+            self._copy_weights(denoiser)
+        history: list[dict[str, float]] = []
+        if codec.row_dim:
+            trainer = self._new_trainer(denoiser, codec, encoded, transitions.terminations, config, rng)
+            history = _train(trainer, _show(progress), checkpoint)
+        self.spec, self._codec, self._denoiser, self.history = spec, codec, denoiser, history
+        return self
+
+    def _check(self, transitions: Transitions) -> TransitionSpec:
+        spec = self.spec.with_extras([name for name in EXTRA_COLUMNS if getattr(transitions, name) is not None])
+        if len(transitions) < MIN_ROWS:
+            raise TooFewTransitionsError(
+                f"A generator needs at least {MIN_ROWS} transitions to fit; got {len(transitions)}. Collect more first."
+            )
+        spec.check(transitions)
+        return spec
+
+    def _new_denoiser(self, codec: TransitionCodec, seed: int) -> Denoiser:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = ResidualMLP(max(codec.row_dim, 1), codec.condition_dim, self.config.network)
+        return Denoiser(network.to(self.device), self.config.noise)
+
+    def _copy_weights(self, denoiser: Denoiser) -> None:
+        if self._denoiser is None:
+            return
+        old, new = self._denoiser.network.state_dict(), denoiser.network.state_dict()
+        if all(key in old and old[key].shape == value.shape for key, value in new.items()):
+            denoiser.network.load_state_dict(old)
+        else:
+            logger.info("The new rows have another layout than the last fit's: starting from scratch.")
+
+    def _new_trainer(
+        self,
+        denoiser: Denoiser,
+        codec: TransitionCodec,
+        encoded: Encoded,
+        terminations: Array,
+        config: GeneratorConfig,
+        rng: np.random.Generator,
+    ) -> DenoiserTrainer:
+        held = np.zeros(len(encoded.rows), bool)
+        share = min(config.training.holdout_share, 4096 / len(held))
+        held[rng.choice(len(held), int(share * len(held)), replace=False)] = True
+        rows, conditions = self._tensors(codec, encoded.rows[~held], encoded.codes[~held])
+        holdout = self._tensors(codec, encoded.rows[held], encoded.codes[held]) if held.any() else None
+        pool = torch.from_numpy(codec.training_pool(terminations[~held])).to(self.device)
+        torch_rng = torch.Generator(device=self.device).manual_seed(int(rng.integers(2**63)))
+        return DenoiserTrainer(denoiser, rows, conditions, holdout, pool, config.training, torch_rng)
+
+    def _tensors(self, codec: TransitionCodec, rows: Array, codes: Array) -> tuple[Tensor, Tensor | None]:
+        condition = torch.from_numpy(codec.one_hot(codes)).to(self.device) if codec.condition_dim else None
+        return torch.from_numpy(rows).to(self.device), condition
+
+    # -- sampling ---------------------------------------------------------------------------
+
+    def sample(
+        self, num_samples: int, *, sampler: SamplerConfig | None = None, progress: bool | None = False
+    ) -> Transitions:
+        """Draws new transitions.
+
+        Args:
+            num_samples: Any number of rows, drawn in chunks of ``config.chunk_rows``.
+            sampler: Another sampler on the same weights.
+            progress: Show a progress bar; None shows it on a terminal.
+
+        Returns:
+            ``num_samples`` rows in environment units that satisfy the spec.
+
+        Raises:
+            NotFittedError: Before :meth:`fit`.
+        """
+        codec, denoiser = self._fitted()
+        if num_samples < 0:
+            raise InvalidTransitionsError(f"Cannot sample {num_samples} rows.")
+        codes = codec.draw_codes(num_samples, self._rng)
+        rng = torch.Generator(device=self.device).manual_seed(int(self._rng.integers(2**63)))
+        out: dict[str, Array] = {}
+        chunk = self.config.chunk_rows
+        starts = range(0, max(num_samples, 1), chunk)
+        for start in tqdm(starts, "sampling", disable=not _show(progress), unit="chunk", leave=False):
+            part = codes[start : start + chunk]
+            rows = self._denoise(codec, denoiser, part, sampler or self.config.sampler, rng)
+            for name, array in codec.decode(rows, part).leaves().items():
+                full = out.setdefault(name, np.empty((num_samples, *array.shape[1:]), array.dtype))
+                full[start : start + chunk] = array
+        return Transitions.from_leaves(out)
+
+    @torch.inference_mode()
+    def _denoise(
+        self, codec: TransitionCodec, denoiser: Denoiser, codes: Array, sampler: SamplerConfig, rng: torch.Generator
+    ) -> Array:
+        if not codec.row_dim:
+            return np.zeros((len(codes), 0), np.float32)
+        condition = torch.from_numpy(codec.one_hot(codes)).to(self.device) if codec.condition_dim else None
+        rows = sample(denoiser.for_sampling(condition), (len(codes), codec.row_dim), sampler, rng)
+        return rows.cpu().numpy()
+
+    def _fitted(self) -> tuple[TransitionCodec, Denoiser]:
+        if self._codec is None or self._denoiser is None:
+            raise NotFittedError("This generator has not been fitted: call fit(transitions) first.")
+        return self._codec, self._denoiser
+
+    # -- persistence ------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> None:
+        """Writes ``generator.json`` and a safetensors file; an older version survives a failed save.
+
+        Raises:
+            NotFittedError: Before :meth:`fit`.
+            OSError: If writing fails.
+        """
+        save_checkpoint(folder, "generator", *self._state())
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str | torch.device = "auto") -> TransitionGenerator:
+        """Reads a generator that :meth:`save` wrote. Nothing in it is executed.
+
+        Raises:
+            CheckpointError: If the files are missing, corrupt or cut short.
+        """
+        return cls._from_state(*load_checkpoint(folder, "generator"), device)
+
+    def require(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
+        """Checks that this generator models the given environment.
+
+        Raises:
+            SpecMismatchError: If the spaces differ.
+        """
+        wanted = TransitionSpec(observation_space, action_space)
+        if self.spec.with_extras(()) != wanted:
+            raise SpecMismatchError(
+                f"This generator was fitted for {self.spec}, but is used with {wanted}: "
+                "fit one for this environment, or pass the right folder."
+            )
+
+    def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        codec, denoiser = self._fitted()
+        tensors = {f"network.{k}": v for k, v in denoiser.network.state_dict().items()}
+        arrays = {f"codec.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in codec.state().items()}
+        meta = {"spec": self.spec.to_dict(), "config": self.config.to_dict(), "seed": self.seed}
+        return tensors | arrays, meta | {"history": self.history, "rng": self._rng.bit_generator.state}
+
+    @classmethod
+    def _from_state(
+        cls, tensors: dict[str, Tensor], meta: dict[str, Any], device: str | torch.device
+    ) -> TransitionGenerator:
+        try:
+            spec = TransitionSpec.from_dict(meta["spec"])
+            config = GeneratorConfig.from_dict(meta["config"])
+            self = cls(spec.observation_space, spec.action_space, config, meta["seed"], device)
+            arrays = {k.removeprefix("codec."): v.numpy() for k, v in tensors.items() if k.startswith("codec.")}
+            codec = TransitionCodec.from_state(spec, config.codec, arrays)
+            denoiser = self._new_denoiser(codec, self.seed)
+            weights = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
+            denoiser.network.load_state_dict(weights)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise CheckpointError(f"The saved generator is inconsistent: {error}") from error
+        self.spec, self._codec, self._denoiser, self.history = spec, codec, denoiser, meta["history"]
+        self._rng.bit_generator.state = meta["rng"]
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For buffers that a host library pickles: weights on the CPU, whatever device they are on."""
+        state = self.__dict__ | {"device": None, "_denoiser": None}
+        if self._denoiser is not None:
+            state["weights"] = {k: v.cpu() for k, v in self._denoiser.network.state_dict().items()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        weights = state.pop("weights", None)
+        self.__dict__ |= state | {"device": resolve_device("auto")}
+        if weights is not None and self._codec is not None:
+            self._denoiser = self._new_denoiser(self._codec, self.seed)
+            self._denoiser.network.load_state_dict(weights)
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """``auto`` to a GPU when there is one, else the CPU; anything else as torch reads it."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device)
+
+
+def _with_steps(config: GeneratorConfig, steps: int) -> Any:
+    return replace(config.training, steps=steps, eval_every=min(config.training.eval_every, steps))
+
+
+def _show(progress: bool | None) -> bool:
+    return sys.stderr.isatty() if progress is None else progress
+
+
+def _train(trainer: DenoiserTrainer, show: bool, checkpoint: str | Path | None) -> list[dict[str, float]]:
+    if checkpoint is not None and (Path(checkpoint) / "training.json").exists():
+        trainer.restore(*load_checkpoint(checkpoint, "training"))
+    with tqdm(
+        total=trainer.config.steps, initial=trainer.step, desc="fitting", disable=not show, unit="step", leave=False
+    ) as bar:
+        for entry in trainer.run():
+            bar.update(trainer.step - bar.n)
+            bar.set_postfix(loss=f"{entry['loss']:.4f}", holdout=f"{entry['holdout_loss']:.4f}")
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, "training", *trainer.state())
+    return trainer.history
+
+
+def _fingerprint(seed: int, transitions: Transitions) -> int:
+    """A seed that is the same for the same data, so that a resumed fit splits and encodes alike."""
+    digest = hashlib.sha256(str(seed).encode())
+    for name, array in transitions.leaves().items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return int.from_bytes(digest.digest()[:8], "little")
