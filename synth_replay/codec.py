@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from synth_replay.errors import ConfigError, UnsupportedSpaceError
-from synth_replay.normalizers import Affine, Quantile, heavy_tailed, saturates
+from synth_replay.normalizers import Affine, Quantile, heavy_tailed
 from synth_replay.spaces import Array, Leaf
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -29,9 +29,9 @@ class CodecConfig:
     """How transitions become rows.
 
     Attributes:
-        normalizer: ``auto`` standardises, and uses ranks for action dimensions that pile up at an end of
-            their range and for any heavy-tailed dimension; ``zscore`` standardises everything (SynthER);
-            ``quantile`` uses ranks everywhere.
+        normalizer: ``auto`` maps observations and actions through their ranks (exact marginals, also where a
+            dimension piles up at a limit) and standardises everything else (accurate steps), unless it is
+            heavy-tailed; ``zscore`` standardises everything (SynthER); ``quantile`` uses ranks everywhere.
         next_observations: ``delta`` models s' - s, ``absolute`` models s' (SynthER).
         discrete: ``condition`` draws categories and flags from the data and conditions the denoiser on them;
             ``diffuse`` adds one-hot and flag columns to the row, read back by argmax and threshold (SynthER).
@@ -179,15 +179,14 @@ class TransitionCodec:
     def _find_quantiles(self, values: Array) -> dict[int, Quantile]:
         if self.config.normalizer == "zscore":
             return {}
-        everywhere = self.config.normalizer == "quantile"
         chosen = {}
         for slot in self.slots():
             if slot.leaf.kind == "categorical":
                 continue
-            bounded = slot.leaf.name.endswith("actions")
+            by_rank = self.config.normalizer == "quantile" or self._is_absolute(slot.leaf)
             for column in np.flatnonzero(self.affine.varies[slot.columns]) + slot.columns.start:
                 scores = (values[:, column] - self.affine.shift[column]) / self.affine.scale[column]
-                if everywhere or heavy_tailed(scores) or (bounded and saturates(values[:, column])):
+                if by_rank or heavy_tailed(scores):
                     chosen[int(column)] = Quantile.fit(values[:, column])
         return chosen
 
@@ -217,6 +216,11 @@ class TransitionCodec:
     def _is_delta(self, leaf: Leaf) -> bool:
         is_next = leaf.name.startswith("next_observations") and leaf.kind == "continuous"
         return is_next and self.config.next_observations == "delta"
+
+    def _is_absolute(self, leaf: Leaf) -> bool:
+        return leaf.name.startswith(("observations", "actions", "next_actions")) or (
+            leaf.name.startswith("next_observations") and not self._is_delta(leaf)
+        )
 
     def _scale(self, values: Array, rng: np.random.Generator) -> Array:
         scores = self.affine.forward(values)

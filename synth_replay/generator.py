@@ -72,6 +72,10 @@ class TransitionGenerator:
         """Whether :meth:`sample` can be called."""
         return self._denoiser is not None
 
+    def reseed(self, seed: int) -> None:
+        """Starts the random stream anew."""
+        self.seed, self._rng = seed, np.random.default_rng(seed)
+
     @property
     def holdout_loss(self) -> float:
         """Best held-out denoising loss of the last fit (per dimension, normalised units)."""

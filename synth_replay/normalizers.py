@@ -11,7 +11,6 @@ from synth_replay.spaces import Array
 
 QUANTILE_KNOTS = 1001
 RELATIVE_RESOLUTION = 1e-7  # a spread below this share of the magnitude is float32 rounding noise
-SATURATED_SHARE = 0.02  # share of rows within 0.1 % of the range at one end that makes a dimension "saturating"
 HEAVY_TAIL = 50.0  # standard deviations beyond which a z-score is no input for a network
 
 
@@ -88,15 +87,8 @@ class Quantile:
     def inverse(self, scores: Array) -> Array:
         """Standard normal scores to values within the range seen when fitting."""
         ranks = torch.special.ndtr(torch.as_tensor(scores, dtype=torch.float64)).numpy()
-        return np.interp(ranks, self.ranks, self.knots)
-
-
-def saturates(values: Array) -> bool:
-    """Whether a dimension ``[n]`` piles up at an end of its range."""
-    low, high = values.min(), values.max()
-    margin = 1e-3 * (high - low)
-    ends = np.mean(values <= low + margin), np.mean(values >= high - margin)
-    return bool(max(ends) >= SATURATED_SHARE)
+        values: Array = np.interp(ranks, self.ranks, self.knots)
+        return values
 
 
 def heavy_tailed(scores: Array) -> bool:

@@ -45,7 +45,8 @@ class ResidualMLP(nn.Module):
         width_in = 1 + 2 * (config.fourier_features // 2)
         self.time = nn.Sequential(features, nn.Linear(width_in, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         self.enter = nn.Linear(embedding, config.width)
-        self.blocks = nn.ModuleList(nn.Linear(config.width, config.width) for _ in range(config.depth))
+        blocks = [nn.Linear(config.width, config.width) for _ in range(config.depth)]
+        self.blocks = nn.ModuleList(blocks)
         self.leave = nn.Linear(config.width, row_dim)
 
     def forward(self, x: Tensor, c_noise: Tensor, condition: Tensor | None) -> Tensor:
@@ -73,7 +74,8 @@ class ResidualMLP(nn.Module):
     def noise_bias(self, c_noise: float) -> Tensor:
         """What the first hidden layer gets from the noise level alone, ``[W]``: once per step, not per row."""
         t = torch.full((1,), c_noise, device=self.enter.weight.device)
-        return (self.enter(self.time(t) + self.project.bias)).squeeze(0)
+        bias: Tensor = self.enter(self.time(t) + self.project.bias)
+        return bias.squeeze(0)
 
     def condition_bias(self, condition: Tensor | None) -> Tensor | None:
         """What the first hidden layer gets from the conditions alone, ``[B, W]``: once per chunk."""
@@ -102,6 +104,7 @@ class ResidualMLP(nn.Module):
             h += condition_bias
         active = torch.empty_like(h)
         for block in self.blocks:
+            assert isinstance(block, nn.Linear)
             torch.clamp_min(h, 0, out=active)
             h += block.bias
             h.addmm_(active, block.weight.t())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ def _heun_step(denoise: Denoise, x: Tensor, sigma: float, after: float) -> Tenso
 
 def heun_ode(denoise: Denoise, x: Tensor, sigmas: list[float]) -> Tensor:
     """Deterministic second-order sampler (Karras et al. 2022, Algorithm 1)."""
-    for sigma, after in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, after in pairwise(sigmas):
         x = _heun_step(denoise, x, sigma, after)
     return x
 
@@ -52,7 +53,7 @@ def heun_sde(denoise: Denoise, x: Tensor, config: SamplerConfig, rng: torch.Gene
     """Stochastic sampler (Karras et al. 2022, Algorithm 2), as SynthER uses it (Table 9)."""
     sigmas = karras_sigmas(config)
     full = min(config.s_churn / config.steps, math.sqrt(2) - 1)
-    for sigma, after in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, after in pairwise(sigmas):
         gamma = full if config.s_tmin <= sigma <= config.s_tmax else 0.0
         raised = sigma * (1 + gamma)
         if gamma:
@@ -66,7 +67,7 @@ def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: list[float]) -> Tensor:
     """DPM-Solver++(2M) with lambda = -ln sigma (Lu et al. 2022, Algorithm 2), one evaluation a step."""
     previous: Tensor | None = None
     last_step = 0.0
-    for sigma, after in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, after in pairwise(sigmas):
         current = denoise(x, sigma)
         if after == 0:
             return current

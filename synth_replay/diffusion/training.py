@@ -135,7 +135,7 @@ class DenoiserTrainer:
 
     @torch.no_grad()
     def _load(self, values: list[Tensor]) -> None:
-        torch._foreach_copy_(self.parameters, values)
+        torch._foreach_copy_(list[Tensor](self.parameters), values)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything needed to go on exactly: tensors, and JSON values."""

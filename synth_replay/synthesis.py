@@ -1,0 +1,191 @@
+"""The engine behind every buffer: refit, regenerate, plan a batch, draw rows. It knows no RL library."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+
+from synth_replay.config import GeneratorConfig
+from synth_replay.errors import FitDivergedError
+from synth_replay.evaluation.fidelity import ks_complement, numeric_columns
+from synth_replay.generator import MIN_ROWS, TransitionGenerator
+from synth_replay.mixing import apportion, check_ratio
+from synth_replay.refresh import RefreshClock, RefreshConfig
+from synth_replay.spaces import Array
+from synth_replay.store import ColumnStore
+from synth_replay.transitions import Transitions
+
+logger = logging.getLogger(__name__)
+
+Collect = Callable[[], Transitions]
+ToHost = Callable[[Transitions], dict[str, Array]]
+SCORED_ROWS = 5_000
+
+
+@dataclass
+class SynthesisStats:
+    """What has happened so far; adapters log these as ``synth/<name>``.
+
+    Attributes:
+        refreshes: Successful refits.
+        failed_refreshes: Fits that diverged; the generator before them was kept.
+        rows: Generated rows in the store.
+        age: Environment steps since the last refresh.
+        real_share: Share of real rows in the last batch.
+        denoising_loss: Best held-out loss of the last fit.
+        marginal: Mean 1 - KS between generated rows and the rows that were fitted.
+        refresh_seconds: Duration of the last refresh.
+        last_error: Message of the last failed fit, or None.
+    """
+
+    refreshes: int = 0
+    failed_refreshes: int = 0
+    rows: int = 0
+    age: int = 0
+    real_share: float = 1.0
+    denoising_loss: float = float("nan")
+    marginal: float = float("nan")
+    refresh_seconds: float = float("nan")
+    last_error: str | None = None
+
+    def to_dict(self) -> dict[str, float]:
+        """The numbers by name."""
+        return {name: float(value) for name, value in vars(self).items() if isinstance(value, (int, float))}
+
+
+class SynthesisEngine:
+    """Keeps a store of generated rows up to date and says how many of them a batch gets.
+
+    Args:
+        observation_space: The environment's.
+        action_space: The environment's.
+        real_ratio: Share of real rows in a batch, r in SynthER's Algorithm 1.
+        refresh: When and how to refit.
+        generator: Preset name, configuration (object or file) or the folder of a saved generator; None takes the
+            preset for the device. A saved generator fills the store before the first batch.
+        store_rows: Rows generated at each refresh; None takes the configuration's.
+        seed: Seed of the generator and of the rows drawn.
+        device: Where to fit and sample.
+        progress: Progress bars; None shows them on a terminal.
+
+    Raises:
+        ConfigError: If a value cannot be used.
+        SpecMismatchError: If a saved generator is of another environment.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        *,
+        real_ratio: float = 0.5,
+        refresh: RefreshConfig | None = None,
+        generator: str | Path | GeneratorConfig | None = None,
+        store_rows: int | None = None,
+        seed: int | None = None,
+        device: str | torch.device = "auto",
+        progress: bool | None = None,
+    ) -> None:
+        self.real_ratio = check_ratio("real_ratio", real_ratio)
+        self.refresh_config = refresh or RefreshConfig()
+        self.clock = RefreshClock(self.refresh_config.every)
+        self.progress = progress
+        fit_seed, draw_seed = np.random.SeedSequence(seed).generate_state(2)
+        self._rng = np.random.default_rng(draw_seed)
+        if isinstance(generator, (str, Path)) and Path(generator).is_dir():
+            self.generator = TransitionGenerator.load(generator, device)
+            self.generator.require(observation_space, action_space)
+            self.generator.reseed(int(fit_seed))
+        else:
+            self.generator = TransitionGenerator(observation_space, action_space, generator, int(fit_seed), device)
+        self.store = ColumnStore(self.generator.config.store_rows if store_rows is None else store_rows)
+        self._stats = SynthesisStats()
+
+    @property
+    def stats(self) -> SynthesisStats:
+        """Figures up to now."""
+        last = self.clock.last_at
+        self._stats.age = self.clock.steps - last if last is not None else 0
+        self._stats.rows = len(self.store)
+        return self._stats
+
+    def notify(self, steps: int = 1) -> None:
+        """Counts environment steps. Nothing else happens until the next batch."""
+        self.clock.tick(steps)
+
+    def update(self, collect: Collect, to_host: ToHost) -> None:
+        """Refreshes if one is due; adapters call this at the start of ``sample``.
+
+        Args:
+            collect: Returns all real rows, in environment units.
+            to_host: Turns generated rows into the host's own columns for the store.
+
+        Raises:
+            InvalidTransitionsError: If the real rows cannot be fitted.
+        """
+        if self.real_ratio == 1.0:
+            return
+        if self.generator.fitted and not len(self.store):
+            self._fill(to_host)
+        if self.clock.due:
+            self._refresh(collect, to_host)
+
+    def _refresh(self, collect: Collect, to_host: ToHost) -> None:
+        started = time.perf_counter()
+        real = collect()
+        if len(real) < MIN_ROWS:
+            return
+        config = self.refresh_config
+        try:
+            self.generator.fit(real, steps=config.steps, warm_start=config.refit == "warm", progress=self.progress)
+        except FitDivergedError as error:
+            self._stats.failed_refreshes += 1
+            self._stats.last_error = str(error)
+            self.clock.done(succeeded=False)
+            warnings.warn(f"A refit failed and the last good generator is kept: {error}", stacklevel=3)
+            return
+        rows = self._fill(to_host)
+        self.clock.done(succeeded=True)
+        self._stats.refreshes += 1
+        self._stats.denoising_loss = self.generator.holdout_loss
+        self._stats.marginal = self._marginal(real, rows)
+        self._stats.refresh_seconds = time.perf_counter() - started
+        logger.info("Refreshed after %d steps: %s", self.clock.steps, self._stats)
+
+    def _fill(self, to_host: ToHost) -> Transitions:
+        rows = self.generator.sample(self.store.capacity, progress=self.progress)
+        self.store.replace(to_host(rows))
+        return rows[:SCORED_ROWS]
+
+    def _marginal(self, real: Transitions, generated: Transitions) -> float:
+        index = self._rng.choice(len(real), min(SCORED_ROWS, len(real)), replace=False)
+        columns = generated.leaves().keys()
+        part = Transitions.from_leaves({k: v for k, v in real[index].leaves().items() if k in columns})
+        return float(ks_complement(numeric_columns(part)[0], numeric_columns(generated)[0]).mean())
+
+    def plan(self, batch_size: int) -> tuple[int, int]:
+        """Exact numbers of real and generated rows of a batch; all real while the store is empty."""
+        if not len(self.store) or self.real_ratio == 1.0:
+            self._stats.real_share = 1.0
+            return batch_size, 0
+        real, generated = apportion(batch_size, (self.real_ratio, 1 - self.real_ratio))
+        self._stats.real_share = real / max(batch_size, 1)
+        return real, generated
+
+    def draw(self, count: int) -> dict[str, Array]:
+        """``count`` generated rows in the host's columns, drawn with replacement."""
+        return self.store.gather(self._rng.integers(len(self.store), size=count))
+
+    def permutation(self, count: int) -> Array:
+        """A random order for the rows of a batch."""
+        order: Array = self._rng.permutation(count)
+        return order
