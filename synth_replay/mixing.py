@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -21,7 +21,8 @@ def check_ratio(name: str, ratio: float) -> float:
     return float(ratio)
 
 
-def apportion(batch_size: int, shares: Sequence[float]) -> list[int]:
+@lru_cache(maxsize=128)
+def apportion(batch_size: int, shares: tuple[float, ...]) -> tuple[int, ...]:
     """Splits a batch by largest remainders: counts add up exactly, each within one row of its share.
 
     Args:
@@ -39,4 +40,4 @@ def apportion(batch_size: int, shares: Sequence[float]) -> list[int]:
     by_remainder = sorted(range(len(shares)), key=lambda i: (round(counts[i] - exact[i], 9), i))
     for i in by_remainder[: batch_size - sum(counts)]:
         counts[i] += 1
-    return counts
+    return tuple(counts)

@@ -65,7 +65,7 @@ class ColumnStore:
 
     def gather(self, index: Array) -> dict[str, Array]:
         """Copies of the rows ``index`` (newest order does not matter: any number below ``len``)."""
-        return {name: column[index] for name, column in self._columns.items()}
+        return {name: column.take(index, axis=0) for name, column in self._columns.items()}
 
     def rows(self) -> dict[str, Array]:
         """All rows from the oldest to the newest, as views when the ring has not wrapped."""

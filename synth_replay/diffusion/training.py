@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from synth_replay.diffusion.config import TrainingConfig
 from synth_replay.diffusion.preconditioning import Denoiser
 from synth_replay.errors import FitDivergedError
 
 EVALUATION_SEED = 20_230_311
-HOLDOUT_ROWS = 4096
-HOLDOUT_DRAWS = 4
 
 
 class DenoiserTrainer:
@@ -45,10 +43,10 @@ class DenoiserTrainer:
         self.pool, self.config, self.rng = pool, config, rng
         self.batch_size = config.large_batch_size if len(rows) >= config.large_data_rows else config.batch_size
         self.parameters = list(denoiser.network.parameters())
-        self.average = [p.detach().clone() for p in self.parameters]
-        self.best = [a.clone() for a in self.average]
+        self.flat = _flattened(self.parameters)
+        self.average, self.best = self.flat.clone(), self.flat.clone()
         self.optimizer = torch.optim.AdamW(
-            self.parameters,
+            [self.flat],
             lr=config.learning_rate,
             betas=config.betas,
             weight_decay=config.weight_decay,
@@ -80,14 +78,15 @@ class DenoiserTrainer:
 
     def _train(self, count: int) -> None:
         config, pool = self.config, self.pool
+        grad = self.flat.grad = torch.empty_like(self.flat.detach())  # one buffer: fresh pages cost more than the sum
         draws = torch.randint(len(pool), (count, self.batch_size), generator=self.rng, device=self.rows.device)
         for draw in draws:
             index = pool[draw]
             condition = None if self.conditions is None else self.conditions[index]
             loss = self.denoiser.loss(self.rows[index], condition, self.rng)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.parameters, config.clip_norm, foreach=True)
+            grads = torch.autograd.grad(loss, self.parameters)
+            torch.cat([g.reshape(-1) for g in grads], out=grad)
+            grad.mul_((config.clip_norm / (grad.norm() + 1e-6)).clamp_(max=1.0))
             for group in self.optimizer.param_groups:
                 group["lr"] = 0.5 * config.learning_rate * (1 + math.cos(math.pi * self.step / config.steps))
             self.optimizer.step()
@@ -99,7 +98,7 @@ class DenoiserTrainer:
     def _update_average(self) -> None:
         updates = self.step // self.config.ema_every
         decay = min(self.config.ema_decay, (1 + updates) / (10 + updates))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
+        self.average.lerp_(self.flat.detach(), 1 - decay)
 
     def _evaluate(self, count: int) -> dict[str, float]:
         train = self._running.item() / count
@@ -112,11 +111,11 @@ class DenoiserTrainer:
             )
         if held_out < self.best_loss:
             self.best_loss, self.stalled = held_out, 0
-            torch._foreach_copy_(self.best, self.average)
+            self.best.copy_(self.average)
         else:
             self.stalled += 1
         if self.config.patience is None:  # without early stopping the last average is the model
-            torch._foreach_copy_(self.best, self.average)
+            self.best.copy_(self.average)
         self.history.append({"step": self.step, "loss": train, "holdout_loss": held_out})
         return self.history[-1]
 
@@ -127,43 +126,40 @@ class DenoiserTrainer:
             return 0.0
         rows, conditions = self.holdout
         rng = torch.Generator(device=rows.device).manual_seed(EVALUATION_SEED)
-        current = [p.detach().clone() for p in self.parameters]
+        current = self.flat.clone()
         self._load(self.average)
-        losses = [self.denoiser.loss(rows, conditions, rng) for _ in range(HOLDOUT_DRAWS)]
+        loss = float(self.denoiser.loss(rows, conditions, rng))
         self._load(current)
-        return float(torch.stack(losses).mean())
+        return loss
 
     @torch.no_grad()
-    def _load(self, values: list[Tensor]) -> None:
-        torch._foreach_copy_(list[Tensor](self.parameters), values)
+    def _load(self, values: Tensor) -> None:
+        self.flat.copy_(values)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything needed to go on exactly: tensors, and JSON values."""
-        tensors = {"rng": self.rng.get_state()}
-        optimizer = self.optimizer.state_dict()["state"]
-        for i, parameter in enumerate(self.parameters):
-            tensors |= {f"parameter.{i}": parameter.detach(), f"average.{i}": self.average[i]}
-            tensors[f"best.{i}"] = self.best[i]
-            tensors |= {f"optimizer.{i}.{key}": value for key, value in optimizer.get(i, {}).items()}
+        tensors = {"rng": self.rng.get_state(), "parameters": self.flat.detach()}
+        tensors |= {"average": self.average, "best": self.best}
+        tensors |= {f"optimizer.{k}": v for k, v in self.optimizer.state_dict()["state"].get(0, {}).items()}
         meta = {"step": self.step, "stalled": self.stalled, "history": self.history}
         return tensors, meta | {"best_loss": repr(self.best_loss)}
 
     def restore(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Goes back to a state of :meth:`state`."""
         self.rng.set_state(tensors["rng"].cpu())
-        count = range(len(self.parameters))
-        self._load([tensors[f"parameter.{i}"] for i in count])
-        torch._foreach_copy_(self.average, [tensors[f"average.{i}"] for i in count])
-        torch._foreach_copy_(self.best, [tensors[f"best.{i}"] for i in count])
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".", 2)
-                state.setdefault(int(index), {})[key] = value
+        self._load(tensors["parameters"].to(self.flat.device))
+        self.average.copy_(tensors["average"])
+        self.best.copy_(tensors["best"])
+        state = {0: {k.removeprefix("optimizer."): v for k, v in tensors.items() if k.startswith("optimizer.")}}
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.step, self.stalled, self.history = meta["step"], meta["stalled"], list(meta["history"])
         self.best_loss = float(meta["best_loss"])
 
 
-EvaluationCallback = Callable[[dict[str, float]], None]
+def _flattened(parameters: list[nn.Parameter]) -> Tensor:
+    """Moves the parameters into one vector, of which they become views: one clip, one update, one average."""
+    flat = torch.cat([p.detach().reshape(-1) for p in parameters]).requires_grad_()
+    for parameter, part in zip(parameters, torch.split(flat.detach(), [p.numel() for p in parameters]), strict=True):
+        parameter.data = part.view_as(parameter)
+    return flat

@@ -1,0 +1,10 @@
+"""Runs every benchmark that the issue tables come from, one after the other: ``make bench``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+for name in ("fidelity", "sampling", "training", "buffer"):
+    subprocess.run([sys.executable, f"{name}.py"], cwd=Path(__file__).parent, check=True)
