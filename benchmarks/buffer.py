@@ -37,9 +37,10 @@ def main() -> None:
     for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts"):
         setattr(plain, name, getattr(mixed, name))
     plain.full = True
-    times = [(milliseconds(lambda: plain.sample(256), CALLS), milliseconds(lambda: mixed.sample(256), CALLS))]
-    for _ in range(ROUNDS - 1):
-        times.append((milliseconds(lambda: plain.sample(256), CALLS), milliseconds(lambda: mixed.sample(256), CALLS)))
+    times = [
+        (milliseconds(lambda: plain.sample(256), CALLS), milliseconds(lambda: mixed.sample(256), CALLS))
+        for _ in range(ROUNDS)
+    ]
     base, ours = np.median(np.array(times), axis=0)
     store = ColumnStore(MILLION)
     leaves = rows.leaves()

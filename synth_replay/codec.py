@@ -17,7 +17,7 @@ import numpy as np
 
 from synth_replay.errors import ConfigError, UnsupportedSpaceError
 from synth_replay.normalizers import Affine, Quantile, heavy_tailed
-from synth_replay.spaces import Array, Leaf
+from synth_replay.spaces import Array, Leaf, as_matrix
 from synth_replay.transitions import Transitions, TransitionSpec
 
 MAX_LEVELS = 16
@@ -203,11 +203,11 @@ class TransitionCodec:
         width = slots[-1].columns.stop if slots else 0
         out = np.empty((len(leaves["rewards"]), width), np.float64)
         for leaf, columns in ((s.leaf, s.columns) for s in slots):
-            flat = leaves[leaf.name].reshape(len(out), -1)
+            flat = as_matrix(leaves[leaf.name])
             if leaf.kind == "categorical" and leaf.name != "terminations":
                 out[:, columns] = _one_hot(flat.astype(np.int64) - leaf.low.reshape(-1).astype(int), leaf.categories)
             elif self._is_delta(leaf):
-                before = leaves[leaf.name.removeprefix("next_")].reshape(len(out), -1)
+                before = as_matrix(leaves[leaf.name.removeprefix("next_")])
                 np.subtract(flat, before, out=out[:, columns], dtype=np.float64)
             else:
                 out[:, columns] = flat
@@ -232,7 +232,7 @@ class TransitionCodec:
         """Condition codes ``[n, K]``: category numbers from 0, or the nearest level's number."""
         parts = [np.zeros((len(leaves["rewards"]), 0), np.int64)]
         for leaf in self.condition_leaves():
-            flat = leaves[leaf.name].reshape(len(parts[0]), -1)
+            flat = as_matrix(leaves[leaf.name])
             if leaf.kind == "categorical":
                 parts.append(flat.astype(np.int64) - leaf.low.reshape(-1).astype(np.int64))
             else:
@@ -290,7 +290,7 @@ class TransitionCodec:
             chosen = [block.argmax(axis=1) for block in np.split(values, edges, axis=1)]
             return (np.stack(chosen, axis=1).reshape(shape) + leaf.low).astype(leaf.dtype)
         if self._is_delta(leaf):
-            values = values + done[leaf.name.removeprefix("next_")].reshape(len(values), -1)
+            values = values + as_matrix(done[leaf.name.removeprefix("next_")])
         values = values.reshape(shape)
         if leaf.name not in self.loose:
             values = np.clip(values, leaf.low, leaf.high)

@@ -46,6 +46,11 @@ class Leaf:
         return int(np.prod(self.shape, dtype=int))
 
 
+def as_matrix(array: Array) -> Array:
+    """``[n, *shape]`` as ``[n, size]``, also for n = 0."""
+    return array.reshape(len(array), int(np.prod(array.shape[1:], dtype=int)))
+
+
 def space_leaves(name: str, space: spaces.Space[Any]) -> Iterator[Leaf]:
     """Yields the leaves of a space, keys of Dict spaces in Gymnasium's own (sorted) order.
 
@@ -111,7 +116,7 @@ def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
     if isinstance(space, spaces.MultiDiscrete):
         return base | {"nvec": space.nvec.tolist(), "start": space.start.tolist()}
     if isinstance(space, spaces.MultiBinary):
-        return base | {"shape": list(space.shape)}
+        return base | {"n": space.n if isinstance(space.n, int) else list(space.shape)}
     raise UnsupportedSpaceError(f"{type(space).__name__} spaces cannot be saved.")
 
 
@@ -129,5 +134,5 @@ def space_from_dict(data: dict[str, Any]) -> spaces.Space[Any]:
     if kind == "MultiDiscrete":
         return spaces.MultiDiscrete(np.array(data["nvec"]), dtype=dtype.type, start=np.array(data["start"]))
     if kind == "MultiBinary":
-        return spaces.MultiBinary(data["shape"])
+        return spaces.MultiBinary(data["n"])
     raise UnsupportedSpaceError(f"Unknown space type {kind!r} in a saved description.")

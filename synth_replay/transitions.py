@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 
 from synth_replay.errors import InvalidTransitionsError, SpecMismatchError
-from synth_replay.spaces import Array, Leaf, space_from_dict, space_leaves, space_to_dict
+from synth_replay.spaces import Array, Leaf, as_matrix, space_from_dict, space_leaves, space_to_dict
 
 Nested = Array | dict[str, Any]
 
@@ -220,7 +220,7 @@ def _check_values(leaf: Leaf, array: Array) -> None:
         return
     if not np.issubdtype(array.dtype, np.number) and array.dtype != bool:
         raise InvalidTransitionsError(f"{leaf.name} must be numeric, not {array.dtype}.")
-    bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(as_matrix(array)).all(axis=1))
     if len(bad):
         raise InvalidTransitionsError(
             f"{leaf.name} holds NaN or infinity in {len(bad)} of {len(array)} rows (first: row {bad[0]}). "

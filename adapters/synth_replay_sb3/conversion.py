@@ -11,7 +11,7 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 
 from synth_replay.errors import InvalidTransitionsError
-from synth_replay.spaces import Array
+from synth_replay.spaces import Array, as_matrix
 from synth_replay.transitions import Transitions
 
 SB3_NAMES = {"dones": "terminations"}
@@ -20,7 +20,7 @@ SB3_NAMES = {"dones": "terminations"}
 def scale_actions(actions: Array, space: spaces.Space[Any]) -> Array:
     """Environment units to SB3's stored [-1, 1]; discrete actions become a column."""
     if not isinstance(space, spaces.Box):
-        return actions.reshape(len(actions), -1)
+        return as_matrix(actions)
     scaled: Array = (2.0 * ((actions - space.low) / (space.high - space.low)) - 1.0).astype(np.float32)
     return scaled
 

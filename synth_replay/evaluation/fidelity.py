@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synth_replay.spaces import Array
+from synth_replay.spaces import Array, as_matrix
 from synth_replay.transitions import Transitions
 
 _NOT_COMPARED = ("terminations", "truncations")
@@ -15,7 +15,7 @@ def numeric_columns(transitions: Transitions) -> tuple[Array, list[str]]:
     blocks, names = [], []
     for name, array in transitions.leaves().items():
         if name not in _NOT_COMPARED:
-            block = array.reshape(len(array), -1).astype(np.float64)
+            block = as_matrix(array).astype(np.float64)
             blocks.append(block)
             names += [name] if array.ndim == 1 else [f"{name}[{i}]" for i in range(block.shape[1])]
     return np.concatenate(blocks, axis=1), names

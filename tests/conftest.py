@@ -1,0 +1,63 @@
+"""Real transitions of real environments, and a configuration small enough for a fast test."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import warnings
+from dataclasses import replace
+from functools import lru_cache
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+with warnings.catch_warnings():  # host libraries' own deprecations at import
+    warnings.simplefilter("ignore")
+    import stable_baselines3  # noqa: F401
+
+from synth_replay import GeneratorConfig, Transitions
+from synth_replay.config import CPU
+
+torch.set_num_threads(1)
+
+TINY = replace(
+    CPU,
+    network=replace(CPU.network, width=32, depth=2, embedding_dim=16),
+    training=replace(CPU.training, steps=20, batch_size=64, eval_every=10),
+    sampler=replace(CPU.sampler, steps=4),
+    store_rows=500,
+)
+
+
+@lru_cache
+def rollout(env_id: str, steps: int = 600, seed: int = 0) -> Transitions:
+    """Transitions of a random policy."""
+    env = gym.make(env_id)
+    env.action_space.seed(seed)
+    obs, _ = env.reset(seed=seed)
+    rows = []
+    for _ in range(steps):
+        action = env.action_space.sample()
+        after, reward, terminated, truncated, _ = env.step(action)
+        rows.append((obs, action, reward, after, terminated, truncated))
+        obs = env.reset()[0] if terminated or truncated else after
+    return Transitions(*(np.asarray(column) for column in zip(*rows, strict=True)))
+
+
+@pytest.fixture
+def tiny() -> GeneratorConfig:
+    return TINY
+
+
+@pytest.fixture
+def pendulum() -> Transitions:
+    return rollout("Pendulum-v1")
+
+
+@pytest.fixture
+def cartpole() -> Transitions:
+    return rollout("CartPole-v1")

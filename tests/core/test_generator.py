@@ -1,0 +1,389 @@
+import json
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from synth_replay import GeneratorConfig, TransitionGenerator, Transitions
+from synth_replay.checkpoint import load_checkpoint, save_checkpoint
+from synth_replay.config import PRESETS, resolve_config
+from synth_replay.diffusion import SamplerConfig
+from synth_replay.errors import (
+    CheckpointError,
+    ConfigError,
+    FitDivergedError,
+    InvalidTransitionsError,
+    NotFittedError,
+    SpecMismatchError,
+    TooFewTransitionsError,
+)
+from tests.conftest import TINY, rollout
+
+
+def make(env_id="Pendulum-v1", config=TINY, seed=0):
+    env = gym.make(env_id)
+    return TransitionGenerator(env.observation_space, env.action_space, config=config, seed=seed)
+
+
+def same(a, b):
+    return all(np.array_equal(x, b.leaves()[name]) for name, x in a.leaves().items())
+
+
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "CartPole-v1"])
+@pytest.mark.parametrize("preset", ["cpu", "paper"])
+def test_rows_satisfy_the_environments_spaces(env_id, preset):
+    config = replace(TINY, codec=PRESETS[preset].codec)
+    generator = make(env_id, config).fit(rollout(env_id))
+    rows = generator.sample(777)
+    env = gym.make(env_id)
+    assert len(rows) == 777
+    generator.spec.check(rows)
+    for i in range(0, 777, 50):
+        assert env.action_space.contains(rows.actions[i])
+        assert rows.observations[i].dtype == env.observation_space.dtype
+
+
+def test_the_same_seed_gives_the_same_rows_and_another_seed_others(pendulum):
+    a, b, c = (make(seed=s).fit(pendulum).sample(50) for s in (1, 1, 2))
+    assert same(a, b) and not same(a, c)
+
+
+def test_fitting_and_sampling_leave_global_random_states_alone(pendulum):
+    torch.manual_seed(3)
+    np.random.seed(3)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    make().fit(pendulum).sample(10)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert (before[1] == np.random.get_state()[1]).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 255, 256, 257, 1000])
+def test_any_number_of_rows_is_drawn_in_chunks(pendulum, count):
+    generator = make(config=replace(TINY, chunk_rows=256)).fit(pendulum)
+    rows = generator.sample(count)
+    assert len(rows) == count and rows.observations.shape == (count, 3)
+    assert len(np.unique(rows.observations, axis=0)) == count
+
+
+def test_a_generator_learns_linear_dynamics_and_rare_ends():
+    rng = np.random.default_rng(0)
+    n = 20_000
+    obs = rng.standard_normal((n, 2))
+    actions = rng.uniform(-1, 1, (n, 1)).astype(np.float32)
+    after = obs @ np.array([[0.9, 0.1], [-0.1, 0.9]]) + 0.3 * actions
+    ends = obs[:, 0] > np.quantile(obs[:, 0], 0.995)
+    data = Transitions(obs, actions, after[:, 0] * 2, after, ends)
+    space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    config = replace(
+        TINY,
+        network=replace(TINY.network, width=64, depth=3, embedding_dim=64),
+        training=replace(TINY.training, steps=2500, batch_size=256, eval_every=250),
+        sampler=SamplerConfig(name="dpmpp_2m", steps=16, sigma_max=10.0),
+    )
+    rows = TransitionGenerator(space, spaces.Box(-1, 1, (1,)), config, seed=0).fit(data).sample(20_000)
+    np.testing.assert_allclose(np.cov(rows.observations.T), np.cov(obs.T), atol=0.06)
+    expected = rows.observations @ np.array([[0.9, 0.1], [-0.1, 0.9]]) + 0.3 * rows.actions
+    assert np.median(np.abs(rows.next_observations - expected)) < 0.06
+    assert np.median(np.abs(rows.rewards - 2 * rows.next_observations[:, 0])) < 0.15
+    assert rows.terminations.mean() == pytest.approx(0.005, abs=1e-4)
+    assert np.median(rows.observations[rows.terminations, 0]) > 2.3
+
+
+def test_a_warm_start_begins_where_the_last_fit_ended(pendulum):
+    config = replace(TINY, training=replace(TINY.training, steps=300, eval_every=10, learning_rate=3e-3))
+    generator = make(config=config).fit(pendulum)
+    first = generator.history[0]["loss"]
+    generator.fit(pendulum, warm_start=True)
+    assert generator.history[0]["loss"] < first * 0.95
+    generator.fit(pendulum)
+    assert generator.history[0]["loss"] > first * 0.9
+
+
+def test_extra_columns_are_learnt_when_they_are_there(pendulum):
+    n = len(pendulum)
+    extra = Transitions(
+        **pendulum.columns(),
+        discounts=np.where(np.arange(n) % 2, 0.99, 0.97),
+        next_actions=pendulum.actions[::-1],
+        returns_to_go=np.arange(n, dtype=float),
+    )
+    rows = make().fit(extra).sample(100)
+    assert rows.next_actions.shape == (100, 1) and np.abs(rows.next_actions).max() <= 2
+    assert rows.returns_to_go.dtype == np.float32 and set(np.unique(rows.discounts)) <= {
+        np.float32(0.99),
+        np.float32(0.97),
+    }
+
+
+def test_dict_observations_come_back_as_dicts(pendulum):
+    space = spaces.Dict({"vector": spaces.Box(-8, 8, (3,)), "mode": spaces.Discrete(3)})
+
+    def wrap(values):
+        return {"vector": values, "mode": (values[:, 2] > 0).astype(int)}
+
+    data = Transitions(
+        wrap(pendulum.observations),
+        pendulum.actions,
+        pendulum.rewards,
+        wrap(pendulum.next_observations),
+        pendulum.terminations,
+    )
+    rows = TransitionGenerator(space, spaces.Box(-2, 2, (1,)), TINY, seed=0).fit(data).sample(60)
+    assert rows.observations["vector"].shape == (60, 3)
+    assert set(np.unique(rows.next_observations["mode"])) <= {0, 1, 2}
+
+
+def test_data_without_any_variation_is_returned_as_it_is():
+    n = 200
+    data = Transitions(np.ones((n, 2)), np.zeros(n, int), np.ones(n), np.ones((n, 2)), np.zeros(n))
+    rows = TransitionGenerator(spaces.Box(-1, 1, (2,)), spaces.Discrete(2), TINY, seed=0).fit(data).sample(30)
+    assert (rows.observations == 1).all() and (rows.actions == 0).all() and not rows.terminations.any()
+
+
+# -- bad input ------------------------------------------------------------------------------
+
+
+def test_bad_rows_are_refused_before_training_and_the_fitted_generator_survives(pendulum):
+    generator = make().fit(pendulum)
+    history = generator.history
+    broken = pendulum.map(np.copy)
+    broken.rewards[5] = np.nan
+    with pytest.raises(InvalidTransitionsError, match="NaN"):
+        generator.fit(broken)
+    with pytest.raises(TooFewTransitionsError, match="at least 100"):
+        generator.fit(pendulum[:99])
+    with pytest.raises(SpecMismatchError):
+        generator.fit(rollout("CartPole-v1"))
+    assert generator.history is history and len(generator.sample(5)) == 5
+
+
+def test_sampling_or_saving_before_fitting_is_refused(tmp_path):
+    with pytest.raises(NotFittedError):
+        make().sample(1)
+    with pytest.raises(NotFittedError):
+        make().save(tmp_path)
+
+
+def test_a_negative_number_of_rows_is_refused(pendulum):
+    with pytest.raises(InvalidTransitionsError):
+        make().fit(pendulum).sample(-1)
+
+
+def test_labels_are_refused_until_they_exist(pendulum):
+    with pytest.raises(NotImplementedError):
+        make().fit(pendulum, labels=[0])
+
+
+def test_a_diverging_fit_keeps_the_last_good_generator(pendulum):
+    generator = make().fit(pendulum)
+    before = generator.holdout_loss
+    generator.config = replace(TINY, training=replace(TINY.training, learning_rate=1e30, clip_norm=1e30, steps=200))
+    with pytest.raises(FitDivergedError):
+        generator.fit(pendulum)
+    assert generator.holdout_loss == before
+    assert np.isfinite(generator.sample(20).observations).all()
+
+
+def test_ctrl_c_in_the_middle_of_a_fit_leaves_the_generator_as_it_was(pendulum, monkeypatch):
+    from synth_replay.diffusion import DenoiserTrainer
+
+    generator = make().fit(pendulum)
+    history = generator.history
+    train = DenoiserTrainer._train
+
+    def interrupted(self, count):
+        if self.step >= 10:
+            raise KeyboardInterrupt
+        train(self, count)
+
+    monkeypatch.setattr(DenoiserTrainer, "_train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        generator.fit(pendulum)
+    assert generator.history is history and len(generator.sample(5)) == 5
+
+
+# -- saving and loading ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "CartPole-v1"])
+def test_a_loaded_generator_goes_on_with_the_same_rows(env_id, tmp_path):
+    generator = make(env_id).fit(rollout(env_id))
+    generator.save(tmp_path / "g")
+    loaded = TransitionGenerator.load(tmp_path / "g")
+    assert loaded.config == generator.config and loaded.spec == generator.spec
+    assert same(generator.sample(64), loaded.sample(64))
+    assert loaded.holdout_loss == generator.holdout_loss
+
+
+def test_pickling_keeps_weights_and_random_state(pendulum):
+    generator = make().fit(pendulum)
+    assert same(pickle.loads(pickle.dumps(generator)).sample(64), generator.sample(64))
+    assert not pickle.loads(pickle.dumps(make())).fitted
+
+
+def test_a_folder_holds_no_pickle(pendulum, tmp_path):
+    make().fit(pendulum).save(tmp_path)
+    names = sorted(p.suffix for p in tmp_path.iterdir())
+    assert names == [".json", ".safetensors"]
+
+
+def test_saving_again_replaces_the_old_version_whole(pendulum, tmp_path):
+    for seed in (1, 2):
+        make(seed=seed).fit(pendulum).save(tmp_path)
+    assert TransitionGenerator.load(tmp_path).seed == 2
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "json", "no-tensors", "nothing", "newer", "meta"])
+def test_a_damaged_checkpoint_is_one_clear_error(pendulum, tmp_path, damage):
+    make().fit(pendulum).save(tmp_path)
+    header, tensors = tmp_path / "generator.json", next(tmp_path.glob("*.safetensors"))
+    data = json.loads(header.read_text())
+    if damage == "truncate":
+        tensors.write_bytes(tensors.read_bytes()[:-100])
+    elif damage == "flip":
+        blob = bytearray(tensors.read_bytes())
+        blob[-1] ^= 255
+        tensors.write_bytes(bytes(blob))
+    elif damage == "json":
+        header.write_text(header.read_text()[:40])
+    elif damage == "no-tensors":
+        tensors.unlink()
+    elif damage == "nothing":
+        header.unlink()
+    elif damage == "newer":
+        header.write_text(json.dumps(data | {"format": 99}))
+    else:
+        del data["meta"]["spec"]
+        header.write_text(json.dumps(data))
+    with pytest.raises(CheckpointError):
+        TransitionGenerator.load(tmp_path)
+
+
+def test_a_generator_of_another_environment_is_named(pendulum):
+    generator = make().fit(pendulum)
+    env = gym.make("CartPole-v1")
+    with pytest.raises(SpecMismatchError, match="fitted for"):
+        generator.require(env.observation_space, env.action_space)
+
+
+def test_a_full_disk_while_saving_leaves_the_old_file(tmp_path):
+    """A real write error: the process may not write files above a size that the new version exceeds."""
+    save_checkpoint(tmp_path, "generator", {"x": torch.ones(10)}, {"version": 1})
+    script = (
+        "import resource, signal, sys, torch\n"
+        "from synth_replay.checkpoint import save_checkpoint\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "try:\n"
+        "    save_checkpoint(sys.argv[1], 'generator', {'x': torch.ones(10_000)}, {'version': 2})\n"
+        "except OSError as error:\n"
+        "    print('OSError', error.errno)\n"
+    )
+    out = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert out.stdout.startswith("OSError"), out
+    tensors, meta = load_checkpoint(tmp_path, "generator")
+    assert meta == {"version": 1} and len(tensors["x"]) == 10
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_an_interrupted_fit_resumes_exactly_from_its_checkpoint(pendulum, tmp_path, monkeypatch):
+    from synth_replay.diffusion import DenoiserTrainer
+
+    whole = make().fit(pendulum, checkpoint=tmp_path / "a")
+    train = DenoiserTrainer._train
+
+    def killed(self, count):
+        if self.step >= 10:
+            raise KeyboardInterrupt
+        train(self, count)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(DenoiserTrainer, "_train", killed)
+        make().fit(pendulum, checkpoint=tmp_path / "b")
+    assert load_checkpoint(tmp_path / "b", "training")[1]["step"] == 10
+    resumed = make().fit(pendulum, checkpoint=tmp_path / "b")
+    assert resumed.history == whole.history
+    assert same(resumed.sample(40), whole.sample(40))
+
+
+# -- configuration --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_presets_round_trip_through_files(preset, suffix, tmp_path):
+    path = tmp_path / f"config.{suffix}"
+    PRESETS[preset].save(path)
+    assert GeneratorConfig.load(path) == PRESETS[preset]
+    assert resolve_config(str(path), torch.device("cpu")) == PRESETS[preset]
+
+
+def test_a_file_may_name_only_what_it_changes(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("network: {width: 64}\ntraining: {steps: 7}\n")
+    config = GeneratorConfig.load(path)
+    assert config.network.width == 64 and config.training.steps == 7 and config.sampler.steps == 128
+
+
+@pytest.mark.parametrize("text", ["network: {with: 3}", "3", "a: [", "training: {steps: -1}", "training: {steps: x}"])
+def test_a_bad_configuration_file_is_one_clear_error(text, tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        GeneratorConfig.load(path)
+
+
+def test_unknown_presets_are_refused_and_none_follows_the_device():
+    with pytest.raises(ConfigError, match="paper"):
+        make(config="best")
+    assert resolve_config(None, torch.device("cpu")) == PRESETS["cpu"]
+    assert resolve_config(None, torch.device("cuda")) == PRESETS["fast"]
+    with pytest.raises(ConfigError):
+        replace(TINY, store_rows=0)
+
+
+def test_paper_preset_is_the_published_setting():
+    paper = PRESETS["paper"]
+    assert (paper.network.width, paper.network.depth, paper.network.fourier_features) == (1024, 6, 16)
+    assert (paper.training.steps, paper.training.batch_size, paper.training.large_batch_size) == (100_000, 256, 1024)
+    assert paper.sampler.evaluations == 255 and paper.training.patience is None
+    assert (paper.codec.normalizer, paper.codec.next_observations, paper.codec.discrete) == (
+        "zscore",
+        "absolute",
+        "diffuse",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="needs resource limits")
+def test_a_million_rows_in_store_and_sample_stay_under_one_and_a_half_gigabytes():
+    script = (
+        "import resource, numpy as np\n"
+        "from dataclasses import replace\n"
+        "from gymnasium import spaces\n"
+        "from synth_replay import TransitionGenerator, Transitions\n"
+        "from synth_replay.config import CPU\n"
+        "from synth_replay.store import ColumnStore\n"
+        "rng = np.random.default_rng(0)\n"
+        "o = rng.standard_normal((5000, 11)); a = rng.uniform(-1, 1, (5000, 3))\n"
+        "data = Transitions(o, a, o[:, 0], o + 0.1, rng.random(5000) < 0.01)\n"
+        "small = replace(CPU, network=replace(CPU.network, width=32, depth=2), sampler=replace(CPU.sampler, steps=2))\n"
+        "box = spaces.Box(-np.inf, np.inf, (11,), np.float64)\n"
+        "generator = TransitionGenerator(box, spaces.Box(-1, 1, (3,)), small, seed=0).fit(data, steps=20)\n"
+        "store = ColumnStore(1_000_000)\n"
+        "rows = generator.sample(1_000_000)\n"
+        "store.replace(rows.leaves())\n"
+        "assert len(store) == len(rows) == 1_000_000\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)\n"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    print(f"peak memory {out.stdout.strip()} GB")
+    assert float(out.stdout) < 1.5
