@@ -19,6 +19,7 @@ from synth_replay import GeneratorConfig, TransitionGenerator, Transitions
 
 ROOT = Path(__file__).parent
 RESULTS = ROOT / "results"
+TABLES = ROOT.parent / "docs" / "tables"
 DATA = ROOT.parent / "data"
 CACHE = DATA / "generators"
 COLLECT = {"Hopper-v5": "SAC", "CartPole-v1": "DQN", "Acrobot-v1": "DQN"}
@@ -69,12 +70,15 @@ def milliseconds(work: Callable[[], Any], calls: int) -> float:
 
 
 def report(name: str, rows: list[dict[str, Any]], **notes: Any) -> None:
-    """Saves ``results/<name>.json`` and prints the rows as a table."""
+    """Saves ``results/<name>.json`` and the table of the docs' evidence page, and prints it."""
     RESULTS.mkdir(exist_ok=True)
     machine = {"python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads()}
     payload = {"benchmark": name, "machine": machine, **notes, "rows": rows}
     (RESULTS / f"{name}.json").write_text(json.dumps(payload, indent=2) + "\n")
     cells = [list(rows[0])] + [[f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
+    TABLES.mkdir(exist_ok=True)
+    markdown = ["| " + " | ".join(row) + " |" for row in cells]
+    (TABLES / f"{name}.md").write_text("\n".join([markdown[0], "|---" * len(cells[0]) + "|", *markdown[1:]]) + "\n")
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     print(f"\n{name}")
     for row in cells:

@@ -66,11 +66,10 @@ class Quantile:
     @classmethod
     def fit(cls, values: Array) -> Quantile:
         """Fits to ``values`` ``[n]``."""
-        count = min(QUANTILE_KNOTS, len(values))
-        positions = (np.arange(count) + 0.5) / count
+        positions = _knot_ranks(len(values))
         table = np.quantile(values, positions, method="hazen").astype(np.float64)
         unique, first = np.unique(table, return_index=True)
-        last = np.r_[first[1:], count] - 1
+        last = np.r_[first[1:], len(positions)] - 1
         unique[0], unique[-1] = values.min(), values.max()
         return cls(np.repeat(unique, 2), positions[np.stack([first, last], axis=1).reshape(-1)])
 
@@ -89,6 +88,14 @@ class Quantile:
         ranks = torch.special.ndtr(torch.as_tensor(scores, dtype=torch.float64)).numpy()
         values: Array = np.interp(ranks, self.ranks, self.knots)
         return values
+
+
+def _knot_ranks(rows: int) -> Array:
+    """Evenly spaced ranks, and ever closer ones towards both ends, where a few rows span a wide range."""
+    even = (np.arange(min(QUANTILE_KNOTS, rows)) + 0.5) / min(QUANTILE_KNOTS, rows)
+    end = np.log(2 * rows - 1)  # the log-odds of the first and last row's rank
+    tails = 1 / (1 + np.exp(-np.linspace(-end, end, QUANTILE_KNOTS)))
+    return np.unique(np.concatenate([even, tails]))
 
 
 def heavy_tailed(scores: Array) -> bool:

@@ -41,7 +41,7 @@ def ks_complement(real: Array, synthetic: Array) -> Array:
 
 
 def correlation_similarity(real: Array, synthetic: Array) -> float:
-    """Mean over column pairs of 1 - |difference of Pearson correlations| / 2 (SDMetrics' CorrelationSimilarity).
+    """Mean over column pairs of ``1 - |r_real - r_synthetic| / 2``, Pearson's r (SDMetrics' CorrelationSimilarity).
 
     Pairs in which a column is constant in either data set have no correlation and are left out.
 

@@ -1,0 +1,39 @@
+"""The README's code runs. Only sizes and the placeholder data are replaced."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import TINY, rollout
+
+TEXT = (Path(__file__).parents[1] / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.S)
+
+
+def test_the_one_line_change_runs():
+    code = BLOCKS[0]
+    assert "replay_buffer_class=SyntheticReplayBuffer" in code
+    namespace: dict = {}
+    exec(code.replace("learn(50_000)", "learn(102)"), namespace)
+    buffer = namespace["model"].replay_buffer
+    assert buffer.size() == 102 and buffer.engine.real_ratio == 0.5 and buffer.engine.clock.every == 10_000
+
+
+def test_the_generator_snippet_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    TINY.save("tiny.yaml")
+    rows = rollout("Hopper-v5", 300)
+    code = BLOCKS[1].replace('"cpu"', '"tiny.yaml"').replace("100_000", "1_000")
+    code = re.sub(r"data = Transitions\(.*?\)\n", "", code, flags=re.S)
+    namespace = {"data": rows}
+    exec(code, namespace)
+    assert len(namespace["rows"]) == 1_000 and (tmp_path / "hopper-generator" / "generator.json").exists()
+    assert np.isfinite(namespace["rows"].rewards).all()
+
+
+@pytest.mark.parametrize("name", ["demo", "test", "lint", "docs", "bench", "install"])
+def test_every_make_target_exists(name):
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
+    assert re.search(rf"^{name}:", makefile, flags=re.M)
