@@ -11,50 +11,18 @@ cleaner treatment; ``discrete="diffuse"`` is that original.)
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from synth_replay.errors import ConfigError, UnsupportedSpaceError
+from synth_replay.codec_config import CodecConfig
+from synth_replay.errors import UnsupportedSpaceError
 from synth_replay.normalizers import Affine, Quantile, heavy_tailed
-from synth_replay.spaces import Array, Leaf, as_matrix
+from synth_replay.spaces import Array, Leaf, as_matrix, leaves_bounds, one_hot
 from synth_replay.transitions import Transitions, TransitionSpec
 
 MAX_LEVELS = 16
 MAX_CONDITION_DIM = 8192
-
-
-@dataclass(frozen=True)
-class CodecConfig:
-    """How transitions become rows.
-
-    Attributes:
-        normalizer: ``auto`` maps observations and actions through their ranks (exact marginals, also where a
-            dimension piles up at a limit) and standardises everything else (accurate steps), unless it is
-            heavy-tailed; ``zscore`` standardises everything (SynthER); ``quantile`` uses ranks everywhere.
-        next_observations: ``delta`` models s' - s, ``absolute`` models s' (SynthER).
-        discrete: ``condition`` draws categories and flags from the data and conditions the denoiser on them;
-            ``diffuse`` adds one-hot and flag columns to the row, read back by argmax and threshold (SynthER).
-        rare_share: Terminal rows are drawn at least this often in training batches (``condition`` only; the
-            generated rate does not depend on it).
-    """
-
-    normalizer: Literal["auto", "zscore", "quantile"] = "auto"
-    next_observations: Literal["delta", "absolute"] = "delta"
-    discrete: Literal["condition", "diffuse"] = "condition"
-    rare_share: float = 0.02
-
-    def __post_init__(self) -> None:
-        allowed = {
-            "normalizer": ("auto", "zscore", "quantile"),
-            "next_observations": ("delta", "absolute"),
-            "discrete": ("condition", "diffuse"),
-        }
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise ConfigError(f"CodecConfig.{name} must be one of {values}, not {getattr(self, name)!r}.")
-        if not 0 <= self.rare_share < 1:
-            raise ConfigError(f"CodecConfig.rare_share must be in [0, 1), not {self.rare_share!r}.")
 
 
 @dataclass(frozen=True)
@@ -84,10 +52,11 @@ class TransitionCodec:
     Args:
         spec: What a transition of this environment is.
         config: Encoding choices.
+        num_labels: Number of class labels that rows carry as a further condition; 0 for none.
     """
 
-    def __init__(self, spec: TransitionSpec, config: CodecConfig) -> None:
-        self.spec, self.config = spec, config
+    def __init__(self, spec: TransitionSpec, config: CodecConfig, num_labels: int = 0) -> None:
+        self.spec, self.config, self.num_labels = spec, config, num_labels
         self.levels: dict[str, Array] = {}
         self.affine: Affine = Affine(np.zeros(0), np.ones(0), np.zeros(0, bool))
         self.quantiles: dict[int, Quantile] = {}
@@ -114,7 +83,11 @@ class TransitionCodec:
 
     def condition_leaves(self) -> list[Leaf]:
         """The leaves that are conditions."""
-        return [leaf for leaf in self.spec.leaves if self._conditioned(leaf)]
+        leaves = [leaf for leaf in self.spec.leaves if self._conditioned(leaf)]
+        if self.num_labels:
+            last = np.asarray(self.num_labels - 1.0)
+            leaves.append(Leaf("labels", (), np.dtype(np.int64), "categorical", np.zeros(()), last, (self.num_labels,)))
+        return leaves
 
     def cardinalities(self) -> list[int]:
         """Number of values of each condition code."""
@@ -135,16 +108,17 @@ class TransitionCodec:
 
     # -- fitting ----------------------------------------------------------------------------
 
-    def fit(self, transitions: Transitions, rng: np.random.Generator) -> Encoded:
+    def fit(self, transitions: Transitions, rng: np.random.Generator, labels: Array | None = None) -> Encoded:
         """Learns scales, levels and condition frequencies, and encodes the same rows.
 
         Args:
             transitions: Checked transitions.
             rng: Spreads repeated values over their rank interval.
+            labels: Class numbers ``[n]`` below ``num_labels``, if there are any.
         """
-        leaves = transitions.leaves()
+        leaves = transitions.leaves() | ({} if labels is None else {"labels": labels})
         self.levels = self._find_levels(leaves)
-        self.loose = [leaf.name for leaf in self.spec.leaves if _leaves_bounds(leaf, leaves[leaf.name])]
+        self.loose = [leaf.name for leaf in self.spec.leaves if leaves_bounds(leaf, leaves[leaf.name])]
         if self.condition_dim > MAX_CONDITION_DIM:
             raise UnsupportedSpaceError(f"{self.condition_dim} categories in all are more than {MAX_CONDITION_DIM}.")
         values = self._gather(leaves)
@@ -192,11 +166,6 @@ class TransitionCodec:
 
     # -- encoding ---------------------------------------------------------------------------
 
-    def encode(self, transitions: Transitions, rng: np.random.Generator) -> Encoded:
-        """Encodes other transitions with the fitted scales."""
-        leaves = transitions.leaves()
-        return Encoded(self._scale(self._gather(leaves), rng), self.codes(leaves))
-
     def _gather(self, leaves: dict[str, Array]) -> Array:
         """All continuous columns ``[n, D']`` in float64, before scaling."""
         slots = self.slots()
@@ -205,7 +174,7 @@ class TransitionCodec:
         for leaf, columns in ((s.leaf, s.columns) for s in slots):
             flat = as_matrix(leaves[leaf.name])
             if leaf.kind == "categorical" and leaf.name != "terminations":
-                out[:, columns] = _one_hot(flat.astype(np.int64) - leaf.low.reshape(-1).astype(int), leaf.categories)
+                out[:, columns] = one_hot(flat.astype(np.int64) - leaf.low.reshape(-1).astype(int), leaf.categories)
             elif self._is_delta(leaf):
                 before = as_matrix(leaves[leaf.name.removeprefix("next_")])
                 np.subtract(flat, before, out=out[:, columns], dtype=np.float64)
@@ -242,15 +211,23 @@ class TransitionCodec:
 
     def one_hot(self, codes: Array) -> Array:
         """Conditions ``[n, C]`` float32 from codes ``[n, K]``."""
-        return _one_hot(codes, self.cardinalities())
+        return one_hot(codes, self.cardinalities())
 
-    def draw_codes(self, count: int, rng: np.random.Generator) -> Array:
-        """Draws ``count`` condition codes in the data's proportions, each to within one row, shuffled."""
-        edges = np.cumsum(self.counts) / self.counts.sum()
+    def draw_codes(self, count: int, rng: np.random.Generator, label: int | None = None) -> Array:
+        """Draws ``count`` condition codes in the data's proportions, each to within one row, shuffled.
+
+        Args:
+            count: Number of rows.
+            rng: Source of the draw.
+            label: Only draw conditions that were seen with this label.
+        """
+        counts = self.counts if label is None else self.counts * (self.table[:, -1] == label)
+        edges = np.cumsum(counts) / counts.sum()
         positions = (np.arange(count) + rng.random()) / count
-        index = np.minimum(np.searchsorted(edges, positions, side="right"), len(edges) - 1)
+        index = np.minimum(np.searchsorted(edges, positions, side="right"), np.flatnonzero(counts)[-1])
         rng.shuffle(index)
-        return self.table[index]
+        drawn: Array = self.table[index]
+        return drawn
 
     def training_pool(self, terminations: Array) -> Array:
         """Row numbers to draw batches from, terminal rows repeated up to ``rare_share`` of the draws."""
@@ -311,7 +288,7 @@ class TransitionCodec:
     def state(self) -> dict[str, Array]:
         """Everything learnt, as named arrays."""
         arrays = {"shift": self.affine.shift, "scale": self.affine.scale, "varies": self.affine.varies}
-        arrays |= {"table": self.table, "counts": self.counts}
+        arrays |= {"table": self.table, "counts": self.counts, "num_labels": np.array([self.num_labels])}
         arrays |= {f"levels.{name}": values for name, values in self.levels.items()}
         arrays |= {f"loose.{name}": np.ones(1) for name in self.loose}
         for column, quantile in self.quantiles.items():
@@ -321,7 +298,7 @@ class TransitionCodec:
     @classmethod
     def from_state(cls, spec: TransitionSpec, config: CodecConfig, arrays: dict[str, Any]) -> TransitionCodec:
         """Rebuilds a fitted codec from :meth:`state`."""
-        codec = cls(spec, config)
+        codec = cls(spec, config, int(arrays["num_labels"][0]))
         codec.affine = Affine(arrays["shift"], arrays["scale"], arrays["varies"].astype(bool))
         codec.table, codec.counts = arrays["table"], arrays["counts"]
         for name, values in arrays.items():
@@ -333,19 +310,3 @@ class TransitionCodec:
             elif kind == "knots":
                 codec.quantiles[int(rest)] = Quantile(values, arrays[f"ranks.{rest}"])
         return codec
-
-
-def _one_hot(codes: Array, cardinalities: list[int] | tuple[int, ...]) -> Array:
-    """``[n, K]`` codes to ``[n, sum(cardinalities)]`` float32."""
-    out = np.zeros((len(codes), sum(cardinalities)), np.float32)
-    offsets = np.cumsum([0, *cardinalities])[:-1]
-    if out.size:
-        np.put_along_axis(out, codes + offsets.astype(np.int64), 1.0, axis=1)
-    return out
-
-
-def _leaves_bounds(leaf: Leaf, array: Array) -> bool:
-    """Whether real observations leave their declared space, so that clipping would falsify them."""
-    if leaf.kind == "categorical" or leaf.name.endswith("actions"):
-        return False
-    return bool((array < leaf.low).any() or (array > leaf.high).any())

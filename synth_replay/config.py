@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import yaml
 
-from synth_replay.codec import CodecConfig
+from synth_replay.codec_config import CodecConfig
 from synth_replay.diffusion import NetworkConfig, NoiseConfig, SamplerConfig, TrainingConfig
 from synth_replay.errors import ConfigError
 

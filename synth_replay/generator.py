@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from synth_replay.errors import (
     SpecMismatchError,
     TooFewTransitionsError,
 )
+from synth_replay.fitting import fingerprint, label_numbers, resolve_device, show_progress, train, with_steps
 from synth_replay.spaces import Array
 from synth_replay.transitions import EXTRA_COLUMNS, Transitions, TransitionSpec
 
@@ -63,6 +61,7 @@ class TransitionGenerator:
         self.config = resolve_config(config, self.device)
         self.seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) if seed is None else int(seed)
         self.history: list[dict[str, float]] = []
+        self.labels: list[int | str] = []
         self._rng = np.random.default_rng(self.seed)
         self._codec: TransitionCodec | None = None
         self._denoiser: Denoiser | None = None
@@ -100,7 +99,8 @@ class TransitionGenerator:
         Args:
             transitions: Real rows in environment units; their extra columns are learnt too.
             steps: Gradient steps, instead of the configuration's.
-            labels: Reserved for class labels; must be None in this version.
+            labels: ``[n]`` whole numbers or strings, for example the dataset or policy that a row comes from.
+                The denoiser is conditioned on them, and ``sample(label=...)`` draws rows of one.
             progress: Show a progress bar; None shows it on a terminal.
             warm_start: Start from the last fit's weights, if there are any of the same shape.
             checkpoint: Folder in which the training state is saved at each evaluation. A fit that finds the state
@@ -115,22 +115,22 @@ class TransitionGenerator:
             SpecMismatchError: If columns are missing or have other shapes.
             FitDivergedError: If the loss stops being finite.
         """
-        if labels is not None:
-            raise NotImplementedError("Labelled generators (CFDG) are not part of this version; pass labels=None.")
         spec = self._check(transitions)
-        config = self.config if steps is None else replace(self.config, training=_with_steps(self.config, steps))
+        names, numbers = label_numbers(labels, len(transitions))
+        config = self.config if steps is None else with_steps(self.config, steps)
         seed = int(self._rng.integers(2**63))
-        codec = TransitionCodec(spec, config.codec)
-        rng = np.random.default_rng(seed if checkpoint is None else _fingerprint(self.seed, transitions))
-        encoded = codec.fit(transitions, rng)
+        codec = TransitionCodec(spec, config.codec, len(names))
+        rng = np.random.default_rng(seed if checkpoint is None else fingerprint(self.seed, transitions, numbers))
+        encoded = codec.fit(transitions, rng, numbers)
         denoiser = self._new_denoiser(codec, int(rng.integers(2**63)))
         if warm_start:
             self._copy_weights(denoiser)
         history: list[dict[str, float]] = []
         if codec.row_dim:
             trainer = self._new_trainer(denoiser, codec, encoded, transitions.terminations, config, rng)
-            history = _train(trainer, _show(progress), checkpoint)
+            history = train(trainer, show_progress(progress), checkpoint)
         self.spec, self._codec, self._denoiser, self.history = spec, codec, denoiser, history
+        self.labels = names
         return self
 
     def _check(self, transitions: Transitions) -> TransitionSpec:
@@ -182,12 +182,18 @@ class TransitionGenerator:
     # -- sampling ---------------------------------------------------------------------------
 
     def sample(
-        self, num_samples: int, *, sampler: SamplerConfig | None = None, progress: bool | None = False
+        self,
+        num_samples: int,
+        *,
+        label: int | str | None = None,
+        sampler: SamplerConfig | None = None,
+        progress: bool | None = False,
     ) -> Transitions:
         """Draws new transitions.
 
         Args:
             num_samples: Any number of rows, drawn in chunks of ``config.chunk_rows``.
+            label: Only rows of this label; None draws labels in the data's proportions.
             sampler: Another sampler on the same weights.
             progress: Show a progress bar; None shows it on a terminal.
 
@@ -196,16 +202,19 @@ class TransitionGenerator:
 
         Raises:
             NotFittedError: Before :meth:`fit`.
+            InvalidTransitionsError: For a negative number, or a label that was not fitted.
         """
         codec, denoiser = self._fitted()
         if num_samples < 0:
             raise InvalidTransitionsError(f"Cannot sample {num_samples} rows.")
-        codes = codec.draw_codes(num_samples, self._rng)
+        if label is not None and label not in self.labels:
+            raise InvalidTransitionsError(f"No row was fitted with the label {label!r}; there are {self.labels}.")
+        codes = codec.draw_codes(num_samples, self._rng, None if label is None else self.labels.index(label))
         rng = torch.Generator(device=self.device).manual_seed(int(self._rng.integers(2**63)))
         out: dict[str, Array] = {}
         chunk = self.config.chunk_rows
         starts = range(0, max(num_samples, 1), chunk)
-        for start in tqdm(starts, "sampling", disable=not _show(progress), unit="chunk", leave=False):
+        for start in tqdm(starts, "sampling", disable=not show_progress(progress), unit="chunk", leave=False):
             part = codes[start : start + chunk]
             rows = self._denoise(codec, denoiser, part, sampler or self.config.sampler, rng)
             for name, array in codec.decode(rows, part).leaves().items():
@@ -266,7 +275,8 @@ class TransitionGenerator:
         tensors = {f"network.{k}": v for k, v in denoiser.network.state_dict().items()}
         arrays = {f"codec.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in codec.state().items()}
         meta = {"spec": self.spec.to_dict(), "config": self.config.to_dict(), "seed": self.seed}
-        return tensors | arrays, meta | {"history": self.history, "rng": self._rng.bit_generator.state}
+        meta |= {"labels": self.labels, "history": self.history}
+        return tensors | arrays, meta | {"rng": self._rng.bit_generator.state}
 
     @classmethod
     def _from_state(
@@ -284,7 +294,7 @@ class TransitionGenerator:
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(f"The saved generator is inconsistent: {error}") from error
         self.spec, self._codec, self._denoiser, self.history = spec, codec, denoiser, meta["history"]
-        self._rng.bit_generator.state = meta["rng"]
+        self._rng.bit_generator.state, self.labels = meta["rng"], meta["labels"]
         return self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -300,41 +310,3 @@ class TransitionGenerator:
         if weights is not None and self._codec is not None:
             self._denoiser = self._new_denoiser(self._codec, self.seed)
             self._denoiser.network.load_state_dict(weights)
-
-
-def resolve_device(device: str | torch.device) -> torch.device:
-    """``auto`` to a GPU when there is one, else the CPU; anything else as torch reads it."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
-
-
-def _with_steps(config: GeneratorConfig, steps: int) -> Any:
-    return replace(config.training, steps=steps, eval_every=min(config.training.eval_every, steps))
-
-
-def _show(progress: bool | None) -> bool:
-    return sys.stderr.isatty() if progress is None else progress
-
-
-def _train(trainer: DenoiserTrainer, show: bool, checkpoint: str | Path | None) -> list[dict[str, float]]:
-    if checkpoint is not None and (Path(checkpoint) / "training.json").exists():
-        trainer.restore(*load_checkpoint(checkpoint, "training"))
-    with tqdm(
-        total=trainer.config.steps, initial=trainer.step, desc="fitting", disable=not show, unit="step", leave=False
-    ) as bar:
-        for entry in trainer.run():
-            bar.update(trainer.step - bar.n)
-            bar.set_postfix(loss=f"{entry['loss']:.4f}", holdout=f"{entry['holdout_loss']:.4f}")
-            if checkpoint is not None:
-                save_checkpoint(checkpoint, "training", *trainer.state())
-    return trainer.history
-
-
-def _fingerprint(seed: int, transitions: Transitions) -> int:
-    """A seed that is the same for the same data, so that a resumed fit splits and encodes alike."""
-    digest = hashlib.sha256(str(seed).encode())
-    for name, array in transitions.leaves().items():
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return int.from_bytes(digest.digest()[:8], "little")

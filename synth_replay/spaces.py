@@ -136,3 +136,19 @@ def space_from_dict(data: dict[str, Any]) -> spaces.Space[Any]:
     if kind == "MultiBinary":
         return spaces.MultiBinary(data["n"])
     raise UnsupportedSpaceError(f"Unknown space type {kind!r} in a saved description.")
+
+
+def one_hot(codes: Array, cardinalities: list[int] | tuple[int, ...]) -> Array:
+    """``[n, K]`` codes to ``[n, sum(cardinalities)]`` float32."""
+    out = np.zeros((len(codes), sum(cardinalities)), np.float32)
+    offsets = np.cumsum([0, *cardinalities])[:-1]
+    if out.size:
+        np.put_along_axis(out, codes + offsets.astype(np.int64), 1.0, axis=1)
+    return out
+
+
+def leaves_bounds(leaf: Leaf, array: Array) -> bool:
+    """Whether real observations leave their declared space, so that clipping would falsify them."""
+    if leaf.kind == "categorical" or leaf.name.endswith("actions"):
+        return False
+    return bool((array < leaf.low).any() or (array > leaf.high).any())

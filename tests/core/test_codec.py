@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_replay import Transitions, TransitionSpec
-from synth_replay.codec import CodecConfig, TransitionCodec
+from synth_replay.codec import TransitionCodec
+from synth_replay.codec_config import CodecConfig
 from synth_replay.errors import ConfigError, UnsupportedSpaceError
 from synth_replay.normalizers import Affine, Quantile
 from tests.conftest import rollout
@@ -207,5 +208,3 @@ def test_a_codec_rebuilt_from_its_state_decodes_the_same():
     a, b = codec.decode(encoded.rows, encoded.codes), again.decode(encoded.rows, encoded.codes)
     for name, array in a.leaves().items():
         np.testing.assert_array_equal(array, b.leaves()[name])
-    other = codec.encode(rows, np.random.default_rng(0))
-    np.testing.assert_array_equal(other.codes, encoded.codes)

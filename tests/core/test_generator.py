@@ -176,9 +176,32 @@ def test_a_negative_number_of_rows_is_refused(pendulum):
         make().fit(pendulum).sample(-1)
 
 
-def test_labels_are_refused_until_they_exist(pendulum):
-    with pytest.raises(NotImplementedError):
-        make().fit(pendulum, labels=[0])
+@pytest.mark.parametrize("labels", [["a"], np.zeros(600), np.zeros((600, 1), int)])
+def test_labels_that_are_not_one_per_row_are_refused(pendulum, labels):
+    with pytest.raises(InvalidTransitionsError, match="labels"):
+        make().fit(pendulum, labels=labels)
+
+
+def test_rows_of_a_label_come_from_that_labels_data(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.where(np.arange(4000) % 4 == 0, "online", "offline")
+    obs = rng.standard_normal((4000, 2)) * 0.3 + np.where(labels == "online", 2.0, -2.0)[:, None]
+    data = Transitions(obs, rng.integers(0, 2, 4000), obs[:, 0], obs + 0.1, np.zeros(4000))
+    config = replace(
+        TINY,
+        training=replace(TINY.training, steps=2000, eval_every=200, batch_size=256, learning_rate=3e-3),
+        sampler=replace(TINY.sampler, steps=12),
+    )
+    space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    generator = TransitionGenerator(space, spaces.Discrete(2), config, seed=0).fit(data, labels=labels)
+    generator.save(tmp_path)
+    generator = TransitionGenerator.load(tmp_path)
+    assert generator.labels == ["offline", "online"]
+    assert (generator.sample(500, label="online").observations[:, 0] > 0).mean() > 0.9
+    assert (generator.sample(500, label="offline").observations[:, 0] < 0).mean() > 0.9
+    assert (generator.sample(2000).observations[:, 0] > 0).mean() == pytest.approx(0.25, abs=0.04)
+    with pytest.raises(InvalidTransitionsError, match="offline"):
+        generator.sample(5, label="expert")
 
 
 def test_a_diverging_fit_keeps_the_last_good_generator(pendulum):

@@ -1,0 +1,41 @@
+"""Choices of how transitions become rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from synth_replay.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class CodecConfig:
+    """How transitions become rows.
+
+    Attributes:
+        normalizer: ``auto`` maps observations and actions through their ranks (exact marginals, also where a
+            dimension piles up at a limit) and standardises everything else (accurate steps), unless it is
+            heavy-tailed; ``zscore`` standardises everything (SynthER); ``quantile`` uses ranks everywhere.
+        next_observations: ``delta`` models s' - s, ``absolute`` models s' (SynthER).
+        discrete: ``condition`` draws categories and flags from the data and conditions the denoiser on them;
+            ``diffuse`` adds one-hot and flag columns to the row, read back by argmax and threshold (SynthER).
+        rare_share: Terminal rows are drawn at least this often in training batches (``condition`` only; the
+            generated rate does not depend on it).
+    """
+
+    normalizer: Literal["auto", "zscore", "quantile"] = "auto"
+    next_observations: Literal["delta", "absolute"] = "delta"
+    discrete: Literal["condition", "diffuse"] = "condition"
+    rare_share: float = 0.02
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "normalizer": ("auto", "zscore", "quantile"),
+            "next_observations": ("delta", "absolute"),
+            "discrete": ("condition", "diffuse"),
+        }
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise ConfigError(f"CodecConfig.{name} must be one of {values}, not {getattr(self, name)!r}.")
+        if not 0 <= self.rare_share < 1:
+            raise ConfigError(f"CodecConfig.rare_share must be in [0, 1), not {self.rare_share!r}.")
