@@ -117,17 +117,17 @@ class TransitionCodec:
             labels: Class numbers ``[n]`` below ``num_labels``, if there are any.
         """
         leaves = transitions.leaves() | ({} if labels is None else {"labels": labels})
-        self.levels = self._find_levels(leaves)
+        self.levels, self.quantiles = self._find_levels(leaves), {}
         self.loose = [leaf.name for leaf in self.spec.leaves if leaves_bounds(leaf, leaves[leaf.name])]
         if self.condition_dim > MAX_CONDITION_DIM:
             raise UnsupportedSpaceError(f"{self.condition_dim} categories in all are more than {MAX_CONDITION_DIM}.")
         values = self._gather(leaves)
         self.affine = Affine.fit(values)
         self._exempt_flags()
-        self.quantiles = self._find_quantiles(values)
+        scores = self._scores(values, rng)
         codes = self.codes(leaves)
         self.table, self.counts = np.unique(codes, axis=0, return_counts=True)
-        return Encoded(self._scale(values, rng), codes)
+        return Encoded(scores[:, self.affine.varies].astype(np.float32), codes)
 
     def _find_levels(self, leaves: dict[str, Array]) -> dict[str, Array]:
         """Scalars with few distinct values, for example a sparse reward or an n-step discount."""
@@ -150,19 +150,24 @@ class TransitionCodec:
                 scale[slot.columns] = 1.0
         self.affine = replace(self.affine, shift=shift, scale=scale)
 
-    def _find_quantiles(self, values: Array) -> dict[int, Quantile]:
-        if self.config.normalizer == "zscore":
-            return {}
-        chosen = {}
+    def _scores(self, values: Array, rng: np.random.Generator) -> Array:
+        """Fits a table for each dimension that needs one, and scores all values ``[n, D']``."""
+        scores = self.affine.forward(values)
         for slot in self.slots():
-            if slot.leaf.kind == "categorical":
+            if self.config.normalizer == "zscore" or slot.leaf.kind == "categorical":
                 continue
-            by_rank = self.config.normalizer == "quantile" or self._is_absolute(slot.leaf)
             for column in np.flatnonzero(self.affine.varies[slot.columns]) + slot.columns.start:
-                scores = (values[:, column] - self.affine.shift[column]) / self.affine.scale[column]
-                if by_rank or heavy_tailed(scores):
-                    chosen[int(column)] = Quantile.fit(values[:, column])
-        return chosen
+                weight = self._rank_weight(slot.leaf, scores[:, column])
+                if weight:
+                    table, scores[:, column] = Quantile.fit(values[:, column], rng, weight)
+                    self.quantiles[int(column)] = table
+        return scores
+
+    def _rank_weight(self, leaf: Leaf, z_scores: Array) -> float:
+        """Weight of the ranks in a dimension's score; 0 where it is only standardised."""
+        if self.config.normalizer == "quantile" or heavy_tailed(z_scores):
+            return 1.0
+        return self.config.rank_weight if self._is_absolute(leaf) else 0.0
 
     # -- encoding ---------------------------------------------------------------------------
 
@@ -190,12 +195,6 @@ class TransitionCodec:
         return leaf.name.startswith(("observations", "actions", "next_actions")) or (
             leaf.name.startswith("next_observations") and not self._is_delta(leaf)
         )
-
-    def _scale(self, values: Array, rng: np.random.Generator) -> Array:
-        scores = self.affine.forward(values)
-        for column, quantile in self.quantiles.items():
-            scores[:, column] = quantile.forward(values[:, column], rng)
-        return scores[:, self.affine.varies].astype(np.float32)
 
     def codes(self, leaves: dict[str, Array]) -> Array:
         """Condition codes ``[n, K]``: category numbers from 0, or the nearest level's number."""
@@ -292,7 +291,7 @@ class TransitionCodec:
         arrays |= {f"levels.{name}": values for name, values in self.levels.items()}
         arrays |= {f"loose.{name}": np.ones(1) for name in self.loose}
         for column, quantile in self.quantiles.items():
-            arrays |= {f"knots.{column}": quantile.knots, f"ranks.{column}": quantile.ranks}
+            arrays |= {f"knots.{column}": quantile.knots, f"scores.{column}": quantile.scores}
         return arrays
 
     @classmethod
@@ -308,5 +307,5 @@ class TransitionCodec:
             elif kind == "loose":
                 codec.loose.append(rest)
             elif kind == "knots":
-                codec.quantiles[int(rest)] = Quantile(values, arrays[f"ranks.{rest}"])
+                codec.quantiles[int(rest)] = Quantile(values, arrays[f"scores.{rest}"])
         return codec

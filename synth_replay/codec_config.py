@@ -13,12 +13,14 @@ class CodecConfig:
     """How transitions become rows.
 
     Attributes:
-        normalizer: ``auto`` maps observations and actions through their ranks (exact marginals, also where a
-            dimension piles up at a limit) and standardises everything else (accurate steps), unless it is
-            heavy-tailed; ``zscore`` standardises everything (SynthER); ``quantile`` uses ranks everywhere.
+        normalizer: ``auto`` scores observations, actions and any heavy-tailed dimension by a mean of rank-Gaussian
+            score and z-score (good marginals, also where a dimension piles up at a limit) and standardises the rest
+            (accurate steps); ``zscore`` standardises everything (SynthER); ``quantile`` uses ranks everywhere.
         next_observations: ``delta`` models s' - s, ``absolute`` models s' (SynthER).
         discrete: ``condition`` draws categories and flags from the data and conditions the denoiser on them;
             ``diffuse`` adds one-hot and flag columns to the row, read back by argmax and threshold (SynthER).
+        rank_weight: In ``auto``, the weight of the rank-Gaussian score against the z-score, in (0, 1]. More gives
+            better marginals, less more accurate steps from few rows (measured in the docs).
         rare_share: Terminal rows are drawn at least this often in training batches (``condition`` only; the
             generated rate does not depend on it).
     """
@@ -27,6 +29,7 @@ class CodecConfig:
     next_observations: Literal["delta", "absolute"] = "delta"
     discrete: Literal["condition", "diffuse"] = "condition"
     rare_share: float = 0.02
+    rank_weight: float = 0.5
 
     def __post_init__(self) -> None:
         allowed = {
@@ -39,3 +42,5 @@ class CodecConfig:
                 raise ConfigError(f"CodecConfig.{name} must be one of {values}, not {getattr(self, name)!r}.")
         if not 0 <= self.rare_share < 1:
             raise ConfigError(f"CodecConfig.rare_share must be in [0, 1), not {self.rare_share!r}.")
+        if not 0 < self.rank_weight <= 1:
+            raise ConfigError(f"CodecConfig.rank_weight must be in (0, 1], not {self.rank_weight!r}.")

@@ -50,44 +50,57 @@ class Affine:
 
 @dataclass(frozen=True)
 class Quantile:
-    """Rank-Gaussian map of one dimension through a table of its quantiles.
+    """Monotone map of one dimension through a table of its quantiles.
 
+    A value's score is a weighted mean of its rank-Gaussian score and its z-score. Ranks make marginals exact, also
+    where a dimension piles up at a limit; the z-score keeps the gaps between clusters and the scale within them.
     Repeated values (a velocity clipped at 10, an action saturated at 1) own an interval of ranks:
     they are spread over it on the way in and come out exact.
 
     Attributes:
         knots: ``[K]`` increasing values, each distinct value of the table twice.
-        ranks: ``[K]`` non-decreasing ranks in (0, 1).
+        scores: ``[K]`` non-decreasing scores.
     """
 
     knots: Array
-    ranks: Array
+    scores: Array
 
     @classmethod
-    def fit(cls, values: Array) -> Quantile:
-        """Fits to ``values`` ``[n]``."""
+    def fit(cls, values: Array, rng: np.random.Generator, rank_weight: float = 1.0) -> tuple[Quantile, Array]:
+        """Fits the table, and scores the same values.
+
+        Args:
+            values: ``[n]``.
+            rng: Spreads repeated values over their ranks.
+            rank_weight: Weight of the rank-Gaussian score, in (0, 1].
+
+        Returns:
+            The table, and the scores ``[n]`` of ``values``.
+        """
         positions = _knot_ranks(len(values))
         table = np.quantile(values, positions, method="hazen").astype(np.float64)
         unique, first = np.unique(table, return_index=True)
         last = np.r_[first[1:], len(positions)] - 1
         unique[0], unique[-1] = values.min(), values.max()
-        return cls(np.repeat(unique, 2), positions[np.stack([first, last], axis=1).reshape(-1)])
-
-    def forward(self, values: Array, rng: np.random.Generator) -> Array:
-        """``[n]`` to standard normal scores."""
-        ranks = np.interp(values, self.knots, self.ranks)
-        place = np.clip(np.searchsorted(self.knots, values), 0, len(self.knots) - 2)
-        low, high = self.ranks[place], self.ranks[np.minimum(place + 1, len(self.ranks) - 1)]
-        atom = (self.knots[place] == values) & (self.knots[place + 1] == values)
-        ranks = np.where(atom, low + rng.random(len(values)) * (high - low), ranks)
-        scores: Array = torch.special.ndtri(torch.from_numpy(ranks)).numpy()
-        return scores
+        knots, ranks = np.repeat(unique, 2), positions[np.stack([first, last], axis=1).reshape(-1)]
+        linear = (1 - rank_weight) * (values - values.mean()) / (values.std() or 1.0)
+        linear_knots = (1 - rank_weight) * (knots - values.mean()) / (values.std() or 1.0)
+        fitted = cls(knots, rank_weight * _normal_score(ranks) + linear_knots)
+        place = np.clip(np.searchsorted(knots, values), 0, len(knots) - 2)
+        low, high = ranks[place], ranks[place + 1]
+        repeated = (knots[place] == values) & (knots[place + 1] == values)
+        within = rank_weight * _normal_score(low + rng.random(len(values)) * (high - low)) + linear
+        return fitted, np.where(repeated, within, np.interp(values, knots, fitted.scores))
 
     def inverse(self, scores: Array) -> Array:
-        """Standard normal scores to values within the range seen when fitting."""
-        ranks = torch.special.ndtr(torch.as_tensor(scores, dtype=torch.float64)).numpy()
-        values: Array = np.interp(ranks, self.ranks, self.knots)
+        """Scores to values within the range seen when fitting."""
+        values: Array = np.interp(scores, self.scores, self.knots)
         return values
+
+
+def _normal_score(ranks: Array) -> Array:
+    scores: Array = torch.special.ndtri(torch.from_numpy(ranks)).numpy()
+    return scores
 
 
 def _knot_ranks(rows: int) -> Array:

@@ -87,8 +87,8 @@ def test_a_dimension_that_is_constant_but_for_rounding_noise_is_not_blown_up():
 
 
 def test_a_rare_outlier_does_not_reach_the_network_as_a_huge_number():
-    rows = some_rows(5000)
-    rows.rewards[17] = 1e5
+    rows = some_rows(50_000)
+    rows.rewards[17] = rows.observations[3, 0] = 1e5
     _, encoded = fit(TransitionSpec(FREE, UNIT), rows, CodecConfig())
     assert np.abs(encoded.rows).max() < 50
 
@@ -171,12 +171,22 @@ def test_observations_outside_a_sloppy_space_are_not_clipped():
 def test_rank_scores_are_normal_and_invert_exactly_at_atoms(atoms, count, seed):
     rng = np.random.default_rng(seed)
     values = np.where(rng.random(count) < atoms, 1.0, rng.uniform(-1, 1, count))
-    table = Quantile.fit(values)
-    scores = table.forward(values, rng)
+    table, scores = Quantile.fit(values, rng)
     assert np.isfinite(scores).all()
     np.testing.assert_allclose(table.inverse(scores), values, atol=1e-6 + 4 / count**2)
     if count > 1000:
         assert abs(scores.mean()) < 0.15 and abs(scores.std() - 1) < 0.15
+
+
+def test_the_mean_of_rank_and_z_scores_keeps_the_gap_between_clusters():
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(-5, 0.1, 1000), rng.normal(5, 0.1, 1000)])
+    gaps = []
+    for weight in (1.0, 0.5):
+        table, scores = Quantile.fit(values, rng, weight)
+        np.testing.assert_allclose(table.inverse(scores), values, atol=1e-4)
+        gaps.append(scores[1000:].min() - scores[:1000].max())
+    assert gaps[0] < 0.1 < 0.9 < gaps[1]
 
 
 def test_affine_matches_its_closed_form():
@@ -186,7 +196,9 @@ def test_affine_matches_its_closed_form():
     np.testing.assert_allclose(affine.inverse(affine.forward(values)), values)
 
 
-@pytest.mark.parametrize("bad", [{"normalizer": "log"}, {"discrete": "maybe"}, {"rare_share": 1.0}])
+@pytest.mark.parametrize(
+    "bad", [{"normalizer": "log"}, {"discrete": "maybe"}, {"rank_weight": 0.0}, {"rare_share": 1.0}]
+)
 def test_unknown_choices_are_refused(bad):
     with pytest.raises(ConfigError):
         CodecConfig(**bad)
