@@ -145,9 +145,13 @@ def draw_curves(curves: dict[str, list[dict[str, Any]]], path: Path, seed: int) 
 
 
 def _refreshes(curve: list[dict[str, Any]]) -> list[int]:
-    """Evaluations at which the number of refreshes had grown."""
+    """Environment steps at which the generator was refitted."""
     counts = [0, *(entry["synth"]["refreshes"] for entry in curve)]
-    return [entry["step"] for entry, before, after in zip(curve, counts, counts[1:], strict=False) if after > before]
+    return [
+        entry["step"] - int(entry["synth"]["age"])
+        for entry, before, after in zip(curve, counts, counts[1:], strict=False)
+        if after > before
+    ]
 
 
 def draw_marginals(real: Any, generated: Any, path: Path) -> None:
