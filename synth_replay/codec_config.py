@@ -20,7 +20,7 @@ class CodecConfig:
         discrete: ``condition`` draws categories and flags from the data and conditions the denoiser on them;
             ``diffuse`` adds one-hot and flag columns to the row, read back by argmax and threshold (SynthER).
         rank_weight: In ``auto``, the weight of the rank-Gaussian score against the z-score, in (0, 1]. More gives
-            better marginals, less more accurate steps from few rows (measured in the docs).
+            better marginals, less more accurate steps from few rows.
         rare_share: Terminal rows are drawn at least this often in training batches (``condition`` only; the
             generated rate does not depend on it).
     """
