@@ -37,10 +37,6 @@ class ColumnStore:
         """Bytes held by the columns."""
         return sum(column.nbytes for column in self._columns.values())
 
-    def clear(self) -> None:
-        """Forgets all rows and frees their memory."""
-        self.position, self.full, self._columns = 0, False, {}
-
     def replace(self, leaves: Mapping[str, Array]) -> None:
         """Holds exactly these rows (the last ``capacity`` of them), taking them over without copying if it can."""
         columns = {name: self._cast(np.asarray(a)[-self.capacity :]) for name, a in leaves.items()}

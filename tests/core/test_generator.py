@@ -1,6 +1,4 @@
-import json
 import os
-import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,13 +9,10 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from synth_replay import GeneratorConfig, TransitionGenerator, Transitions
-from synth_replay.checkpoint import load_checkpoint, save_checkpoint
-from synth_replay.config import PRESETS, resolve_config
+from synth_replay import TransitionGenerator, Transitions
+from synth_replay.config import PRESETS
 from synth_replay.diffusion import SamplerConfig
 from synth_replay.errors import (
-    CheckpointError,
-    ConfigError,
     FitDivergedError,
     InvalidTransitionsError,
     NotFittedError,
@@ -233,156 +228,6 @@ def test_ctrl_c_in_the_middle_of_a_fit_leaves_the_generator_as_it_was(pendulum, 
 
 
 # -- saving and loading ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("env_id", ["Pendulum-v1", "CartPole-v1"])
-def test_a_loaded_generator_goes_on_with_the_same_rows(env_id, tmp_path):
-    generator = make(env_id).fit(rollout(env_id))
-    generator.save(tmp_path / "g")
-    loaded = TransitionGenerator.load(tmp_path / "g")
-    assert loaded.config == generator.config and loaded.spec == generator.spec
-    assert same(generator.sample(64), loaded.sample(64))
-    assert loaded.holdout_loss == generator.holdout_loss
-
-
-def test_pickling_keeps_weights_and_random_state(pendulum):
-    generator = make().fit(pendulum)
-    assert same(pickle.loads(pickle.dumps(generator)).sample(64), generator.sample(64))
-    assert not pickle.loads(pickle.dumps(make())).fitted
-
-
-def test_a_folder_holds_no_pickle(pendulum, tmp_path):
-    make().fit(pendulum).save(tmp_path)
-    names = sorted(p.suffix for p in tmp_path.iterdir())
-    assert names == [".json", ".safetensors"]
-
-
-def test_saving_again_replaces_the_old_version_whole(pendulum, tmp_path):
-    for seed in (1, 2):
-        make(seed=seed).fit(pendulum).save(tmp_path)
-    assert TransitionGenerator.load(tmp_path).seed == 2
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-@pytest.mark.parametrize("damage", ["truncate", "flip", "json", "no-tensors", "nothing", "newer", "meta"])
-def test_a_damaged_checkpoint_is_one_clear_error(pendulum, tmp_path, damage):
-    make().fit(pendulum).save(tmp_path)
-    header, tensors = tmp_path / "generator.json", next(tmp_path.glob("*.safetensors"))
-    data = json.loads(header.read_text())
-    if damage == "truncate":
-        tensors.write_bytes(tensors.read_bytes()[:-100])
-    elif damage == "flip":
-        blob = bytearray(tensors.read_bytes())
-        blob[-1] ^= 255
-        tensors.write_bytes(bytes(blob))
-    elif damage == "json":
-        header.write_text(header.read_text()[:40])
-    elif damage == "no-tensors":
-        tensors.unlink()
-    elif damage == "nothing":
-        header.unlink()
-    elif damage == "newer":
-        header.write_text(json.dumps(data | {"format": 99}))
-    else:
-        del data["meta"]["spec"]
-        header.write_text(json.dumps(data))
-    with pytest.raises(CheckpointError):
-        TransitionGenerator.load(tmp_path)
-
-
-def test_a_generator_of_another_environment_is_named(pendulum):
-    generator = make().fit(pendulum)
-    env = gym.make("CartPole-v1")
-    with pytest.raises(SpecMismatchError, match="fitted for"):
-        generator.require(env.observation_space, env.action_space)
-
-
-def test_a_full_disk_while_saving_leaves_the_old_file(tmp_path):
-    """A real write error: the process may not write files above a size that the new version exceeds."""
-    save_checkpoint(tmp_path, "generator", {"x": torch.ones(10)}, {"version": 1})
-    script = (
-        "import resource, signal, sys, torch\n"
-        "from synth_replay.checkpoint import save_checkpoint\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
-        "try:\n"
-        "    save_checkpoint(sys.argv[1], 'generator', {'x': torch.ones(10_000)}, {'version': 2})\n"
-        "except OSError as error:\n"
-        "    print('OSError', error.errno)\n"
-    )
-    out = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert out.stdout.startswith("OSError"), out
-    tensors, meta = load_checkpoint(tmp_path, "generator")
-    assert meta == {"version": 1} and len(tensors["x"]) == 10
-    assert not list(tmp_path.glob("*.partial"))
-
-
-def test_an_interrupted_fit_resumes_exactly_from_its_checkpoint(pendulum, tmp_path, monkeypatch):
-    from synth_replay.diffusion import DenoiserTrainer
-
-    whole = make().fit(pendulum, checkpoint=tmp_path / "a")
-    train = DenoiserTrainer._train
-
-    def killed(self, count):
-        if self.step >= 10:
-            raise KeyboardInterrupt
-        train(self, count)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(DenoiserTrainer, "_train", killed)
-        make().fit(pendulum, checkpoint=tmp_path / "b")
-    assert load_checkpoint(tmp_path / "b", "training")[1]["step"] == 10
-    resumed = make().fit(pendulum, checkpoint=tmp_path / "b")
-    assert resumed.history == whole.history
-    assert same(resumed.sample(40), whole.sample(40))
-
-
-# -- configuration --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("suffix", ["yaml", "json"])
-@pytest.mark.parametrize("preset", sorted(PRESETS))
-def test_presets_round_trip_through_files(preset, suffix, tmp_path):
-    path = tmp_path / f"config.{suffix}"
-    PRESETS[preset].save(path)
-    assert GeneratorConfig.load(path) == PRESETS[preset]
-    assert resolve_config(str(path), torch.device("cpu")) == PRESETS[preset]
-
-
-def test_a_file_may_name_only_what_it_changes(tmp_path):
-    path = tmp_path / "c.yaml"
-    path.write_text("network: {width: 64}\ntraining: {steps: 7}\n")
-    config = GeneratorConfig.load(path)
-    assert config.network.width == 64 and config.training.steps == 7 and config.sampler.steps == 128
-
-
-@pytest.mark.parametrize("text", ["network: {with: 3}", "3", "a: [", "training: {steps: -1}", "training: {steps: x}"])
-def test_a_bad_configuration_file_is_one_clear_error(text, tmp_path):
-    path = tmp_path / "c.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigError):
-        GeneratorConfig.load(path)
-
-
-def test_unknown_presets_are_refused_and_none_follows_the_device():
-    with pytest.raises(ConfigError, match="paper"):
-        make(config="best")
-    assert resolve_config(None, torch.device("cpu")) == PRESETS["cpu"]
-    assert resolve_config(None, torch.device("cuda")) == PRESETS["fast"]
-    with pytest.raises(ConfigError):
-        replace(TINY, store_rows=0)
-
-
-def test_paper_preset_is_the_published_setting():
-    paper = PRESETS["paper"]
-    assert (paper.network.width, paper.network.depth, paper.network.fourier_features) == (1024, 6, 16)
-    assert (paper.training.steps, paper.training.batch_size, paper.training.large_batch_size) == (100_000, 256, 1024)
-    assert paper.sampler.evaluations == 255 and paper.training.patience is None
-    assert (paper.codec.normalizer, paper.codec.next_observations, paper.codec.discrete) == (
-        "zscore",
-        "absolute",
-        "diffuse",
-    )
 
 
 @pytest.mark.slow
