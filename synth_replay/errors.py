@@ -51,5 +51,9 @@ class UnsupportedBufferError(SynthReplayError, NotImplementedError):
     """A host-library feature that generated rows cannot serve."""
 
 
+class MissingColumnError(SynthReplayError, LookupError):
+    """An algorithm asks for a column of generated rows that was not modelled."""
+
+
 class MissingExtraError(SynthReplayError, ImportError):
     """An optional dependency is not installed."""

@@ -15,8 +15,8 @@ from synth_replay.spaces import Array, Leaf, as_matrix, space_from_dict, space_l
 
 Nested = Array | dict[str, Any]
 
-EXTRA_COLUMNS = ("discounts", "next_actions", "returns_to_go")
-_SCALARS = ("rewards", "terminations", "truncations", "discounts", "returns_to_go")
+EXTRA_COLUMNS = ("discounts", "intervals", "next_actions", "returns_to_go")
+_SCALARS = ("rewards", "terminations", "truncations", "discounts", "intervals", "returns_to_go")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,7 @@ class Transitions:
         terminations: ``[n]``, true ends of the episode; a time limit is not an end.
         truncations: ``[n]`` or None. Never modelled.
         discounts: ``[n]`` or None, the bootstrap discount of an n-step transition.
+        intervals: ``[n]`` or None, steps between observation and next observation.
         next_actions: Like ``actions``, or None.
         returns_to_go: ``[n]`` or None.
 
@@ -48,6 +49,7 @@ class Transitions:
     terminations: Any
     truncations: Any = None
     discounts: Any = None
+    intervals: Any = None
     next_actions: Any = None
     returns_to_go: Any = None
 

@@ -1,9 +1,10 @@
-"""d3rlpy adapter. This version reads d3rlpy episodes; its replay buffer is yet to come."""
+"""d3rlpy adapter: wrap a dataset, and any Q-learning algorithm learns from generated transitions as well."""
 
 from synth_replay.plugins import require_extra
 
 require_extra("d3rlpy", "d3rlpy")
 
-from synth_replay_d3rlpy.conversion import to_transitions  # noqa: E402
+from synth_replay_d3rlpy.conversion import infer_spaces, to_transitions  # noqa: E402
+from synth_replay_d3rlpy.synthetic import SyntheticReplayBuffer  # noqa: E402
 
-__all__ = ["to_transitions"]
+__all__ = ["SyntheticReplayBuffer", "infer_spaces", "to_transitions"]

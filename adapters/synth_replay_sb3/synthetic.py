@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from synth_replay.config import GeneratorConfig
 from synth_replay.errors import ConfigError, UnsupportedBufferError
 from synth_replay.refresh import RefreshConfig
+from synth_replay.seeding import seed_from_numpy
 from synth_replay.spaces import Array
 from synth_replay.synthesis import SynthesisEngine, SynthesisStats
 from synth_replay.transitions import Transitions
@@ -147,7 +147,7 @@ class SyntheticReplayBuffer(_Mixing, ReplayBuffer):
             refresh=RefreshConfig(refresh_every, refit, refit_steps),  # type: ignore[arg-type]
             generator=generator,
             store_rows=store_rows,
-            seed=_seed_from_numpy() if seed is None else seed,
+            seed=seed_from_numpy() if seed is None else seed,
             device=device,
             progress=progress,
         )
@@ -226,13 +226,6 @@ def _refuse(cls: type, unknown: dict[str, Any], n_steps: int, observation_space:
         raise ConfigError(f"n_steps must be at least 1; got {n_steps!r}.")
     if n_steps > 1 and isinstance(observation_space, spaces.Dict):
         raise UnsupportedBufferError("SB3 has no n-step returns for Dict observations; set n_steps=1.")
-
-
-def _seed_from_numpy() -> int:
-    """A seed that follows SB3's own, without drawing from NumPy's global stream."""
-    state: Any = np.random.get_state()  # noqa: NPY002
-    digest = hashlib.sha256(state[1].tobytes() + int(state[2]).to_bytes(4, "little")).digest()
-    return int.from_bytes(digest[:8], "little")
 
 
 def _joined(real: Any, generated: Any, order: Array) -> Any:
