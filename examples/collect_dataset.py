@@ -1,14 +1,24 @@
-"""Train an SB3 agent, then keep what it saw: the whole replay, and roll-outs of the final policy.
+"""Make offline datasets with SB3 on any Gymnasium environment: random, medium, medium-replay, expert.
 
-    python examples/collect_dataset.py --env Hopper-v5 --algo SAC --steps 60000 --out data/
+    python examples/collect_dataset.py --env Hopper-v5 --steps 60000 --kinds replay medium-replay expert --out data/
 
-writes ``data/Hopper-v5-replay.npz`` and, with ``--rollout-steps``, ``data/Hopper-v5-final.npz``.
-Both hold the columns of :class:`synth_replay.Transitions`; actions are in environment units.
+trains one agent and writes ``<env>-<kind>.npz`` for each kind, under D4RL's names:
+
+* ``replay``: everything that the agent saw.
+* ``random``: roll-outs of an untrained policy.
+* ``medium``: roll-outs of the first policy that reaches a third of the best return above the random one.
+* ``medium-replay``: everything that was seen until then.
+* ``expert``: roll-outs of the best policy seen.
+
+``<env>-scores.json`` keeps the returns of the random and the best policy, for normalised scores. The files hold the
+columns of :class:`synth_replay.Transitions`; actions are in environment units.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +26,39 @@ import gymnasium as gym
 import numpy as np
 import stable_baselines3 as sb3
 import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+KINDS = ("replay", "random", "medium", "medium-replay", "expert")
+COLUMNS = ("observations", "actions", "rewards", "next_observations", "terminations", "truncations")
+MEDIUM_SHARE = 1 / 3
+EPISODES = 5
+
+
+class Snapshots(BaseCallback):
+    """Evaluates the policy now and then, and keeps its weights."""
+
+    def __init__(self, env_id: str, every: int) -> None:
+        super().__init__()
+        self.env, self.every = Monitor(gym.make(env_id)), every
+        self.taken: list[tuple[int, float, dict[str, Any]]] = []
+
+    def take(self) -> None:
+        """One snapshot: step, mean return, weights."""
+        self.env.reset(seed=self.num_timesteps)
+        score, _ = evaluate_policy(self.model, self.env, EPISODES)
+        self.taken.append((self.num_timesteps, float(score), copy.deepcopy(self.model.policy.state_dict())))
+        print(f"step {self.num_timesteps}: return {score:.1f}", flush=True)
+
+    def _on_training_start(self) -> None:
+        self.take()
+
+    def _on_step(self) -> bool:
+        if self.n_calls % self.every == 0:
+            self.take()
+        return True
 
 
 def replay_columns(model: OffPolicyAlgorithm) -> dict[str, np.ndarray]:
@@ -45,17 +87,30 @@ def replay_columns(model: OffPolicyAlgorithm) -> dict[str, np.ndarray]:
 def rollout_columns(model: OffPolicyAlgorithm, env_id: str, steps: int, seed: int) -> dict[str, np.ndarray]:
     """``steps`` transitions of the model's stochastic policy."""
     env = gym.make(env_id)
-    names = ("observations", "actions", "rewards", "next_observations", "terminations", "truncations")
-    columns: dict[str, list[Any]] = {name: [] for name in names}
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     obs, _ = env.reset(seed=seed)
     for _ in range(steps):
         action, _ = model.predict(obs, deterministic=False)
         after, reward, terminated, truncated, _ = env.step(action)
         row = (obs, action, reward, after, terminated, truncated)
-        for name, value in zip(names, row, strict=True):
+        for name, value in zip(COLUMNS, row, strict=True):
             columns[name].append(value)
         obs = env.reset()[0] if terminated or truncated else after
     return {name: np.asarray(values) for name, values in columns.items()}
+
+
+def datasets(model: OffPolicyAlgorithm, shots: Snapshots, args: argparse.Namespace) -> dict[str, dict[str, np.ndarray]]:
+    """The columns of each kind that was asked for."""
+    replay = replay_columns(model)
+    _, start, untrained = shots.taken[0]
+    _, best, expert = max(shots.taken, key=lambda shot: shot[1])
+    step, _, medium = next(shot for shot in shots.taken if shot[1] >= start + MEDIUM_SHARE * (best - start))
+    weights = {"random": untrained, "medium": medium, "expert": expert}
+    found = {"replay": replay, "medium-replay": {name: a[:step] for name, a in replay.items()}}
+    for kind in set(weights) & set(args.kinds):
+        model.policy.load_state_dict(weights[kind])
+        found[kind] = rollout_columns(model, args.env, args.rollout_steps, args.seed)
+    return {kind: found[kind] for kind in args.kinds}
 
 
 def main() -> None:
@@ -64,7 +119,8 @@ def main() -> None:
     parser.add_argument("--env", default="Hopper-v5")
     parser.add_argument("--algo", default="SAC", choices=["SAC", "TD3", "DQN"])
     parser.add_argument("--steps", type=int, default=60_000, help="environment steps of training")
-    parser.add_argument("--rollout-steps", type=int, default=0, help="steps of the final policy")
+    parser.add_argument("--kinds", nargs="+", default=["replay"], choices=KINDS, help="which datasets to write")
+    parser.add_argument("--rollout-steps", type=int, default=50_000, help="rows of random, medium and expert")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument("--out", type=Path, default=Path("data"))
@@ -76,11 +132,14 @@ def main() -> None:
         extra |= {"learning_rate": 2.3e-3, "learning_starts": 1000, "target_update_interval": 10}
         extra |= {"train_freq": 4, "gradient_steps": 2, "exploration_final_eps": 0.04}
     model = getattr(sb3, args.algo)("MlpPolicy", args.env, seed=args.seed, device="cpu", **extra)
-    model.learn(args.steps, progress_bar=False, log_interval=20)
-    np.savez_compressed(args.out / f"{args.env}-replay.npz", **replay_columns(model))
-    if args.rollout_steps:
-        columns = rollout_columns(model, args.env, args.rollout_steps, args.seed)
-        np.savez_compressed(args.out / f"{args.env}-final.npz", **columns)
+    shots = Snapshots(args.env, max(args.steps // 20, 1))
+    model.learn(args.steps, callback=shots, log_interval=20)
+    scores = [shot[1] for shot in shots.taken]
+    summary = {"random": scores[0], "best": max(scores), "steps": args.steps, "algo": args.algo, "seed": args.seed}
+    (args.out / f"{args.env}-scores.json").write_text(json.dumps(summary, indent=2) + "\n")
+    for kind, columns in datasets(model, shots, args).items():
+        np.savez_compressed(args.out / f"{args.env}-{kind}.npz", **columns)
+        print(f"{args.out / f'{args.env}-{kind}.npz'}: {len(columns['rewards'])} rows", flush=True)
 
 
 if __name__ == "__main__":

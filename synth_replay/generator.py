@@ -71,6 +71,11 @@ class TransitionGenerator:
         """Whether :meth:`sample` can be called."""
         return self._denoiser is not None
 
+    @property
+    def store_rows(self) -> int:
+        """Generated rows that a buffer keeps by default."""
+        return self.config.store_rows
+
     def reseed(self, seed: int) -> None:
         """Starts the random stream anew."""
         self.seed, self._rng = seed, np.random.default_rng(seed)

@@ -17,8 +17,9 @@ from gymnasium import spaces
 from synth_replay.config import GeneratorConfig
 from synth_replay.errors import FitDivergedError
 from synth_replay.evaluation.fidelity import ks_complement, numeric_columns
-from synth_replay.generator import MIN_ROWS, TransitionGenerator
+from synth_replay.generator import MIN_ROWS
 from synth_replay.mixing import apportion, check_ratio
+from synth_replay.model import make_model
 from synth_replay.refresh import RefreshClock, RefreshConfig
 from synth_replay.spaces import Array
 from synth_replay.store import ColumnStore
@@ -70,8 +71,9 @@ class SynthesisEngine:
         action_space: The environment's.
         real_ratio: Share of real rows in a batch, r in SynthER's Algorithm 1.
         refresh: When and how to refit.
-        generator: Preset name, configuration (object or file) or the folder of a saved generator; None takes the
-            preset for the device. A saved generator fills the store before the first batch.
+        generator: Preset name, configuration (object or file), the folder of a saved generator, or the name of a
+            baseline (``additive_noise``, ``multiplicative_noise``, ``dynamics_noise``); None takes the preset for the
+            device. A saved generator fills the store before the first batch.
         store_rows: Rows generated at each refresh; None takes the configuration's.
         seed: Seed of the generator and of the rows drawn.
         device: Where to fit and sample.
@@ -101,13 +103,8 @@ class SynthesisEngine:
         self.progress = progress
         fit_seed, draw_seed = np.random.SeedSequence(seed).generate_state(2)
         self._rng = np.random.default_rng(draw_seed)
-        if isinstance(generator, (str, Path)) and Path(generator).is_dir():
-            self.generator = TransitionGenerator.load(generator, device)
-            self.generator.require(observation_space, action_space)
-            self.generator.reseed(int(fit_seed))
-        else:
-            self.generator = TransitionGenerator(observation_space, action_space, generator, int(fit_seed), device)
-        self.store = ColumnStore(self.generator.config.store_rows if store_rows is None else store_rows)
+        self.generator = make_model(observation_space, action_space, generator, int(fit_seed), device)
+        self.store = ColumnStore(self.generator.store_rows if store_rows is None else store_rows)
         self._stats = SynthesisStats()
 
     @property
