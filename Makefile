@@ -13,11 +13,15 @@ $(VENV)/.base: constraints.txt pyproject.toml
 	@echo "Installing into $(VENV) (first time: two minutes or so)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	@$(PIP) "$(TORCH)"
-	@$(PIP) --group demo -e ".[sb3,report]"
+	@$(PIP) --group demo -e ".[sb3,cli]"
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
 	@$(PIP) --group test
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	@$(PIP) --group bench
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.base
@@ -45,7 +49,7 @@ docs: $(VENV)/.docs
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(VENV)/.test
+bench: $(VENV)/.bench
 	@$(BIN)/python benchmarks/run.py
 
 clean:

@@ -15,6 +15,7 @@ import yaml
 from synth_replay.codec_config import CodecConfig
 from synth_replay.diffusion import NetworkConfig, NoiseConfig, SamplerConfig, TrainingConfig
 from synth_replay.errors import ConfigError
+from synth_replay.relabel_config import RelabelConfig
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class GeneratorConfig:
         training: Optimisation.
         sampler: How rows are drawn.
         codec: How transitions become rows.
+        relabel: Whether generated rows get their rewards and terminations from a supervised model or a function.
         chunk_rows: Rows that are denoised at once, at most.
         store_rows: Generated rows that a replay buffer keeps and replaces at each refresh.
     """
@@ -36,6 +38,7 @@ class GeneratorConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
+    relabel: RelabelConfig = field(default_factory=RelabelConfig)
     chunk_rows: int = 65_536
     store_rows: int = 1_000_000
 
@@ -104,6 +107,7 @@ FAST = GeneratorConfig(
     network=NetworkConfig(width=512),
     training=TrainingConfig(steps=20_000, batch_size=1024, learning_rate=1e-3, patience=8),
     sampler=SamplerConfig(name="dpmpp_2m", steps=16, sigma_max=10.0),
+    relabel=RelabelConfig(enabled=True),
     chunk_rows=131_072,
 )
 """For a GPU."""
@@ -112,6 +116,7 @@ CPU = GeneratorConfig(
     network=NetworkConfig(width=256),
     training=TrainingConfig(steps=10_000, batch_size=512, learning_rate=1e-3, patience=6),
     sampler=SamplerConfig(name="dpmpp_2m", steps=16, sigma_max=10.0),
+    relabel=RelabelConfig(enabled=True),
     chunk_rows=4096,
     store_rows=100_000,
 )

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from synth_replay.checkpoint import load_checkpoint, save_checkpoint
 from synth_replay.codec import Encoded, TransitionCodec
 from synth_replay.config import GeneratorConfig, resolve_config
-from synth_replay.diffusion import Denoiser, DenoiserTrainer, ResidualMLP, SamplerConfig, sample
+from synth_replay.diffusion import Denoiser, DenoiserTrainer, SamplerConfig
 from synth_replay.errors import (
     CheckpointError,
     InvalidTransitionsError,
@@ -23,7 +23,10 @@ from synth_replay.errors import (
     SpecMismatchError,
     TooFewTransitionsError,
 )
+from synth_replay.fitted import FittedModel, new_denoiser, on_device
 from synth_replay.fitting import fingerprint, label_numbers, resolve_device, show_progress, train, with_steps
+from synth_replay.relabel import fit_relabeler
+from synth_replay.relabel_config import resolve_function
 from synth_replay.spaces import Array
 from synth_replay.transitions import EXTRA_COLUMNS, Transitions, TransitionSpec
 
@@ -63,13 +66,12 @@ class TransitionGenerator:
         self.history: list[dict[str, float]] = []
         self.labels: list[int | str] = []
         self._rng = np.random.default_rng(self.seed)
-        self._codec: TransitionCodec | None = None
-        self._denoiser: Denoiser | None = None
+        self._model: FittedModel | None = None
 
     @property
     def fitted(self) -> bool:
         """Whether :meth:`sample` can be called."""
-        return self._denoiser is not None
+        return self._model is not None
 
     @property
     def store_rows(self) -> int:
@@ -118,6 +120,7 @@ class TransitionGenerator:
             TooFewTransitionsError: With fewer than 100 rows.
             InvalidTransitionsError: If a value is not finite or outside its space.
             SpecMismatchError: If columns are missing or have other shapes.
+            ConfigError: If the configuration names a relabelling function that does not exist.
             FitDivergedError: If the loss stops being finite.
         """
         spec = self._check(transitions)
@@ -127,15 +130,17 @@ class TransitionGenerator:
         codec = TransitionCodec(spec, config.codec, len(names))
         rng = np.random.default_rng(seed if checkpoint is None else fingerprint(self.seed, transitions, numbers))
         encoded = codec.fit(transitions, rng, numbers)
-        denoiser = self._new_denoiser(codec, int(rng.integers(2**63)))
+        denoiser = new_denoiser(codec, config, self.device, int(rng.integers(2**63)))
         if warm_start:
             self._copy_weights(denoiser)
         history: list[dict[str, float]] = []
+        show = show_progress(progress)
         if codec.row_dim:
             trainer = self._new_trainer(denoiser, codec, encoded, transitions.terminations, config, rng)
-            history = train(trainer, show_progress(progress), checkpoint)
-        self.spec, self._codec, self._denoiser, self.history = spec, codec, denoiser, history
-        self.labels = names
+            history = train(trainer, show, checkpoint)
+        relabeler = fit_relabeler(spec, transitions, config.relabel, self.device, rng, show)
+        self._model = FittedModel(codec, denoiser, relabeler, self.config, self.device)
+        self.spec, self.history, self.labels = spec, history, names
         return self
 
     def _check(self, transitions: Transitions) -> TransitionSpec:
@@ -145,18 +150,14 @@ class TransitionGenerator:
                 f"A generator needs at least {MIN_ROWS} transitions to fit; got {len(transitions)}. Collect more first."
             )
         spec.check(transitions)
+        if self.config.relabel.function is not None:
+            resolve_function(str(self.config.relabel.function))
         return spec
 
-    def _new_denoiser(self, codec: TransitionCodec, seed: int) -> Denoiser:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = ResidualMLP(max(codec.row_dim, 1), codec.condition_dim, self.config.network)
-        return Denoiser(network.to(self.device), self.config.noise)
-
     def _copy_weights(self, denoiser: Denoiser) -> None:
-        if self._denoiser is None:
+        if self._model is None:
             return
-        old, new = self._denoiser.network.state_dict(), denoiser.network.state_dict()
+        old, new = self._model.denoiser.network.state_dict(), denoiser.network.state_dict()
         if all(key in old and old[key].shape == value.shape for key, value in new.items()):
             denoiser.network.load_state_dict(old)
         else:
@@ -181,8 +182,7 @@ class TransitionGenerator:
         return DenoiserTrainer(denoiser, rows, conditions, holdout, pool, config.training, torch_rng)
 
     def _tensors(self, codec: TransitionCodec, rows: Array, codes: Array) -> tuple[Tensor, Tensor | None]:
-        condition = torch.from_numpy(codec.one_hot(codes)).to(self.device) if codec.condition_dim else None
-        return torch.from_numpy(rows).to(self.device), condition
+        return torch.from_numpy(rows).to(self.device), on_device(codec, codes, self.device)
 
     # -- sampling ---------------------------------------------------------------------------
 
@@ -209,38 +209,27 @@ class TransitionGenerator:
             NotFittedError: Before :meth:`fit`.
             InvalidTransitionsError: For a negative number, or a label that was not fitted.
         """
-        codec, denoiser = self._fitted()
+        model = self._fitted()
         if num_samples < 0:
             raise InvalidTransitionsError(f"Cannot sample {num_samples} rows.")
         if label is not None and label not in self.labels:
             raise InvalidTransitionsError(f"No row was fitted with the label {label!r}; there are {self.labels}.")
-        codes = codec.draw_codes(num_samples, self._rng, None if label is None else self.labels.index(label))
+        codes = model.codec.draw_codes(num_samples, self._rng, None if label is None else self.labels.index(label))
         rng = torch.Generator(device=self.device).manual_seed(int(self._rng.integers(2**63)))
         out: dict[str, Array] = {}
         chunk = self.config.chunk_rows
         starts = range(0, max(num_samples, 1), chunk)
         for start in tqdm(starts, "sampling", disable=not show_progress(progress), unit="chunk", leave=False):
-            part = codes[start : start + chunk]
-            rows = self._denoise(codec, denoiser, part, sampler or self.config.sampler, rng)
-            for name, array in codec.decode(rows, part).leaves().items():
+            rows = model.draw(codes[start : start + chunk], sampler or self.config.sampler, rng)
+            for name, array in rows.leaves().items():
                 full = out.setdefault(name, np.empty((num_samples, *array.shape[1:]), array.dtype))
                 full[start : start + chunk] = array
         return Transitions.from_leaves(out)
 
-    @torch.inference_mode()
-    def _denoise(
-        self, codec: TransitionCodec, denoiser: Denoiser, codes: Array, sampler: SamplerConfig, rng: torch.Generator
-    ) -> Array:
-        if not codec.row_dim:
-            return np.zeros((len(codes), 0), np.float32)
-        condition = torch.from_numpy(codec.one_hot(codes)).to(self.device) if codec.condition_dim else None
-        rows = sample(denoiser.for_sampling(condition), (len(codes), codec.row_dim), sampler, rng)
-        return rows.cpu().numpy()
-
-    def _fitted(self) -> tuple[TransitionCodec, Denoiser]:
-        if self._codec is None or self._denoiser is None:
+    def _fitted(self) -> FittedModel:
+        if self._model is None:
             raise NotFittedError("This generator has not been fitted: call fit(transitions) first.")
-        return self._codec, self._denoiser
+        return self._model
 
     # -- persistence ------------------------------------------------------------------------
 
@@ -276,12 +265,9 @@ class TransitionGenerator:
             )
 
     def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        codec, denoiser = self._fitted()
-        tensors = {f"network.{k}": v for k, v in denoiser.network.state_dict().items()}
-        arrays = {f"codec.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in codec.state().items()}
         meta = {"spec": self.spec.to_dict(), "config": self.config.to_dict(), "seed": self.seed}
         meta |= {"labels": self.labels, "history": self.history}
-        return tensors | arrays, meta | {"rng": self._rng.bit_generator.state}
+        return self._fitted().state(), meta | {"rng": self._rng.bit_generator.state}
 
     @classmethod
     def _from_state(
@@ -291,27 +277,22 @@ class TransitionGenerator:
             spec = TransitionSpec.from_dict(meta["spec"])
             config = GeneratorConfig.from_dict(meta["config"])
             self = cls(spec.observation_space, spec.action_space, config, meta["seed"], device)
-            arrays = {k.removeprefix("codec."): v.numpy() for k, v in tensors.items() if k.startswith("codec.")}
-            codec = TransitionCodec.from_state(spec, config.codec, arrays)
-            denoiser = self._new_denoiser(codec, self.seed)
-            weights = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
-            denoiser.network.load_state_dict(weights)
+            model = FittedModel.from_state(spec, config, self.device, tensors)
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(f"The saved generator is inconsistent: {error}") from error
-        self.spec, self._codec, self._denoiser, self.history = spec, codec, denoiser, meta["history"]
+        self.spec, self._model, self.history = spec, model, meta["history"]
         self._rng.bit_generator.state, self.labels = meta["rng"], meta["labels"]
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         """For buffers that a host library pickles: weights on the CPU, whatever device they are on."""
-        state = self.__dict__ | {"device": None, "_denoiser": None}
-        if self._denoiser is not None:
-            state["weights"] = {k: v.cpu() for k, v in self._denoiser.network.state_dict().items()}
+        state = self.__dict__ | {"device": None, "_model": None}
+        if self._model is not None:
+            state["tensors"] = {k: v.cpu() for k, v in self._model.state().items()}
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        weights = state.pop("weights", None)
+        tensors = state.pop("tensors", None)
         self.__dict__ |= state | {"device": resolve_device("auto")}
-        if weights is not None and self._codec is not None:
-            self._denoiser = self._new_denoiser(self._codec, self.seed)
-            self._denoiser.network.load_state_dict(weights)
+        if tensors is not None:
+            self._model = FittedModel.from_state(self.spec, self.config, self.device, tensors)

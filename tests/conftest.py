@@ -29,6 +29,7 @@ TINY = replace(
     network=replace(CPU.network, width=32, depth=2, embedding_dim=16),
     training=replace(CPU.training, steps=20, batch_size=64, eval_every=10),
     sampler=replace(CPU.sampler, steps=4),
+    relabel=replace(CPU.relabel, steps=20, width=16),
     store_rows=500,
 )
 

@@ -19,6 +19,7 @@ from synth_replay.errors import (
     SpecMismatchError,
     TooFewTransitionsError,
 )
+from synth_replay.relabel_config import RelabelConfig
 from tests.conftest import TINY, rollout
 
 
@@ -81,6 +82,7 @@ def test_a_generator_learns_linear_dynamics_and_rare_ends():
         network=replace(TINY.network, width=64, depth=3, embedding_dim=64),
         training=replace(TINY.training, steps=2500, batch_size=256, eval_every=250),
         sampler=SamplerConfig(name="dpmpp_2m", steps=16, sigma_max=10.0),
+        relabel=RelabelConfig(),  # the denoiser's own rewards and ends
     )
     rows = TransitionGenerator(space, spaces.Box(-1, 1, (1,)), config, seed=0).fit(data).sample(20_000)
     np.testing.assert_allclose(np.cov(rows.observations.T), np.cov(obs.T), atol=0.06)

@@ -1,0 +1,56 @@
+"""Transitions without neighbours as a d3rlpy dataset."""
+
+from __future__ import annotations
+
+import numpy as np
+from d3rlpy.constants import ActionSpace
+from d3rlpy.dataset import Episode, InfiniteBuffer, ReplayBuffer
+from gymnasium import spaces
+
+from synth_replay.errors import InvalidTransitionsError, UnsupportedSpaceError
+from synth_replay.spaces import Array
+from synth_replay.transitions import Transitions, TransitionSpec
+
+
+def to_replay_buffer(transitions: Transitions, spec: TransitionSpec) -> ReplayBuffer:
+    """A d3rlpy buffer whose transitions are exactly the given rows: a subsampled or generated dataset, say.
+
+    d3rlpy makes a transition from two steps of an episode, or from its terminal step. So a row becomes an episode of
+    two steps (the second has ``next_actions`` where there are any, else the same action), or of one if it is terminal.
+
+    Args:
+        transitions: Rows with array observations.
+        spec: Their spaces.
+
+    Returns:
+        d3rlpy's ``ReplayBuffer`` with ``len(transitions)`` episodes, each of one transition.
+
+    Raises:
+        InvalidTransitionsError: If there are no rows, or a value is not finite or outside its space.
+        UnsupportedSpaceError: For Dict observations.
+    """
+    spec.check(transitions)
+    if not len(transitions):
+        raise InvalidTransitionsError("There are no transitions to make a dataset of.")
+    if isinstance(transitions.observations, dict):
+        raise UnsupportedSpaceError("d3rlpy has no Dict observations: flatten them first.")
+    discrete = isinstance(spec.action_space, spaces.Discrete)
+    if discrete and spec.action_space.start:
+        raise UnsupportedSpaceError("d3rlpy counts discrete actions from 0: shift the action space.")
+    actions = transitions.actions.reshape(len(transitions), -1)
+    after = actions if transitions.next_actions is None else transitions.next_actions.reshape(actions.shape)
+    observations = np.stack([transitions.observations, transitions.next_observations], axis=1)
+    rewards = np.stack([transitions.rewards, np.zeros_like(transitions.rewards)], axis=1)[..., None]
+    pairs = (observations, np.stack([actions, after], axis=1), rewards.astype(np.float32))
+    return ReplayBuffer(
+        InfiniteBuffer(),
+        episodes=_episodes(pairs, transitions.terminations),
+        action_space=ActionSpace.DISCRETE if discrete else ActionSpace.CONTINUOUS,
+        action_size=int(spec.action_space.n) if isinstance(spec.action_space, spaces.Discrete) else actions.shape[1],
+    )
+
+
+def _episodes(pairs: tuple[Array, Array, Array], ends: Array) -> list[Episode]:
+    lengths = np.where(ends, 1, 2)
+    columns = zip(*pairs, ends.tolist(), lengths.tolist(), strict=True)
+    return [Episode(o[:length], a[:length], r[:length], end) for o, a, r, end, length in columns]

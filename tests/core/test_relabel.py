@@ -1,0 +1,148 @@
+from dataclasses import replace
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from synth_replay import TransitionGenerator, Transitions, TransitionSpec
+from synth_replay.errors import ConfigError, InvalidTransitionsError
+from synth_replay.relabel import Relabeler, fit_relabeler
+from synth_replay.relabel_config import RelabelConfig
+from tests.conftest import TINY, rollout
+
+BOX = spaces.Box(-5, 5, (2,), np.float32)
+ACT = spaces.Box(-1, 1, (1,), np.float32)
+CPU_DEVICE = torch.device("cpu")
+FAST = RelabelConfig(enabled=True, steps=800, width=64)
+
+
+def known_task(obs, actions, after):
+    """A reward and an end that depend on all of s, a and s'; about 2 % of rows end."""
+    rewards = after[:, 0] - obs[:, 0] - 0.1 * actions[:, 0] ** 2
+    return rewards.astype(np.float32), np.abs(after[:, 1]) > 2.33
+
+
+def nan_task(obs, actions, after):
+    return np.full(len(obs), np.nan, np.float32), np.zeros(len(obs), bool)
+
+
+def rows_of_known_task(n, seed, rewarded=known_task):
+    rng = np.random.default_rng(seed)
+    obs = rng.normal(size=(n, 2)).astype(np.float32)
+    actions = rng.uniform(-1, 1, (n, 1)).astype(np.float32)
+    after = (0.6 * obs + 0.8 * rng.normal(size=(n, 2))).astype(np.float32)
+    return Transitions(obs, actions, *swap(rewarded(obs, actions, after), after))
+
+
+def swap(labels, after):
+    rewards, ends = labels
+    return rewards, after, ends
+
+
+def wrong(rows):
+    return replace(rows, rewards=rows.rewards[::-1].copy(), terminations=~rows.terminations)
+
+
+def test_a_relabeller_learns_rewards_and_rare_ends_of_rows_it_has_not_seen():
+    model = Relabeler(TransitionSpec(BOX, ACT), FAST, CPU_DEVICE).fit(
+        rows_of_known_task(8000, 0), np.random.default_rng(0)
+    )
+    truth = rows_of_known_task(4000, 1)
+    rows = model(wrong(truth))
+    error = np.mean((rows.rewards - truth.rewards) ** 2) / truth.rewards.var()
+    hits = (rows.terminations & truth.terminations).sum()
+    assert error < 0.01
+    assert hits / truth.terminations.sum() > 0.8 and hits / rows.terminations.sum() > 0.8
+    assert rows.observations is truth.observations and rows.rewards.dtype == truth.rewards.dtype
+
+
+def test_a_reward_of_few_values_only_takes_these():
+    def sparse(obs, actions, after):
+        return (after[:, 0] > 1).astype(np.float32) * 2 - 1, np.zeros(len(obs), bool)
+
+    model = Relabeler(TransitionSpec(BOX, ACT), FAST, CPU_DEVICE)
+    model.fit(rows_of_known_task(3000, 0, sparse), np.random.default_rng(0))
+    rows = model(rows_of_known_task(1000, 1, sparse))
+    assert set(np.unique(rows.rewards)) == {-1.0, 1.0}
+    assert np.mean(rows.rewards == rows_of_known_task(1000, 1, sparse).rewards) > 0.97
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Taxi-v4", "FrozenLake-v1"])
+def test_categories_are_inputs_too(env_id):
+    if env_id == "Taxi-v4" and env_id not in gym.registry:
+        env_id = "Taxi-v3"
+    env, real = gym.make(env_id), rollout(env_id, steps=3000)
+    spec = TransitionSpec(env.observation_space, env.action_space)
+    model = Relabeler(spec, FAST, CPU_DEVICE).fit(real, np.random.default_rng(0))
+    found = model(real)
+    assert np.mean(found.terminations == real.terminations) > 0.98
+    assert np.mean(found.rewards == real.rewards) > 0.98
+
+
+def generator(**changes):
+    env = gym.make("Pendulum-v1")
+    config = replace(TINY, relabel=replace(TINY.relabel, **changes))
+    return TransitionGenerator(env.observation_space, env.action_space, config, seed=0)
+
+
+def test_relabelling_changes_rewards_and_ends_only(pendulum):
+    plain = generator(enabled=False).fit(pendulum).sample(50)
+    new = generator(enabled=True).fit(pendulum).sample(50)
+    for name, column in plain.leaves().items():
+        assert np.array_equal(column, new.leaves()[name]) == (name != "rewards"), name
+
+
+def test_a_function_labels_rows_by_its_own_rule(pendulum):
+    made = generator(function=pendulum_reward).fit(pendulum)
+    rows = made.sample(100)
+    assert made.config.relabel.function == f"{__name__}:pendulum_reward"
+    np.testing.assert_allclose(rows.rewards, pendulum_reward(rows.observations, rows.actions, None)[0], rtol=1e-5)
+
+
+def pendulum_reward(obs, actions, _after):
+    """Gymnasium's Pendulum-v1, from its source."""
+    angle = np.arctan2(obs[:, 1], obs[:, 0])
+    return -(angle**2 + 0.1 * obs[:, 2] ** 2 + 0.001 * actions[:, 0] ** 2), np.zeros(len(obs), bool)
+
+
+def test_pendulums_rewards_by_its_function_are_the_environments(pendulum):
+    rewards, _ = pendulum_reward(pendulum.observations, pendulum.actions, None)
+    np.testing.assert_allclose(rewards, pendulum.rewards, atol=2e-3)
+
+
+def test_a_saved_generator_labels_as_before(pendulum, tmp_path):
+    made = generator(enabled=True).fit(pendulum)
+    made.save(tmp_path / "g")
+    loaded = TransitionGenerator.load(tmp_path / "g")
+    assert np.array_equal(loaded.sample(20).rewards, made.sample(20).rewards)
+
+
+def test_rows_over_several_steps_are_left_alone(pendulum):
+    rows = replace(pendulum, discounts=np.full(len(pendulum), 0.9))
+    spec = generator().spec
+    assert fit_relabeler(spec, rows, FAST, CPU_DEVICE, np.random.default_rng(0)) is None
+
+
+def test_a_function_that_gives_nan_is_refused(pendulum):
+    made = generator(function=nan_task).fit(pendulum)
+    with pytest.raises(InvalidTransitionsError, match="not finite"):
+        made.sample(10)
+
+
+def test_a_function_that_cannot_be_imported_is_refused():
+    with pytest.raises(ConfigError, match="top level"):
+        RelabelConfig(function=lambda obs, actions, after: (obs, obs))
+
+
+@pytest.mark.parametrize("path", ["no_such_module:f", "math:no_such_name", "math:pi", "::"])
+def test_a_path_that_names_no_function_is_refused_before_any_work(path, pendulum):
+    with pytest.raises(ConfigError, match=r"relabel\.function"):
+        generator(function=path).fit(pendulum)
+
+
+@pytest.mark.parametrize("change", [{"steps": 0}, {"threshold": 1.0}, {"input_noise": -1.0}, {"width": 0}])
+def test_settings_that_make_no_sense_are_refused(change):
+    with pytest.raises(ConfigError, match="RelabelConfig"):
+        RelabelConfig(**change)
