@@ -34,6 +34,8 @@ class SyntheticReplayBuffer:
         store_rows: Generated rows kept; None takes the preset's.
         refit: ``scratch`` or ``warm``.
         refit_steps: Gradient steps of a refit; None takes the preset's.
+        validate: Keep generated rows out of the batches, with a warning, while their marginal on held-out real rows is
+            below this share of what real rows reach (0.95, say); None never does.
         seed: Seed of everything random here.
         device: Where the generator runs.
         progress: Progress bars; None shows them on a terminal.
@@ -51,6 +53,7 @@ class SyntheticReplayBuffer:
         store_rows: int | None = None,
         refit: str = "scratch",
         refit_steps: int | None = None,
+        validate: float | None = None,
         seed: int | None = None,
         device: str | torch.device = "auto",
         progress: bool | None = None,
@@ -60,7 +63,7 @@ class SyntheticReplayBuffer:
             observation_space,
             action_space,
             real_ratio=real_ratio,
-            refresh=RefreshConfig(refresh_every, refit, refit_steps),  # type: ignore[arg-type]
+            refresh=RefreshConfig(refresh_every, refit, refit_steps, validate),  # type: ignore[arg-type]
             generator=generator,
             store_rows=store_rows,
             seed=int(engine_seed),

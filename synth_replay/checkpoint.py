@@ -36,18 +36,24 @@ def save_checkpoint(folder: str | Path, name: str, tensors: dict[str, Tensor], m
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    blob = dump_tensors({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
+    blob = to_bytes(tensors)
     digest = hashlib.sha256(blob).hexdigest()
     tensor_file = folder / f"{name}-{digest[:16]}.safetensors"
     header = {"format": FORMAT_VERSION, "tensors": tensor_file.name, "sha256": digest}
-    _write_whole(tensor_file, blob)
-    _write_whole(folder / f"{name}.json", json.dumps(header | {"meta": meta}, indent=1).encode())
+    write_whole(tensor_file, blob)
+    write_whole(folder / f"{name}.json", json.dumps(header | {"meta": meta}, indent=1).encode())
     for old in folder.glob(f"{name}-*.safetensors"):
         if old.name != tensor_file.name:
             old.unlink()
 
 
-def _write_whole(path: Path, blob: bytes) -> None:
+def to_bytes(tensors: dict[str, Tensor]) -> bytes:
+    """Tensors of any device in safetensors' form."""
+    return dump_tensors({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
+
+
+def write_whole(path: Path, blob: bytes) -> None:
+    """Writes a file under a temporary name, and gives it its own when it is whole."""
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:

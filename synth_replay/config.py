@@ -29,6 +29,8 @@ class GeneratorConfig:
         sampler: How rows are drawn.
         codec: How transitions become rows.
         relabel: Whether generated rows get their rewards and terminations from a supervised model or a function.
+        redraw_share: Share of generated rows, the least plausible by the denoiser's own residual, that are drawn again
+            under the same conditions. 0 keeps every row.
         chunk_rows: Rows that are denoised at once, at most.
         store_rows: Generated rows that a replay buffer keeps and replaces at each refresh.
     """
@@ -39,12 +41,15 @@ class GeneratorConfig:
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
     relabel: RelabelConfig = field(default_factory=RelabelConfig)
+    redraw_share: float = 0.0
     chunk_rows: int = 65_536
     store_rows: int = 1_000_000
 
     def __post_init__(self) -> None:
         if self.chunk_rows < 1 or self.store_rows < 1:
             raise ConfigError("GeneratorConfig: chunk_rows and store_rows must be at least 1.")
+        if not 0 <= self.redraw_share < 1:
+            raise ConfigError(f"GeneratorConfig.redraw_share must be in [0, 1), not {self.redraw_share!r}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Nested JSON types; :meth:`from_dict` is the inverse."""

@@ -57,3 +57,27 @@ class MissingColumnError(SynthReplayError, LookupError):
 
 class MissingExtraError(SynthReplayError, ImportError):
     """An optional dependency is not installed."""
+
+
+class DatasetError(SynthReplayError, ValueError):
+    """A dataset, a path or a request for one that cannot be used."""
+
+
+class DatasetFormatError(DatasetError):
+    """A file or folder that is no dataset, lacks columns, or is cut short."""
+
+
+class DatasetExistsError(DatasetError):
+    """The output path already holds something, which is never replaced unasked."""
+
+
+class DatasetWriteError(DatasetError):
+    """The disk refused to take a dataset; nothing half-written was left behind."""
+
+
+class UnfinishedDatasetError(DatasetError):
+    """A dataset whose writing was interrupted and can be resumed."""
+
+
+class UntrustedDatasetError(DatasetError):
+    """A pickled dataset was opened without saying that its origin is trusted."""

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from synth_replay.codec import TransitionCodec
 from synth_replay.config import GeneratorConfig
-from synth_replay.diffusion import Denoiser, ResidualMLP, SamplerConfig, sample
+from synth_replay.diffusion import Denoiser, ResidualMLP, SamplerConfig, residual, sample
 from synth_replay.relabel import Relabeler, relabel_by_function
 from synth_replay.relabel_config import resolve_function
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
+
+REDRAWS = 2
 
 
 def new_denoiser(codec: TransitionCodec, config: GeneratorConfig, device: torch.device, seed: int) -> Denoiser:
@@ -52,16 +54,29 @@ class FittedModel:
         """One row for each of the conditions ``codes``."""
         rows = self.codec.decode(self._denoise(codes, sampler, rng), codes)
         if self.config.relabel.function is not None:
-            return relabel_by_function(rows, resolve_function(str(self.config.relabel.function)))
+            return relabel_by_function(rows, resolve_function(self.config.relabel.function))
         return rows if self.relabeler is None else self.relabeler(rows)
 
     @torch.inference_mode()
     def _denoise(self, codes: Array, sampler: SamplerConfig, rng: torch.Generator) -> Array:
         if not self.codec.row_dim:
             return np.zeros((len(codes), 0), np.float32)
-        condition = on_device(self.codec, codes, self.device)
-        rows = sample(self.denoiser.for_sampling(condition), (len(codes), self.codec.row_dim), sampler, rng)
+        rows, scores = self._candidates(codes, sampler, rng)
+        if scores is not None and len(codes):
+            limit = scores.quantile(1 - self.config.redraw_share)
+            for _ in range(REDRAWS):
+                implausible = torch.nonzero(scores > limit).reshape(-1)
+                again, new_scores = self._candidates(codes[implausible.cpu().numpy()], sampler, rng)
+                assert new_scores is not None
+                better = new_scores < scores[implausible]
+                rows[implausible[better]], scores[implausible[better]] = again[better], new_scores[better]
         return rows.cpu().numpy()
+
+    def _candidates(self, codes: Array, sampler: SamplerConfig, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Rows, and their residuals if the implausible ones are to be drawn again."""
+        denoise = self.denoiser.for_sampling(on_device(self.codec, codes, self.device))
+        rows = sample(denoise, (len(codes), self.codec.row_dim), sampler, rng)
+        return rows, residual(denoise, rows, rng) if self.config.redraw_share else None
 
     # -- persistence ------------------------------------------------------------------------
 

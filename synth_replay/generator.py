@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from gymnasium import spaces
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from synth_replay.checkpoint import load_checkpoint, save_checkpoint
+from synth_replay.checkpoint import load_checkpoint, save_checkpoint, to_bytes
 from synth_replay.codec import Encoded, TransitionCodec
 from synth_replay.config import GeneratorConfig, resolve_config
 from synth_replay.diffusion import Denoiser, DenoiserTrainer, SamplerConfig
@@ -113,9 +114,6 @@ class TransitionGenerator:
             checkpoint: Folder in which the training state is saved at each evaluation. A fit that finds the state
                 of an interrupted one there goes on exactly where it stopped.
 
-        Returns:
-            The generator itself.
-
         Raises:
             TooFewTransitionsError: With fewer than 100 rows.
             InvalidTransitionsError: If a value is not finite or outside its space.
@@ -151,7 +149,7 @@ class TransitionGenerator:
             )
         spec.check(transitions)
         if self.config.relabel.function is not None:
-            resolve_function(str(self.config.relabel.function))
+            resolve_function(self.config.relabel.function)
         return spec
 
     def _copy_weights(self, denoiser: Denoiser) -> None:
@@ -250,6 +248,10 @@ class TransitionGenerator:
             CheckpointError: If the files are missing, corrupt or cut short.
         """
         return cls._from_state(*load_checkpoint(folder, "generator"), device)
+
+    def digest(self) -> str:
+        """SHA-256 of everything learnt, to tell one fitted generator from another."""
+        return hashlib.sha256(to_bytes(self._fitted().state())).hexdigest()
 
     def require(self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
         """Checks that this generator models the given environment.

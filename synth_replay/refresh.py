@@ -19,11 +19,15 @@ class RefreshConfig:
         refit: ``scratch`` trains a new model each time, as the paper's code does; ``warm`` goes on from the
             last weights.
         steps: Gradient steps of a refit, instead of the generator configuration's.
+        validate: Floor of the generated rows' fidelity: their mean marginal on held-out real rows as a share of what
+            fitted real rows reach there. Below it batches hold real rows alone, and a warning says why. A tenth of the
+            rows is held out of the fit. None trains on whatever is generated.
     """
 
     every: int = 10_000
     refit: Literal["scratch", "warm"] = "scratch"
     steps: int | None = None
+    validate: float | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.every, bool) or not isinstance(self.every, (int, np.integer)) or self.every < 1:
@@ -32,6 +36,8 @@ class RefreshConfig:
             raise ConfigError(f"refit must be 'scratch' or 'warm'; got {self.refit!r}.")
         if self.steps is not None and self.steps < 1:
             raise ConfigError(f"The number of refit steps must be at least 1; got {self.steps!r}.")
+        if self.validate is not None and not 0 <= self.validate <= 1:
+            raise ConfigError(f"validate is a share of what real rows reach, in [0, 1]; got {self.validate!r}.")
 
 
 class RefreshClock:

@@ -19,9 +19,9 @@ class RelabelConfig:
 
     Attributes:
         enabled: Relabel generated rows with a model p(r, d | s, a, s') that is fitted beside the denoiser.
-        function: A function (observations, actions, next_observations) -> (rewards, terminations) of whole arrays,
-            or its import path ``module:name``, used instead of a model where the task's are known. It must be
-            importable, since configurations are saved; it is kept as its path.
+        function: Import path ``module:name`` of a function (observations, actions, next_observations) ->
+            (rewards, terminations) of whole arrays, used instead of a model where the task's are known; see
+            :meth:`by`.
         width: Hidden units of the model's two layers.
         steps: Gradient steps of its fit.
         batch_size: Rows of a batch.
@@ -34,7 +34,7 @@ class RelabelConfig:
     """
 
     enabled: bool = False
-    function: str | RewardFunction | None = None
+    function: str | None = None
     width: int = 256
     steps: int = 8_000
     batch_size: int = 256
@@ -50,8 +50,19 @@ class RelabelConfig:
                 raise ConfigError(f"RelabelConfig.{name} must be positive, not {getattr(self, name)!r}.")
         if self.input_noise < 0 or self.weight_decay < 0 or not 0 < self.threshold < 1:
             raise ConfigError("RelabelConfig: input_noise, weight_decay must not be negative; threshold is in (0, 1).")
-        if callable(self.function):
-            object.__setattr__(self, "function", _import_path(self.function))
+
+    @classmethod
+    def by(cls, function: RewardFunction) -> RelabelConfig:
+        """Relabelling by a function of (observations, actions, next_observations), each a whole array of rows.
+
+        Args:
+            function: Returns rewards ``[n]`` and terminations ``[n]``. Configurations are saved, so it is kept by its
+                import path and must be defined at the top level of a module.
+
+        Raises:
+            ConfigError: If it cannot be imported by its name (a lambda, a closure).
+        """
+        return cls(function=_import_path(function))
 
 
 def _import_path(function: RewardFunction) -> str:

@@ -16,7 +16,6 @@ from gymnasium import spaces
 
 from synth_replay.config import GeneratorConfig
 from synth_replay.errors import FitDivergedError
-from synth_replay.evaluation.fidelity import ks_complement, numeric_columns
 from synth_replay.generator import MIN_ROWS
 from synth_replay.mixing import apportion, check_ratio
 from synth_replay.model import make_model
@@ -24,12 +23,12 @@ from synth_replay.refresh import RefreshClock, RefreshConfig
 from synth_replay.spaces import Array
 from synth_replay.store import ColumnStore
 from synth_replay.transitions import Transitions
+from synth_replay.validation import SCORED_ROWS, Fidelity, compare, hold_out, marginal
 
 logger = logging.getLogger(__name__)
 
 Collect = Callable[[], Transitions]
 ToHost = Callable[[Transitions], dict[str, Array]]
-SCORED_ROWS = 5_000
 
 
 @dataclass
@@ -44,6 +43,8 @@ class SynthesisStats:
         real_share: Share of real rows in the last batch.
         denoising_loss: Best held-out loss of the last fit.
         marginal: Mean 1 - KS between generated rows and the rows that were fitted.
+        fidelity: With ``validate``, generated rows' marginal on held-out rows over that of real rows.
+        barred: Whether ``validate`` keeps the generated rows out of the batches (1) or not (0).
         refresh_seconds: Duration of the last refresh.
         last_error: Message of the last failed fit, or None.
     """
@@ -55,6 +56,8 @@ class SynthesisStats:
     real_share: float = 1.0
     denoising_loss: float = float("nan")
     marginal: float = float("nan")
+    fidelity: float = float("nan")
+    barred: bool = False
     refresh_seconds: float = float("nan")
     last_error: str | None = None
 
@@ -132,7 +135,9 @@ class SynthesisEngine:
         if self.real_ratio == 1.0:
             return
         if self.generator.fitted and not len(self.store):
-            self._fill(to_host)
+            rows = self._fill(to_host)
+            if self.refresh_config.validate is not None:
+                self._validate(*hold_out(collect(), self._rng), rows)
         if self.clock.due:
             self._refresh(collect, to_host)
 
@@ -142,8 +147,9 @@ class SynthesisEngine:
         if len(real) < MIN_ROWS:
             return
         config = self.refresh_config
+        fitted, holdout = (real, None) if config.validate is None else hold_out(real, self._rng)
         try:
-            self.generator.fit(real, steps=config.steps, warm_start=config.refit == "warm", progress=self.progress)
+            self.generator.fit(fitted, steps=config.steps, warm_start=config.refit == "warm", progress=self.progress)
         except FitDivergedError as error:
             self._stats.failed_refreshes += 1
             self._stats.last_error = str(error)
@@ -154,7 +160,9 @@ class SynthesisEngine:
         self.clock.done(succeeded=True)
         self._stats.refreshes += 1
         self._stats.denoising_loss = self.generator.holdout_loss
-        self._stats.marginal = self._marginal(real, rows)
+        self._stats.marginal = marginal(real, rows, self._rng)
+        if holdout is not None:
+            self._validate(fitted, holdout, rows)
         self._stats.refresh_seconds = time.perf_counter() - started
         logger.info("Refreshed after %d steps: %s", self.clock.steps, self._stats)
 
@@ -163,15 +171,22 @@ class SynthesisEngine:
         self.store.replace(to_host(rows))
         return rows[:SCORED_ROWS]
 
-    def _marginal(self, real: Transitions, generated: Transitions) -> float:
-        index = self._rng.choice(len(real), min(SCORED_ROWS, len(real)), replace=False)
-        columns = generated.leaves().keys()
-        part = Transitions.from_leaves({k: v for k, v in real[index].leaves().items() if k in columns})
-        return float(ks_complement(numeric_columns(part)[0], numeric_columns(generated)[0]).mean())
+    def _validate(self, fitted: Transitions, holdout: Transitions, rows: Transitions) -> None:
+        floor = self.refresh_config.validate
+        if floor is None or not len(holdout):
+            return
+        found: Fidelity = compare(holdout, fitted, rows, self._rng)
+        self._stats.fidelity, self._stats.barred = found.ratio, found.ratio < floor
+        if self._stats.barred:
+            warnings.warn(
+                f"Generated rows are kept out of training (real ratio 1) until the next refresh: {found}. "
+                f"The floor is validate={floor}; more real rows or more training steps may help.",
+                stacklevel=4,
+            )
 
     def plan(self, batch_size: int) -> tuple[int, int]:
-        """Exact numbers of real and generated rows of a batch; all real while the store is empty."""
-        if not len(self.store) or self.real_ratio == 1.0:
+        """Exact numbers of real and generated rows of a batch; all real while the store is empty or barred."""
+        if not len(self.store) or self._stats.barred or self.real_ratio == 1.0:
             self._stats.real_share = 1.0
             return batch_size, 0
         real, generated = apportion(batch_size, (self.real_ratio, 1 - self.real_ratio))

@@ -34,8 +34,9 @@ def to_replay_buffer(transitions: Transitions, spec: TransitionSpec) -> ReplayBu
         raise InvalidTransitionsError("There are no transitions to make a dataset of.")
     if isinstance(transitions.observations, dict):
         raise UnsupportedSpaceError("d3rlpy has no Dict observations: flatten them first.")
-    discrete = isinstance(spec.action_space, spaces.Discrete)
-    if discrete and spec.action_space.start:
+    actions_in = spec.action_space
+    discrete = isinstance(actions_in, spaces.Discrete)
+    if isinstance(actions_in, spaces.Discrete) and actions_in.start:
         raise UnsupportedSpaceError("d3rlpy counts discrete actions from 0: shift the action space.")
     actions = transitions.actions.reshape(len(transitions), -1)
     after = actions if transitions.next_actions is None else transitions.next_actions.reshape(actions.shape)
@@ -46,7 +47,7 @@ def to_replay_buffer(transitions: Transitions, spec: TransitionSpec) -> ReplayBu
         InfiniteBuffer(),
         episodes=_episodes(pairs, transitions.terminations),
         action_space=ActionSpace.DISCRETE if discrete else ActionSpace.CONTINUOUS,
-        action_size=int(spec.action_space.n) if isinstance(spec.action_space, spaces.Discrete) else actions.shape[1],
+        action_size=int(actions_in.n) if isinstance(actions_in, spaces.Discrete) else actions.shape[1],
     )
 
 

@@ -51,6 +51,8 @@ class SyntheticReplayBuffer(ReplayBufferBase):  # type: ignore[misc]
         store_rows: Generated rows kept and replaced at each refresh; None takes the preset's.
         refit: ``scratch`` (the paper's code) or ``warm``.
         refit_steps: Gradient steps of a refit; None takes the preset's.
+        validate: Keep generated rows out of the batches, with a warning, while their marginal on held-out real rows is
+            below this share of what real rows reach (0.95, say); None never does.
         extra_columns: Modelled besides the transition: ``next_actions`` (ReBRAC), ``returns_to_go`` (Cal-QL). None
             takes both for continuous actions.
         gamma: Discount of the generated returns-to-go; give the algorithm's.
@@ -77,6 +79,7 @@ class SyntheticReplayBuffer(ReplayBufferBase):  # type: ignore[misc]
         store_rows: int | None = None,
         refit: str = "scratch",
         refit_steps: int | None = None,
+        validate: float | None = None,
         extra_columns: Sequence[str] | None = None,
         gamma: float = DEFAULT_GAMMA,
         seed: int | None = None,
@@ -94,7 +97,7 @@ class SyntheticReplayBuffer(ReplayBufferBase):  # type: ignore[misc]
             self.observation_space,
             self.action_space,
             real_ratio=real_ratio,
-            refresh=RefreshConfig(refresh_every, refit, refit_steps),  # type: ignore[arg-type]
+            refresh=RefreshConfig(refresh_every, refit, refit_steps, validate),  # type: ignore[arg-type]
             generator=generator,
             store_rows=store_rows,
             seed=seed_from_numpy() if seed is None else seed,

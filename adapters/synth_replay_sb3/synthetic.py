@@ -98,6 +98,8 @@ class SyntheticReplayBuffer(_Mixing, ReplayBuffer):
         store_rows: Generated rows kept and replaced at each refresh; None takes the preset's.
         refit: ``scratch`` (the paper's code) or ``warm``.
         refit_steps: Gradient steps of a refit; None takes the preset's.
+        validate: Keep generated rows out of the batches, with a warning, while their marginal on held-out real rows is
+            below this share of what real rows reach (0.95, say); None never does.
         seed: Seed of everything random here; None follows SB3's seed.
         progress: Progress bars during a refresh; None shows them on a terminal.
 
@@ -135,6 +137,7 @@ class SyntheticReplayBuffer(_Mixing, ReplayBuffer):
         store_rows: int | None = None,
         refit: str = "scratch",
         refit_steps: int | None = None,
+        validate: float | None = None,
         seed: int | None = None,
         progress: bool | None = None,
         **unknown: Any,
@@ -144,7 +147,7 @@ class SyntheticReplayBuffer(_Mixing, ReplayBuffer):
             observation_space,
             action_space,
             real_ratio=real_ratio,
-            refresh=RefreshConfig(refresh_every, refit, refit_steps),  # type: ignore[arg-type]
+            refresh=RefreshConfig(refresh_every, refit, refit_steps, validate),  # type: ignore[arg-type]
             generator=generator,
             store_rows=store_rows,
             seed=seed_from_numpy() if seed is None else seed,

@@ -5,6 +5,7 @@ Nothing here knows what a transition is.
 
 from synth_replay.diffusion.config import NetworkConfig, NoiseConfig, SamplerConfig, TrainingConfig
 from synth_replay.diffusion.network import ResidualMLP
+from synth_replay.diffusion.plausibility import residual
 from synth_replay.diffusion.preconditioning import Denoiser
 from synth_replay.diffusion.samplers import sample
 from synth_replay.diffusion.training import DenoiserTrainer
@@ -17,5 +18,6 @@ __all__ = [
     "ResidualMLP",
     "SamplerConfig",
     "TrainingConfig",
+    "residual",
     "sample",
 ]

@@ -95,7 +95,8 @@ def test_relabelling_changes_rewards_and_ends_only(pendulum):
 
 
 def test_a_function_labels_rows_by_its_own_rule(pendulum):
-    made = generator(function=pendulum_reward).fit(pendulum)
+    path = RelabelConfig.by(pendulum_reward).function
+    made = generator(function=path).fit(pendulum)
     rows = made.sample(100)
     assert made.config.relabel.function == f"{__name__}:pendulum_reward"
     np.testing.assert_allclose(rows.rewards, pendulum_reward(rows.observations, rows.actions, None)[0], rtol=1e-5)
@@ -126,14 +127,14 @@ def test_rows_over_several_steps_are_left_alone(pendulum):
 
 
 def test_a_function_that_gives_nan_is_refused(pendulum):
-    made = generator(function=nan_task).fit(pendulum)
+    made = generator(function=RelabelConfig.by(nan_task).function).fit(pendulum)
     with pytest.raises(InvalidTransitionsError, match="not finite"):
         made.sample(10)
 
 
 def test_a_function_that_cannot_be_imported_is_refused():
     with pytest.raises(ConfigError, match="top level"):
-        RelabelConfig(function=lambda obs, actions, after: (obs, obs))
+        RelabelConfig.by(lambda obs, actions, after: (obs, obs))
 
 
 @pytest.mark.parametrize("path", ["no_such_module:f", "math:no_such_name", "math:pi", "::"])

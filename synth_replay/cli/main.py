@@ -1,0 +1,64 @@
+"""Arguments in, exit code out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from synth_replay.errors import SynthReplayError
+
+FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+
+DESCRIPTION = """Learn a diffusion model of a dataset of transitions, and generate more of them.
+
+Start with
+  synth-replay upsample my_dataset.hdf5 --num-samples 1_000_000 --out my_dataset_1M --report report.html
+
+Exit codes: 0 done; 1 the data, a file or a setting cannot be used (one line says why); 2 wrong arguments;
+130 interrupted (fit, sample and upsample go on when the same command is given again)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs ``synth-replay``.
+
+    Args:
+        arguments: Instead of the command line's.
+
+    Returns:
+        The exit code.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.simplefilter("ignore")  # of libraries, for their developers; ours are errors or notes
+    try:
+        _parse(given).run()
+        sys.stdout.flush()
+    except SystemExit as exit_:  # the parser's: 0 after --help, 2 after wrong arguments
+        return exit_.code if isinstance(exit_.code, int) else USAGE
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail too
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return _fail("interrupted; fit, sample and upsample go on when the same command is given again", INTERRUPTED)
+    except (SynthReplayError, OSError) as error:
+        return _fail(" ".join(str(error).split()), FAILED)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"synth-replay: {message}", file=sys.stderr)
+    return code
+
+
+def _parse(given: list[str]) -> Any:
+    from synth_replay.cli.parser import require_tyro, tyro_cli
+
+    require_tyro()
+    return tyro_cli(given, DESCRIPTION)
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())

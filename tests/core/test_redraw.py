@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from synth_replay import TransitionGenerator
+from synth_replay.config import GeneratorConfig
+from synth_replay.diffusion import residual
+from synth_replay.errors import ConfigError
+from synth_replay.fitted import on_device
+from tests.conftest import TINY, rollout
+
+
+def fitted(env_id, share):
+    env = gym.make(env_id)
+    config = replace(TINY, training=replace(TINY.training, steps=200), redraw_share=share)
+    return TransitionGenerator(env.observation_space, env.action_space, config, seed=0).fit(rollout(env_id))
+
+
+def exact_denoiser(x, sigma):
+    """Of rows from N(0, 1): the posterior mean."""
+    return x / (1 + sigma**2)
+
+
+def test_the_residual_of_a_known_density_is_its_closed_form():
+    rows = torch.tensor([[0.0, 0.0], [4.0, 3.0]])
+    sigma, shrink = 0.5, 1 / (1 + 0.5**2)
+    found = residual(exact_denoiser, rows, torch.Generator().manual_seed(0), sigma=sigma, draws=20_000)
+    expected = (shrink * sigma) ** 2 + (rows * (1 - shrink)).square().mean(dim=1)
+    torch.testing.assert_close(found, expected, rtol=0.03, atol=0.0)
+
+
+def test_redrawn_rows_are_more_plausible_and_keep_their_conditions():
+    plain, picky = fitted("CartPole-v1", 0.0), fitted("CartPole-v1", 0.3)
+    a, b = plain.sample(2000), picky.sample(2000)
+    assert np.array_equal(a.actions, b.actions) and a.observations.shape == b.observations.shape
+    unchanged = (a.observations == b.observations).all(axis=1).mean()
+    assert 0.5 < unchanged < 0.9  # three tenths were drawn again, some of them kept as the better of three
+    model = plain._model
+    codes = model.codec.draw_codes(2000, np.random.default_rng(0), None)
+    scores = []
+    for share in (0.0, 0.3):
+        model.config = replace(model.config, redraw_share=share)
+        rows = torch.from_numpy(model._denoise(codes, model.config.sampler, torch.Generator().manual_seed(1)))
+        denoise = model.denoiser.for_sampling(on_device(model.codec, codes, torch.device("cpu")))
+        with torch.inference_mode():
+            scores.append(residual(denoise, rows, torch.Generator().manual_seed(2), draws=16))
+    assert scores[1].mean() < scores[0].mean() and scores[1].max() <= scores[0].max()
+
+
+def test_no_rows_are_redrawn_of_no_rows():
+    assert len(fitted("Pendulum-v1", 0.3).sample(0)) == 0
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_outside_its_range_is_refused(share):
+    with pytest.raises(ConfigError, match="redraw_share"):
+        GeneratorConfig(redraw_share=share)
