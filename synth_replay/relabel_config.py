@@ -20,8 +20,8 @@ class RelabelConfig:
     Attributes:
         enabled: Relabel generated rows with a model p(r, d | s, a, s') that is fitted beside the denoiser.
         function: Import path ``module:name`` of a function (observations, actions, next_observations) ->
-            (rewards, terminations) of whole arrays, used instead of a model where the task's are known; see
-            :meth:`by`.
+            (rewards, terminations) of whole arrays, used instead of a model where the task's are known
+            (``RelabelConfig.by(function)`` makes the path).
         width: Hidden units of the model's two layers.
         steps: Gradient steps of its fit.
         batch_size: Rows of a batch.
