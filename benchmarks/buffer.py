@@ -1,64 +1,103 @@
-"""Milliseconds per ``sample(256)`` against SB3's own buffer, and bytes per stored transition."""
+"""Milliseconds per batch of 256 against SB3's and d3rlpy's own buffers, and bytes per stored transition."""
 
 from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
-from common import fitted, milliseconds, replay, report
-from stable_baselines3.common.buffers import ReplayBuffer
-from synth_replay_sb3 import SyntheticReplayBuffer
+from common import milliseconds, report
+from common import replay as real_rows
 
+from synth_replay import Transitions
 from synth_replay.config import CPU
+from synth_replay.relabel_config import RelabelConfig
 from synth_replay.store import ColumnStore
+
+warnings.simplefilter("ignore")
+
+from d3rlpy.dataset import MDPDataset, ReplayBufferBase  # noqa: E402
+from stable_baselines3.common.buffers import ReplayBuffer  # noqa: E402
+from synth_replay_d3rlpy import SyntheticReplayBuffer as D3rlpyBuffer  # noqa: E402
+from synth_replay_sb3 import SyntheticReplayBuffer as Sb3Buffer  # noqa: E402
 
 ENV = "Hopper-v5"
 ROUNDS = 9
-CALLS = 2_000
 MILLION = 1_000_000
+# the generator's quality does not matter here: a fit of 20 steps
+QUICK = replace(
+    CPU, training=replace(CPU.training, steps=20, eval_every=20), relabel=RelabelConfig(), store_rows=50_000
+)
+
+Draw = Callable[[], Any]
 
 
-def main() -> None:
-    """Interleaves both buffers on one thread and takes medians."""
-    torch.set_num_threads(1)
-    fitted(ENV, CPU, "cpu")
-    env, rows = gym.make(ENV), replay(ENV)[0]
-    mixed = SyntheticReplayBuffer.from_transitions(
-        rows,
-        env.observation_space,
-        env.action_space,
-        generator=CPU,
-        refit_steps=20,
-        refresh_every=10**9,
-        store_rows=50_000,
-    )
-    mixed.sample(256)
-    plain = ReplayBuffer(len(rows), env.observation_space, env.action_space)
+def sb3_buffers(rows: Transitions) -> tuple[Draw, Draw]:
+    """SB3's own buffer and ours over the same arrays."""
+    env = gym.make(ENV)
+    spaces = (env.observation_space, env.action_space)
+    mixed = Sb3Buffer.from_transitions(rows, *spaces, generator=QUICK, refresh_every=10**9)
+    plain = ReplayBuffer(len(rows), *spaces)
     for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts"):
         setattr(plain, name, getattr(mixed, name))
     plain.full = True
-    times = [
-        (milliseconds(lambda: plain.sample(256), CALLS), milliseconds(lambda: mixed.sample(256), CALLS))
-        for _ in range(ROUNDS)
-    ]
+    return lambda: plain.sample(256), lambda: mixed.sample(256)
+
+
+def d3rlpy_buffers(rows: Transitions) -> tuple[Draw, Draw]:
+    """d3rlpy's own buffer and ours around it, on the replay in its order, as episodes."""
+    ends = rows.terminations | rows.truncations
+    ends[-1] = True
+    plain: ReplayBufferBase = MDPDataset(
+        rows.observations.astype(np.float32),
+        rows.actions,
+        rows.rewards,
+        rows.terminations.astype(np.float32),
+        (ends & ~rows.terminations).astype(np.float32),
+    )
+    mixed = D3rlpyBuffer.wrap(plain, generator=QUICK, extra_columns=())
+    return lambda: plain.sample_transition_batch(256), lambda: mixed.sample_transition_batch(256)
+
+
+def compare(host: str, call: str, buffers: tuple[Draw, Draw], calls: tuple[int, int]) -> list[dict[str, Any]]:
+    """Medians of interleaved runs."""
+    for draw in buffers:
+        draw()
+    times = [[milliseconds(draw, n) for draw, n in zip(buffers, calls, strict=True)] for _ in range(ROUNDS)]
     base, ours = np.median(np.array(times), axis=0)
+    return [
+        {"figure": f"{host}, ms per {call}", "value": float(base), "ratio": 1.0},
+        {"figure": f"SyntheticReplayBuffer for it, ms per {call}", "value": float(ours), "ratio": float(ours / base)},
+    ]
+
+
+def memory(rows: Transitions) -> list[dict[str, Any]]:
+    """Bytes per row of a full store."""
     store = ColumnStore(MILLION)
     leaves = rows.leaves()
     leaves.pop("truncations")
     for start in range(0, MILLION, len(rows)):
         store.add({name: a[: MILLION - start] for name, a in leaves.items()})
     raw = sum(4 * int(np.prod(a.shape[1:])) for a in leaves.values()) * MILLION
-    table = [
-        {"figure": "SB3 ReplayBuffer, ms per sample(256)", "value": float(base), "ratio": 1.0},
-        {"figure": "SyntheticReplayBuffer, ms per sample(256)", "value": float(ours), "ratio": float(ours / base)},
+    held = {"value": store.nbytes / MILLION, "ratio": store.nbytes / raw}
+    return [
         {"figure": "float32 bytes of a transition's columns", "value": raw / MILLION, "ratio": 1.0},
-        {
-            "figure": "synthetic store of 1M rows, bytes per row",
-            "value": store.nbytes / MILLION,
-            "ratio": store.nbytes / raw,
-        },
+        {"figure": "synthetic store of 1M rows, bytes per row", **held},
     ]
-    report("buffer", table)
+
+
+def main() -> None:
+    """On one thread."""
+    torch.set_num_threads(1)
+    rows = real_rows(ENV)[0]
+    table = compare("SB3 ReplayBuffer", "sample(256)", sb3_buffers(rows), (2_000, 2_000))
+    batches = d3rlpy_buffers(rows)
+    table += compare("d3rlpy ReplayBuffer", "sample_transition_batch(256)", batches, (100, 2_000))
+    report("buffer", table + memory(rows))
 
 
 if __name__ == "__main__":

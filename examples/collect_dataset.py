@@ -121,6 +121,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60_000, help="environment steps of training")
     parser.add_argument("--kinds", nargs="+", default=["replay"], choices=KINDS, help="which datasets to write")
     parser.add_argument("--rollout-steps", type=int, default=50_000, help="rows of random, medium and expert")
+    parser.add_argument("--width", type=int, help="units of the two hidden layers; SB3's default if not given")
+    parser.add_argument("--batch-size", type=int, help="rows of a batch; SB3's default if not given")
+    parser.add_argument("--learning-rate", type=float, help="SB3's default if not given")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument("--out", type=Path, default=Path("data"))
@@ -131,6 +134,9 @@ def main() -> None:
     if args.algo == "DQN":  # SB3's DQN defaults are for Atari; these are rl-zoo3's for CartPole
         extra |= {"learning_rate": 2.3e-3, "learning_starts": 1000, "target_update_interval": 10}
         extra |= {"train_freq": 4, "gradient_steps": 2, "exploration_final_eps": 0.04}
+    given = {"batch_size": args.batch_size, "learning_rate": args.learning_rate}
+    given |= {"policy_kwargs": {"net_arch": [args.width] * 2} if args.width else None}
+    extra |= {name: value for name, value in given.items() if value is not None}
     model = getattr(sb3, args.algo)("MlpPolicy", args.env, seed=args.seed, device="cpu", **extra)
     shots = Snapshots(args.env, max(args.steps // 20, 1))
     model.learn(args.steps, callback=shots, log_interval=20)

@@ -50,9 +50,11 @@ class FittedModel:
     config: GeneratorConfig
     device: torch.device
 
-    def draw(self, codes: Array, sampler: SamplerConfig, rng: torch.Generator) -> Transitions:
+    def draw(self, codes: Array, sampler: SamplerConfig, rng: torch.Generator, relabel: bool = True) -> Transitions:
         """One row for each of the conditions ``codes``."""
         rows = self.codec.decode(self._denoise(codes, sampler, rng), codes)
+        if not relabel:
+            return rows
         if self.config.relabel.function is not None:
             return relabel_by_function(rows, resolve_function(self.config.relabel.function))
         return rows if self.relabeler is None else self.relabeler(rows)

@@ -190,6 +190,7 @@ class TransitionGenerator:
         *,
         label: int | str | None = None,
         sampler: SamplerConfig | None = None,
+        relabel: bool = True,
         progress: bool | None = False,
     ) -> Transitions:
         """Draws new transitions.
@@ -198,6 +199,7 @@ class TransitionGenerator:
             num_samples: Any number of rows, drawn in chunks of ``config.chunk_rows``.
             label: Only rows of this label; None draws labels in the data's proportions.
             sampler: Another sampler on the same weights.
+            relabel: False gives the denoiser's own rewards and terminations, whatever the configuration says.
             progress: Show a progress bar; None shows it on a terminal.
 
         Returns:
@@ -218,7 +220,7 @@ class TransitionGenerator:
         chunk = self.config.chunk_rows
         starts = range(0, max(num_samples, 1), chunk)
         for start in tqdm(starts, "sampling", disable=not show_progress(progress), unit="chunk", leave=False):
-            rows = model.draw(codes[start : start + chunk], sampler or self.config.sampler, rng)
+            rows = model.draw(codes[start : start + chunk], sampler or self.config.sampler, rng, relabel)
             for name, array in rows.leaves().items():
                 full = out.setdefault(name, np.empty((num_samples, *array.shape[1:]), array.dtype))
                 full[start : start + chunk] = array

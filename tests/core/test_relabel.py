@@ -89,9 +89,15 @@ def generator(**changes):
 
 def test_relabelling_changes_rewards_and_ends_only(pendulum):
     plain = generator(enabled=False).fit(pendulum).sample(50)
-    new = generator(enabled=True).fit(pendulum).sample(50)
+    made = generator(enabled=True).fit(pendulum)
+    new = made.sample(50)
     for name, column in plain.leaves().items():
         assert np.array_equal(column, new.leaves()[name]) == (name != "rewards"), name
+    made.reseed(7)
+    raw = made.sample(50, relabel=False)
+    made.reseed(7)
+    again = made.sample(50)
+    assert np.array_equal(raw.observations, again.observations) and not np.array_equal(raw.rewards, again.rewards)
 
 
 def test_a_function_labels_rows_by_its_own_rule(pendulum):

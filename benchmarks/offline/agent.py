@@ -1,0 +1,99 @@
+"""Trains and evaluates one agent of the study with d3rlpy; nothing of d3rlpy is changed but the buffer."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import warnings
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from study import ARMS, BATCH, CONFIGS, EPISODES, STEPS, WIDTH, Part, data, generator, normalized
+
+warnings.simplefilter("ignore")
+
+import d3rlpy  # noqa: E402
+from d3rlpy.algos import IQLConfig, QLearningAlgoBase, TD3PlusBCConfig  # noqa: E402
+from d3rlpy.logging import NoopAdapterFactory  # noqa: E402
+from d3rlpy.metrics import EnvironmentEvaluator  # noqa: E402
+from d3rlpy.models import VectorEncoderFactory  # noqa: E402
+from d3rlpy.preprocessing import MultiplyRewardScaler, StandardObservationScaler  # noqa: E402
+from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer  # noqa: E402
+
+from synth_replay import TransitionSpec  # noqa: E402
+
+# IQL's authors bring the rewards of locomotion tasks to returns of about 1000 per episode of 1000 steps
+REWARD_SCALE = {"HalfCheetah-v5": 0.25, "Hopper-v5": 0.5, "Walker2d-v5": 0.5}
+
+
+def make(part: Part, width: int = WIDTH) -> QLearningAlgoBase[Any, Any]:
+    """The algorithm at d3rlpy's defaults, but for its size and TD3+BC's and IQL's usual scaling."""
+    encoder = VectorEncoderFactory([width, width])
+    common: dict[str, Any] = {"batch_size": BATCH, "observation_scaler": StandardObservationScaler()}
+    common |= {"actor_encoder_factory": encoder, "critic_encoder_factory": encoder}
+    if part.algorithm == "td3bc":
+        return TD3PlusBCConfig(**common).create(device="cpu")
+    scaler = MultiplyRewardScaler(REWARD_SCALE[part.env_id])
+    return IQLConfig(value_encoder_factory=encoder, reward_scaler=scaler, **common).create(device="cpu")
+
+
+def buffer(part: Part, env: gym.Env[Any, Any], configs: dict[str, Any] = CONFIGS) -> SyntheticReplayBuffer:
+    """The arm's batches."""
+    dataset = to_replay_buffer(
+        data(part.env_id, part.rows, part.seed), TransitionSpec(env.observation_space, env.action_space)
+    )
+    source: Any = {"real": None, "additive_noise": "additive_noise"}.get(part.arm, "")
+    if source == "":
+        source = generator(part.arm, part.env_id, part.rows, part.seed, configs)
+    return SyntheticReplayBuffer.wrap(
+        dataset,
+        env=env,
+        real_ratio=1.0 if part.arm == "real" else 0.5,
+        generator=source,
+        extra_columns=(),
+        seed=part.seed,
+        progress=False,
+    )
+
+
+def run(part: Part, steps: int = STEPS, configs: dict[str, Any] = CONFIGS) -> dict[str, Any]:
+    """Trains for ``steps``; the score is the mean normalised return of the last evaluation's episodes."""
+    started = time.perf_counter()
+    d3rlpy.seed(part.seed)
+    env, rows = gym.make(part.env_id), None
+    env.reset(seed=part.seed)
+    rows = buffer(part, env, configs)
+    fitted = time.perf_counter()
+    evaluator = EnvironmentEvaluator(env, n_trials=EPISODES)
+    history = make(part).fit(
+        rows,
+        n_steps=steps,
+        n_steps_per_epoch=steps // 2,
+        evaluators={"return": evaluator},
+        show_progress=False,
+        logger_adapter=NoopAdapterFactory(),
+    )
+    curve = [normalized(part.env_id, metrics["return"]) for _, metrics in history]
+    seconds = {"generator_s": fitted - started, "training_s": time.perf_counter() - fitted}
+    return vars(part) | {"score": curve[-1], "curve": curve, "steps": steps} | seconds
+
+
+def main() -> None:
+    """``python agent.py ENV ROWS ARM ALGORITHM SEED``."""
+    env_id, rows, arm, algorithm, seed = sys.argv[1:]
+    part = Part(env_id, int(rows), arm, algorithm, int(seed))
+    if arm not in ARMS:
+        raise SystemExit(f"arm is one of {', '.join(ARMS)}")
+    found = run(part)
+    part.path.parent.mkdir(exist_ok=True)
+    partial = part.path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(json.dumps(found, indent=1) + "\n")
+    partial.replace(part.path)
+    print(json.dumps({k: np.round(v, 2).tolist() if isinstance(v, float) else v for k, v in found.items()}))
+
+
+if __name__ == "__main__":
+    main()

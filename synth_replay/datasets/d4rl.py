@@ -1,0 +1,95 @@
+"""D4RL's HDF5: one dataset per column, with ``terminals`` and ``timeouts``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synth_replay.datasets.columns import stored_columns, stored_dtype
+from synth_replay.datasets.extras import load_extra
+from synth_replay.datasets.flat import ColumnFile, FlatDataset
+from synth_replay.datasets.hdf5 import STAMP, Hdf5Output
+from synth_replay.datasets.writer import DatasetWriter
+from synth_replay.spaces import Array
+
+NAMES = {"terminations": "terminals", "truncations": "timeouts"}
+CHUNK_BYTES = 1 << 18
+
+
+class Hdf5Columns(ColumnFile):
+    """An open file; arrays in groups read ``group/name``."""
+
+    def __init__(self, path: Path) -> None:
+        h5py = load_extra("h5py")
+        self._file: Any = h5py.File(path, "r")
+        self.stamp = self._file.attrs.get(STAMP)
+        self.heads, self.lengths = {}, {}
+
+        def visit(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset) and item.ndim:
+                self.heads[name], self.lengths[name] = np.empty((0, *item.shape[1:]), item.dtype), item.shape[0]
+
+        self._file.visititems(visit)
+
+    def blocks(self, name: str, rows: int, skip: int = 0) -> Iterator[Array]:
+        """Reads slices."""
+        column = self._file[name]
+        for start in range(skip, self.lengths[name], rows):
+            yield column[start : min(start + rows, self.lengths[name])]
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+class D4rlDataset(FlatDataset):
+    """A D4RL file, or one that has its columns."""
+
+    format = "d4rl"
+    file_type = Hdf5Columns
+
+
+class D4rlWriter(DatasetWriter):
+    """Writes compressed columns with ``next_observations``, ``terminals`` and ``timeouts``.
+
+    Rows without truncations are unrelated to one another, so each is marked as an episode of its own: readers that
+    ignore ``next_observations`` and shift ``observations`` then drop rows, and never join two strangers.
+    """
+
+    format = "d4rl"
+    stamped = True
+    rows_are_episodes = True
+    _out: Hdf5Output | None = None
+
+    def _begin(self, partial: Path) -> None:
+        self._out = Hdf5Output(partial)
+        self._out.file.attrs[STAMP] = self.stamp
+        for name, leaf in stored_columns(self.spec).items():
+            dtype = stored_dtype(leaf.dtype)
+            rows = max(1, min(self.rows, CHUNK_BYTES // max(leaf.size * dtype.itemsize, 1)))
+            self._out.file.create_dataset(
+                NAMES.get(name, name),
+                (self.rows, *leaf.shape),
+                dtype,
+                chunks=(rows, *leaf.shape),
+                compression="gzip",
+                compression_opts=1,
+                shuffle=True,
+            )
+
+    def _append(self, leaves: dict[str, Array]) -> None:
+        assert self._out is not None
+        for name, array in leaves.items():
+            self._out.file[NAMES.get(name, name)][self.written : self.written + len(array)] = array
+        self._out.require_written()
+
+    def _finish(self) -> None:
+        assert self._out is not None
+        self._out.finish()
+
+    def _release(self) -> None:
+        if self._out is not None:
+            self._out.close()

@@ -1,0 +1,113 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from synth_replay.errors import DatasetExistsError, DatasetFormatError, DatasetWriteError, SynthReplayError
+
+FOLDER_MARKS = ("manifest.json", "manifest.partial.json", "data/metadata.json")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what a format's library raises on a damaged file into one clear error.
+
+    Raises:
+        DatasetFormatError: Naming ``path``.
+    """
+    try:
+        yield
+    except SynthReplayError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise DatasetFormatError(
+            f"{path} cannot be read: it is cut short, damaged or of another format ({text}). Copy or download it again."
+        ) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns a disk's refusal into one clear error.
+
+    Raises:
+        DatasetWriteError: Naming ``path``.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DatasetWriteError(
+            f"{path} could not be written: {reason}. Free some space or choose another place, then run again."
+        ) from error
+
+
+def partial_path(path: Path) -> Path:
+    """Where ``path`` is built until it is whole."""
+    return path.with_name(path.name + ".partial")
+
+
+def require_free(path: Path, overwrite: bool = False) -> None:
+    """Checks that nothing would be replaced unasked; an empty folder is nothing.
+
+    Raises:
+        DatasetExistsError: If ``path`` holds something, or is to be overwritten and is a folder of other things than a
+            dataset.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not overwrite:
+        raise DatasetExistsError(f"{path} already exists: choose another path, delete it, or ask to overwrite it.")
+    if path.is_dir() and not any((path / mark).exists() for mark in FOLDER_MARKS):
+        raise DatasetExistsError(f"{path} is a folder of other things than a dataset: it is never overwritten.")
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Asks the disk to keep a file, or all files of a folder."""
+    files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    folders = [path.parent] if os.name == "posix" else []  # elsewhere a folder cannot be opened
+    for file in [*files, *folders]:
+        handle = os.open(file, os.O_RDONLY if file.is_dir() else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def publish(partial: Path, path: Path) -> None:
+    """Moves a whole file or folder to its final name, replacing what was there."""
+    sync(partial)
+    if path.is_dir():
+        old = path.with_name(path.name + ".old")
+        remove(old)
+        path.rename(old)
+        partial.rename(path)
+        remove(old)
+    else:
+        partial.replace(path)
+    sync(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a small text file whole or not at all."""
+    partial = partial_path(path)
+    try:
+        partial.write_text(text)
+        publish(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

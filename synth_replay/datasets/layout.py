@@ -1,0 +1,67 @@
+"""Column names that datasets in the wild use for the columns of a transition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from synth_replay.errors import DatasetFormatError, InvalidTransitionsError
+from synth_replay.spaces import Array
+from synth_replay.transitions import EXTRA_COLUMNS
+
+ALIASES = {
+    "actions": ("actions",),
+    "rewards": ("rewards",),
+    "terminations": ("terminations", "terminals"),
+    "truncations": ("truncations", "timeouts", "truncals", "episode_terminals"),
+}
+OPTIONAL = ("truncations",)
+
+
+def find_columns(path: Path, heads: Mapping[str, Array]) -> dict[str, str]:
+    """Which stored array is which leaf.
+
+    Args:
+        path: Named in errors.
+        heads: Zero-row arrays by stored name.
+
+    Returns:
+        Stored names by leaf name; ``next_observations`` only if the file has them.
+
+    Raises:
+        DatasetFormatError: If a needed column is missing or is no array of numbers.
+    """
+    names = {name: name for name in heads if name.split("/")[0] in ("observations", "next_observations")}
+    for leaf, aliases in ALIASES.items():
+        if stored := next((name for name in aliases if name in heads), None):
+            names[leaf] = stored
+    missing = [leaf for leaf in ALIASES if leaf not in names and leaf not in OPTIONAL]
+    if not any(name.split("/")[0] == "observations" for name in names):
+        missing.insert(0, "observations")
+    if missing:
+        raise DatasetFormatError(
+            f"{path} lacks {', '.join(missing)}; it holds {', '.join(sorted(heads)) or 'nothing'}. Needed are "
+            "observations, actions, rewards and terminals (or terminations), and best also next_observations."
+        )
+    names |= {name: name for name in EXTRA_COLUMNS if name in heads}
+    for name in names.values():
+        if heads[name].dtype.kind not in "biuf":
+            raise DatasetFormatError(
+                f"{path}: {name} holds {heads[name].dtype} values, not numbers. Save it as numbers."
+            )
+    return names
+
+
+def common_length(path: Path, lengths: Mapping[str, int]) -> int:
+    """The number of rows.
+
+    Raises:
+        InvalidTransitionsError: If columns differ in length.
+        DatasetFormatError: If there are no rows.
+    """
+    if len(set(lengths.values())) > 1:
+        raise InvalidTransitionsError(f"{path}: all columns need the same number of rows; got {dict(lengths)}.")
+    rows = next(iter(lengths.values()))
+    if rows == 0:
+        raise DatasetFormatError(f"{path} holds no transitions.")
+    return rows

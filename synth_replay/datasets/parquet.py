@@ -1,0 +1,201 @@
+"""Folders of Parquet shards, written one by one and resumed after a kill.
+
+``manifest.partial.json`` marks a folder in the making and says what it will hold; ``manifest.json`` replaces it when
+every shard is there. Each shard appears under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synth_replay.datasets.columns import stored_columns, stored_dtype, stored_leaves
+from synth_replay.datasets.extras import load_extra
+from synth_replay.datasets.files import partial_path, publish, reading, write_text, writing
+from synth_replay.datasets.stamp import plain_json
+from synth_replay.errors import DatasetError, DatasetExistsError, DatasetFormatError, UnfinishedDatasetError
+from synth_replay.spaces import Array, Leaf
+from synth_replay.transitions import Transitions, TransitionSpec
+
+MANIFEST = "manifest.json"
+UNFINISHED = "manifest.partial.json"
+FORMAT = "synth_replay-parquet"
+VERSION = 1
+SHARD_ROWS = 100_000
+
+
+def shard_name(number: int) -> str:
+    """File name of a shard."""
+    return f"part-{number:05d}.parquet"
+
+
+class ShardWriter:
+    """Writes a dataset of a known number of rows as shards, in any order, over any number of runs.
+
+    Args:
+        folder: Made if it is missing; otherwise empty, or holding an unfinished or finished run of the same
+            arguments.
+        spec: What the rows are.
+        rows: Rows in all.
+        shard_rows: Rows of every shard but the last.
+        meta: JSON values that tell this run from another; kept in the manifest.
+
+    Raises:
+        DatasetExistsError: If the folder holds something else, or a run with other arguments.
+        DatasetError: If ``rows`` or ``shard_rows`` is not positive.
+        DatasetWriteError: If the disk refuses.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        spec: TransitionSpec,
+        rows: int,
+        *,
+        shard_rows: int = SHARD_ROWS,
+        meta: dict[str, Any] | None = None,
+    ) -> None:
+        if rows < 1 or shard_rows < 1:
+            raise DatasetError(f"rows and shard_rows must be at least 1; got {rows} and {shard_rows}.")
+        load_extra("pyarrow.parquet")
+        self.folder, self.spec = Path(folder), spec
+        self.rows, self.shard_rows = int(rows), int(shard_rows)
+        self._header = _header(spec, self.rows, self.shard_rows, meta or {})
+        with writing(self.folder):
+            self._open()
+
+    def __len__(self) -> int:
+        """Number of shards."""
+        return -(-self.rows // self.shard_rows)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the dataset is complete."""
+        return (self.folder / MANIFEST).exists()
+
+    def bounds(self, number: int) -> tuple[int, int]:
+        """First row of a shard and the row after its last one."""
+        if not 0 <= number < len(self):
+            raise DatasetError(f"There is no shard {number}; there are {len(self)}.")
+        return number * self.shard_rows, min((number + 1) * self.shard_rows, self.rows)
+
+    def missing(self) -> list[int]:
+        """Numbers of the shards that are not there, or not whole. Removes what a killed run left half-written."""
+        for stray in self.folder.glob("part-*.partial"):
+            stray.unlink()
+        return [number for number in range(len(self)) if not self._whole(number)]
+
+    def write(self, number: int, transitions: Transitions) -> None:
+        """Writes a shard, whole or not at all.
+
+        Raises:
+            DatasetError: If the number of rows is not the shard's.
+            SpecMismatchError: If a column is missing or has another shape.
+            InvalidTransitionsError: If a value does not fit its space.
+            DatasetWriteError: If the disk refuses; shards that were written stay.
+        """
+        start, stop = self.bounds(number)
+        if len(transitions) != stop - start:
+            raise DatasetError(f"Shard {number} takes {stop - start} rows; got {len(transitions)}.")
+        self.spec.check(transitions)
+        none = np.zeros(len(transitions), bool)
+        self.write_leaves(number, stored_leaves(self.spec, transitions, none))
+
+    def write_leaves(self, number: int, leaves: dict[str, Array]) -> None:
+        """Like :meth:`write`, for columns that are checked and cast."""
+        path = self.folder / shard_name(number)
+        partial = partial_path(path)
+        with writing(path):
+            try:
+                _write_table(partial, stored_columns(self.spec), leaves)
+                publish(partial, path)
+            finally:
+                partial.unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Checks that every shard is there with its rows, and marks the dataset as complete.
+
+        Raises:
+            UnfinishedDatasetError: If shards are missing.
+        """
+        if missing := self.missing():
+            raise UnfinishedDatasetError(f"{self.folder} lacks {len(missing)} of {len(self)} shards: write {missing}.")
+        shards = []
+        for number in range(len(self)):
+            start, stop = self.bounds(number)
+            path = self.folder / shard_name(number)
+            shards.append({"file": path.name, "rows": stop - start, "bytes": path.stat().st_size})
+        with writing(self.folder):
+            write_text(self.folder / MANIFEST, json.dumps(self._header | {"shards": shards}, indent=1))
+            (self.folder / UNFINISHED).unlink(missing_ok=True)
+
+    def _open(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        held = _held_header(self.folder)
+        if held is None:
+            if any(not path.name.endswith(".partial") for path in self.folder.iterdir()):
+                raise DatasetExistsError(f"{self.folder} holds other files: choose another or an empty folder.")
+            write_text(self.folder / UNFINISHED, json.dumps(self._header, indent=1))
+        elif held != self._header:
+            differ = sorted(key for key in self._header if held.get(key) != self._header[key])
+            raise DatasetExistsError(
+                f"{self.folder} holds a run with other arguments ({', '.join(differ)} differ): repeat the command that "
+                "started it, or choose another folder."
+            )
+
+    def _whole(self, number: int) -> bool:
+        start, stop = self.bounds(number)
+        path = self.folder / shard_name(number)
+        try:
+            footer = load_extra("pyarrow.parquet").read_metadata(path)
+        except (OSError, ValueError):
+            return False
+        return bool(footer.num_rows == stop - start)
+
+
+def _header(spec: TransitionSpec, rows: int, shard_rows: int, meta: dict[str, Any]) -> dict[str, Any]:
+    columns = {
+        name: {"shape": list(leaf.shape), "dtype": stored_dtype(leaf.dtype).name}
+        for name, leaf in stored_columns(spec).items()
+    }
+    header = {"format": FORMAT, "version": VERSION, "rows": rows, "shard_rows": shard_rows}
+    return plain_json(header | {"spec": spec.to_dict(), "columns": columns, "meta": meta})
+
+
+def _held_header(folder: Path) -> dict[str, Any] | None:
+    for name in (MANIFEST, UNFINISHED):
+        if (folder / name).exists():
+            return {key: value for key, value in read_manifest(folder / name).items() if key != "shards"}
+    return None
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The JSON of a manifest.
+
+    Raises:
+        DatasetFormatError: If it is damaged, or of a newer version of this package.
+    """
+    with reading(path):
+        manifest: dict[str, Any] = json.loads(path.read_text())
+        if manifest["format"] != FORMAT:
+            raise ValueError(f"its format is {manifest['format']!r}")
+        if manifest["version"] != VERSION:
+            raise DatasetFormatError(f"{path} has version {manifest['version']}, not {VERSION}: upgrade synth-replay.")
+    return manifest
+
+
+def _write_table(path: Path, columns: dict[str, Leaf], leaves: dict[str, Array]) -> None:
+    pa, pq = load_extra("pyarrow"), load_extra("pyarrow.parquet")
+    arrays, fields = [], []
+    for name, leaf in columns.items():
+        array = pa.array(np.ascontiguousarray(leaves[name]).reshape(-1))
+        if leaf.shape:
+            kind = pa.list_(pa.field("item", array.type, nullable=False), leaf.size)
+            array = pa.FixedSizeListArray.from_arrays(array, type=kind)
+        arrays.append(array)
+        fields.append(pa.field(name, array.type, nullable=False))
+    table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+    pq.write_table(table, path, compression="zstd", use_dictionary=False, write_page_checksum=True)

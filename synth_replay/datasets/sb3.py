@@ -1,0 +1,119 @@
+"""Stable-Baselines3 replay buffers, pickled by ``model.save_replay_buffer``."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from synth_replay.datasets.base import Dataset, ReadOptions
+from synth_replay.datasets.episodes import Columns, leaves_of
+from synth_replay.datasets.files import reading
+from synth_replay.datasets.inference import settle_spec
+from synth_replay.errors import DatasetFormatError, MissingExtraError, UntrustedDatasetError
+from synth_replay.spaces import Array
+
+NEEDED = ("observations", "actions", "rewards", "dones", "pos", "full", "buffer_size", "action_space")
+LIMITS_NOTE = "the buffer was made without handle_timeout_termination: a time limit counts as a termination"
+SHARED_NOTE = (
+    "the buffer was made with optimize_memory_usage: at the end of an episode the last observation stands in for the "
+    "next one, so the change of state there is 0"
+)
+
+
+class Sb3Dataset(Dataset):
+    """The filled rows of a replay buffer, oldest first; environments of one step stand side by side.
+
+    The buffer stores Box actions in [-1, 1]: they are scaled back to environment units. ``dones`` include time limits,
+    ``timeouts`` tells them apart. Under ``optimize_memory_usage`` the next observation is the one in the following row:
+    the oldest row of a full ring has lost its own observation and is left out.
+    """
+
+    format = "sb3"
+
+    def __init__(self, path: Path, options: ReadOptions) -> None:
+        if not options.trusted:
+            raise UntrustedDatasetError(
+                f"{path} is a pickle, and loading a pickle runs the code in it. If you trust where it comes from, say "
+                "so: trusted=True, or --trusted on the command line."
+            )
+        self._buffer = buffer = _load(path)
+        self._shared = bool(getattr(buffer, "optimize_memory_usage", False))
+        self._steps = _filled_steps(buffer, self._shared)
+        stored = (buffer.observation_space, buffer.action_space)
+        heads = self._columns(self._steps[:0])
+        spec, notes = settle_spec(options, stored, heads, lambda: ())
+        notes += [] if getattr(buffer, "handle_timeout_termination", False) else [LIMITS_NOTE]
+        notes += [SHARED_NOTE] if self._shared else []
+        self._environments = buffer.rewards.shape[1]
+        super().__init__(path, spec, len(self._steps) * self._environments, {}, notes)
+
+    def _blocks(self, rows: int) -> Generator[Columns]:
+        steps = max(rows // self._environments, 1)
+        for start in range(0, len(self._steps), steps):
+            yield self._columns(self._steps[start : start + steps])
+
+    def _columns(self, steps: Array) -> Columns:
+        buffer = self._buffer
+        observations = leaves_of("observations", buffer.observations)
+        columns = {name: _gather(array, steps) for name, array in observations.items()}
+        dones, timeouts = _gather(buffer.dones, steps) != 0, self._timeouts(steps)
+        if self._shared:
+            following = (steps + 1) % buffer.buffer_size
+            for name, array in observations.items():
+                successor = _gather(array, following)
+                successor[dones] = columns[name][dones]
+                columns[f"next_{name}"] = successor
+        else:
+            after = leaves_of("next_observations", buffer.next_observations)
+            columns |= {name: _gather(array, steps) for name, array in after.items()}
+        return columns | {
+            "actions": _environment_units(_gather(buffer.actions, steps), buffer.action_space),
+            "rewards": _gather(buffer.rewards, steps),
+            "terminations": dones & ~timeouts,
+            "truncations": timeouts,
+        }
+
+    def _timeouts(self, steps: Array) -> Array:
+        buffer = self._buffer
+        timeouts = _gather(getattr(buffer, "timeouts", np.zeros_like(buffer.dones)), steps)
+        return np.asarray(timeouts != 0)
+
+
+def _load(path: Path) -> Any:
+    try:
+        with reading(path), path.open("rb") as file:
+            buffer = pickle.load(file)
+    except (pickle.UnpicklingError, AttributeError, IndexError, TypeError) as error:
+        raise DatasetFormatError(f"{path} is no pickled replay buffer ({error}). Save it again.") from error
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        command = 'pip install "synth-replay[sb3]"' if library == "stable_baselines3" else "install it"
+        raise MissingExtraError(f"{path} needs {library}, which is not installed: {command}") from error
+    if missing := [name for name in NEEDED if not hasattr(buffer, name)]:
+        raise DatasetFormatError(f"{path} holds a {type(buffer).__name__}, not a replay buffer: no {missing}.")
+    return buffer
+
+
+def _filled_steps(buffer: Any, shared: bool) -> Array:
+    """Ring positions from the oldest to the newest step."""
+    if not buffer.full:
+        return np.arange(buffer.pos)
+    return np.arange(buffer.pos + shared, buffer.pos + buffer.buffer_size) % int(buffer.buffer_size)
+
+
+def _gather(array: Array, steps: Array) -> Array:
+    """``[steps, environments, ...]`` as rows."""
+    return np.asarray(array[steps]).reshape(-1, *array.shape[2:])
+
+
+def _environment_units(actions: Array, space: spaces.Space[Any]) -> Array:
+    if not isinstance(space, spaces.Box):
+        return actions
+    low, high = space.low.reshape(-1), space.high.reshape(-1)
+    scale = 0.5 * (high - low)
+    return np.asarray(low + scale * (actions + 1.0))
