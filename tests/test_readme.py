@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synth_replay.cli import main
+from synth_replay.config import PRESETS
 from tests.conftest import TINY, rollout
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()
@@ -21,11 +23,28 @@ def test_the_one_line_change_runs():
     assert buffer.size() == 102 and buffer.engine.real_ratio == 0.5 and buffer.engine.clock.every == 10_000
 
 
+def test_the_offline_snippet_runs(tmp_path, monkeypatch):
+    from tests.d3rlpy.helpers import dataset
+
+    monkeypatch.chdir(tmp_path)  # d3rlpy writes its logs there
+    monkeypatch.setitem(PRESETS, "cpu", TINY)
+    namespace = {"dataset": dataset()}
+    exec(BLOCKS[1].replace("n_steps=100_000", "n_steps=10, n_steps_per_epoch=10, show_progress=False"), namespace)
+    assert namespace["buffer"].stats.rows == TINY.store_rows and namespace["buffer"].stats.real_share == 0.5
+
+
+def test_the_shells_options_exist(capsys):
+    command = re.search(r"```bash\nsynth-replay (upsample [^\n]*)\n```", TEXT)[1].split()
+    assert main([command[0], "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in command if word.startswith("--"))
+
+
 def test_the_generator_snippet_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     TINY.save("tiny.yaml")
     rows = rollout("Hopper-v5", 300)
-    code = BLOCKS[1].replace('"cpu"', '"tiny.yaml"').replace("100_000", "1_000")
+    code = BLOCKS[2].replace('"cpu"', '"tiny.yaml"').replace("100_000", "1_000")
     code = re.sub(r"data = Transitions\(.*?\)\n", "", code, flags=re.S)
     namespace = {"data": rows}
     exec(code, namespace)

@@ -11,7 +11,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from study import ARMS, BATCH, CONFIGS, EPISODES, STEPS, WIDTH, Part, data, generator, normalized
+from study import ARMS, BATCH, CONFIGS, EPISODES, STEPS, Part, data, generator, normalized
 
 warnings.simplefilter("ignore")
 
@@ -29,9 +29,9 @@ from synth_replay import TransitionSpec  # noqa: E402
 REWARD_SCALE = {"HalfCheetah-v5": 0.25, "Hopper-v5": 0.5, "Walker2d-v5": 0.5}
 
 
-def make(part: Part, width: int = WIDTH) -> QLearningAlgoBase[Any, Any]:
+def make(part: Part) -> QLearningAlgoBase[Any, Any]:
     """The algorithm at d3rlpy's defaults, but for its size and TD3+BC's and IQL's usual scaling."""
-    encoder = VectorEncoderFactory([width, width])
+    encoder = VectorEncoderFactory(list(part.layers))
     common: dict[str, Any] = {"batch_size": BATCH, "observation_scaler": StandardObservationScaler()}
     common |= {"actor_encoder_factory": encoder, "critic_encoder_factory": encoder}
     if part.algorithm == "td3bc":
@@ -82,9 +82,9 @@ def run(part: Part, steps: int = STEPS, configs: dict[str, Any] = CONFIGS) -> di
 
 
 def main() -> None:
-    """``python agent.py ENV ROWS ARM ALGORITHM SEED``."""
-    env_id, rows, arm, algorithm, seed = sys.argv[1:]
-    part = Part(env_id, int(rows), arm, algorithm, int(seed))
+    """``python agent.py ENV ROWS ARM ALGORITHM SEED [larger]``."""
+    env_id, rows, arm, algorithm, seed, *larger = sys.argv[1:]
+    part = Part(env_id, int(rows), arm, algorithm, int(seed), bool(larger))
     if arm not in ARMS:
         raise SystemExit(f"arm is one of {', '.join(ARMS)}")
     found = run(part)

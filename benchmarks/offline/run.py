@@ -20,6 +20,7 @@ def train(part: Part, until: float) -> str | None:
     if time.monotonic() > until or part.path.exists():
         return None
     command = [sys.executable, "agent.py", part.env_id, str(part.rows), part.arm, part.algorithm, str(part.seed)]
+    command += ["larger"] if part.larger else []
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:

@@ -18,9 +18,9 @@ from synth_replay import GeneratorConfig, TransitionGenerator, Transitions
 from synth_replay.config import CPU, PAPER
 
 ROOT = Path(__file__).parent
-DATA = ROOT.parent.parent / "data"
+DATA = ROOT.parent.parent / "data" / "study"
 RUNS = ROOT / "runs"
-GENERATORS = DATA / "offline"
+GENERATORS = DATA / "generators"
 
 # D4RL's reference returns of a random and an expert policy (its infos.py), for the usual 0 to 100 scale
 REFERENCE = {
@@ -31,7 +31,9 @@ REFERENCE = {
 LEVELS = (1_500, 5_000, 15_000)
 SEEDS = range(5)
 ALGORITHMS = ("td3bc", "iql")
-STEPS, BATCH, WIDTH = 10_000, 128, 128
+STEPS, BATCH = 10_000, 128
+LAYERS, LARGER_LAYERS = (128, 128), (512, 512, 512)
+LARGER_ENV, LARGER_ROWS = "HalfCheetah-v5", 5_000
 STORE_ROWS = 50_000
 EPISODES = 10
 
@@ -59,17 +61,25 @@ class Part:
     arm: str
     algorithm: str
     seed: int
+    larger: bool = False
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Hidden units of every network; SynthER's Table 3 compares with three layers of 512."""
+        return LARGER_LAYERS if self.larger else LAYERS
 
     @property
     def path(self) -> Path:
         """Where its result goes."""
-        return RUNS / f"{self.env_id}-{self.rows}-{self.arm}-{self.algorithm}-{self.seed}.json"
+        larger = "-larger" if self.larger else ""
+        return RUNS / f"{self.env_id}-{self.rows}-{self.arm}-{self.algorithm}-{self.seed}{larger}.json"
 
 
 def parts() -> list[Part]:
     """All of them, the smallest level first, then seed by seed, so that an interrupted study is balanced."""
     order = product(LEVELS, SEEDS, REFERENCE, ARMS, ALGORITHMS)
-    return [Part(env_id, rows, arm, algorithm, seed) for rows, seed, env_id, arm, algorithm in order]
+    found = [Part(env_id, rows, arm, algorithm, seed) for rows, seed, env_id, arm, algorithm in order]
+    return found + [Part(LARGER_ENV, LARGER_ROWS, arm, "td3bc", seed, True) for seed in SEEDS for arm in ARMS[::3]]
 
 
 def data(env_id: str, rows: int, seed: int) -> Transitions:

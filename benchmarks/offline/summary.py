@@ -1,0 +1,152 @@
+"""Tables and picture of the study: interquartile means over seeds with bootstrap intervals by rliable.
+
+``python summary.py`` takes what is in ``runs/`` and says which cells are not complete.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rliable import library, metrics
+from scipy.stats import bootstrap
+from study import ALGORITHMS, ARMS, LEVELS, REFERENCE, ROOT, SEEDS, STEPS, Part
+
+DOCS = ROOT.parent.parent / "docs"
+LABELS = {"real": "real only", "additive_noise": "additive noise", "synther": "SynthER", "default": "default"}
+NAMES = {"td3bc": "TD3+BC", "iql": "IQL"}
+COLOURS = {"real": "#555555", "additive_noise": "#E69F00", "synther": "#0072B2", "default": "#D55E00"}
+REPETITIONS = 5_000
+
+
+def scores(env_id: str, rows: int, arm: str, algorithm: str) -> np.ndarray:
+    """``[seeds]``; NaN where a run is not there yet."""
+    paths = [Part(env_id, rows, arm, algorithm, seed).path for seed in SEEDS]
+    return np.array([json.loads(p.read_text())["score"] if p.exists() else np.nan for p in paths])
+
+
+def estimate(values: np.ndarray) -> tuple[float, float, float]:
+    """IQM of ``[seeds, tasks]`` and its 95 % stratified bootstrap interval."""
+    points, intervals = library.get_interval_estimates(
+        {"x": values},
+        lambda x: np.array([metrics.aggregate_iqm(x)]),
+        reps=REPETITIONS,
+        random_state=np.random.RandomState(0),
+    )
+    return float(points["x"][0]), float(intervals["x"][0, 0]), float(intervals["x"][1, 0])
+
+
+def gain(ours: np.ndarray, base: np.ndarray) -> tuple[float, float, float]:
+    """Mean over seeds of the difference on the same data, and its 95 % bootstrap interval."""
+    difference = ours - base
+    if np.ptp(difference) == 0:
+        return (float(difference[0]),) * 3
+    found = bootstrap((difference,), np.mean, n_resamples=REPETITIONS, method="percentile", random_state=0)
+    return float(difference.mean()), *(float(x) for x in found.confidence_interval)
+
+
+def lines() -> list[dict[str, Any]]:
+    """One for each complete cell."""
+    found = []
+    for rows, env_id, algorithm in product(LEVELS, REFERENCE, ALGORITHMS):
+        values = {arm: scores(env_id, rows, arm, algorithm) for arm in ARMS}
+        for arm, seeds in values.items():
+            if np.isnan(seeds).any():
+                continue
+            iqm, low, high = estimate(seeds[:, None])
+            line = {"rows": rows, "environment": env_id, "algorithm": algorithm, "arm": arm}
+            line |= {"iqm": iqm, "low": low, "high": high, "seeds": seeds.tolist()}
+            if arm != "real" and not np.isnan(values["real"]).any():
+                line["gain over real"] = gain(seeds, values["real"])
+            found.append(line)
+    return found
+
+
+def over_environments(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The IQM over seeds and environments of each level, algorithm and arm that is complete."""
+    table = []
+    for rows, algorithm, arm in product(LEVELS, ALGORITHMS, ARMS):
+        cells = [x["seeds"] for x in found if (x["rows"], x["algorithm"], x["arm"]) == (rows, algorithm, arm)]
+        if len(cells) == len(REFERENCE):
+            iqm, low, high = estimate(np.array(cells).T)
+            table.append({"rows": rows, "algorithm": algorithm, "arm": arm, "iqm": iqm, "low": low, "high": high})
+    return table
+
+
+def cell(line: dict[str, Any] | None) -> str:
+    """A number with its interval."""
+    return "not run" if line is None else f"{line['iqm']:.1f} [{line['low']:.1f}, {line['high']:.1f}]"
+
+
+def verdict(line: dict[str, Any] | None) -> str:
+    """What the interval of the gain says, in words."""
+    if line is None or "gain over real" not in line:
+        return "not run"
+    mean, low, high = line["gain over real"]
+    said = "better" if low > 0 else "worse" if high < 0 else "cannot be told"
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] {said}"
+
+
+def markdown(found: list[dict[str, Any]]) -> str:
+    """The table of the docs."""
+    index = {(x["rows"], x["environment"], x["algorithm"], x["arm"]): x for x in found}
+    head = ["rows", "environment", "algorithm", *(LABELS[arm] for arm in ARMS), "default minus real only"]
+    out = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for rows, env_id, algorithm in product(LEVELS, REFERENCE, ALGORITHMS):
+        cells = [index.get((rows, env_id, algorithm, arm)) for arm in ARMS]
+        if any(cells):
+            texts = [f"{rows:,}", env_id, NAMES[algorithm], *map(cell, cells), verdict(cells[-1])]
+            out.append("| " + " | ".join(texts) + " |")
+    return "\n".join(out) + "\n"
+
+
+def panel(axes: Axes, found: list[dict[str, Any]], env_id: str, algorithm: str) -> None:
+    """IQM over levels, a line for each arm."""
+    for offset, arm in enumerate(ARMS):
+        mine = [x for x in found if (x["environment"], x["algorithm"], x["arm"]) == (env_id, algorithm, arm)]
+        if mine:
+            at = np.array([x["rows"] for x in mine]) * (1 + 0.06 * (offset - 1.5))
+            iqm = np.array([x["iqm"] for x in mine])
+            error = [iqm - [x["low"] for x in mine], [x["high"] for x in mine] - iqm]
+            axes.errorbar(at, iqm, error, color=COLOURS[arm], label=LABELS[arm], marker="o", ms=4, capsize=2, lw=1.2)
+    axes.set_xscale("log")
+    axes.set_xticks(LEVELS, [f"{level:,}" for level in LEVELS])
+    axes.minorticks_off()
+    axes.set_title(f"{env_id}, {NAMES[algorithm]}", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def picture(found: list[dict[str, Any]]) -> None:
+    """``docs/img/offline.png``."""
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    grid = figure.subplots(len(ALGORITHMS), len(REFERENCE), squeeze=False)
+    for (i, algorithm), (j, env_id) in product(enumerate(ALGORITHMS), enumerate(REFERENCE)):
+        panel(grid[i, j], found, env_id, algorithm)
+    figure.supxlabel("real transitions in the dataset", fontsize=10)
+    figure.supylabel("normalised return: IQM of 5 seeds, 95 % interval", fontsize=10)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(ARMS), frameon=False, fontsize=10)
+    figure.savefig(DOCS / "img" / "offline.png", dpi=130)
+
+
+def main() -> None:
+    """Write the JSON, the table and the picture."""
+    found = lines()
+    total = len(LEVELS) * len(REFERENCE) * len(ALGORITHMS) * len(ARMS)
+    payload = {"steps": STEPS, "complete cells": f"{len(found)} of {total}", "cells": found}
+    payload["over environments"] = over_environments(found)
+    (ROOT.parent / "results" / "offline.json").write_text(json.dumps(payload, indent=1) + "\n")
+    (DOCS / "tables" / "offline.md").write_text(markdown(found))
+    picture(found)
+    print(markdown(found))
+    for line in payload["over environments"]:
+        print(f"{line['rows']:>6} {line['algorithm']:<6} {line['arm']:<15} {cell(line)}")
+    print(f"{payload['complete cells']} cells are complete")
+
+
+if __name__ == "__main__":
+    main()
