@@ -7,14 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_replay.datasets import open_dataset
+from synth_replay.diffusion import TrainingConfig
 from tests.cli.helpers import start, write_npz, write_preset
-from tests.conftest import TINY
 
 ROWS, SHARD = 6_050, 500
 
 
-def command(folder, out):
-    preset = write_preset(folder, training=TINY.training.__class__(steps=600, batch_size=64, eval_every=20))
+def command(folder, out, steps=600):
+    preset = write_preset(folder, training=TrainingConfig(steps=steps, batch_size=64, eval_every=20))
     return (
         "upsample",
         folder / "d.npz",
@@ -79,7 +79,7 @@ def check_equal(calm, out):
 def test_interrupted_by_ctrl_c_it_says_how_to_go_on(tmp_path):
     write_npz(tmp_path / "d.npz")
     out = tmp_path / "more"
-    process = start(*command(tmp_path, out))
+    process = start(*command(tmp_path, out, steps=10**9))  # ends by the signal alone
     work = out.with_name("more.unfinished")
     while process.poll() is None and not any(work.glob("fit/training.json")):
         time.sleep(0.005)
