@@ -1,7 +1,8 @@
 """Fidelity of the default CPU preset on replays of real agents, beside a real hold-out and the paper's sampler.
 
 Hopper-v5 is a SAC replay; CartPole-v1 (discrete actions) and Acrobot-v1 (discrete actions, 0.2 % terminations) are DQN
-replays. 50,000 rows are fitted, 10,000 are held out, 50,000 are generated.
+replays. 50,000 rows are fitted, 10,000 are held out, 50,000 are generated. "without relabelling" is the same generator
+with the denoiser's own rewards and terminations.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ FIGURES = (
     "termination_rate",
     "dynamics_error",
     "reward_error",
+    "reward_error_mean",
     "termination_precision",
     "termination_recall",
     "copy_share",
@@ -44,6 +46,8 @@ def main() -> None:
         table.append(scores("real rows", env_id, replay(env_id)[0][:GENERATED], 0, 0.0))
         default = generator.config.sampler
         table.append(scores("cpu preset", env_id, generator.sample(GENERATED), default.evaluations, seconds))
+        raw = generator.sample(GENERATED, relabel=False)
+        table.append(scores("without relabelling", env_id, raw, default.evaluations, seconds))
         if env_id == "Hopper-v5":
             slow = generator.sample(10_000, sampler=PAPER.sampler, progress=True)
             table.append(scores("same weights, paper sampler", env_id, slow, PAPER.sampler.evaluations, seconds))

@@ -34,6 +34,7 @@ class FidelityScores:
             :class:`~synth_replay.evaluation.DynamicsError`).
         dynamics_error_mean: Mean of the same; a few rows across a contact dominate it.
         reward_error: Median normalised squared error of the reward.
+        reward_error_mean: Mean of the same.
         termination_precision: Share of generated terminations that the simulator confirms.
         termination_recall: Share of the simulator's terminations that were generated as such.
         nearest_distance: Median distance to the nearest real row, in standard deviations per dimension.
@@ -50,6 +51,7 @@ class FidelityScores:
     dynamics_error: float
     dynamics_error_mean: float
     reward_error: float
+    reward_error_mean: float
     termination_precision: float
     termination_recall: float
     nearest_distance: float
@@ -111,12 +113,13 @@ def evaluate(
 
 
 def _dynamics(synthetic: Transitions, env: gym.Env[Any, Any] | None, set_state: StateSetter | None) -> dict[str, float]:
-    names = ("dynamics_error", "dynamics_error_mean", "reward_error", "termination_precision", "termination_recall")
+    errors = ("dynamics_error", "dynamics_error_mean", "reward_error", "reward_error_mean")
+    names = (*errors, "termination_precision", "termination_recall")
     if env is None:
         return dict.fromkeys(names, float("nan"))
     found = dynamics_error(synthetic, env, set_state)
-    error = found.next_observation
-    figures = (np.median(error), error.mean(), np.median(found.reward), found.precision, found.recall)
+    error, reward = found.next_observation, found.reward
+    figures = (np.median(error), error.mean(), np.median(reward), reward.mean(), found.precision, found.recall)
     return dict(zip(names, map(float, figures), strict=True))
 
 

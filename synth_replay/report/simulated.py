@@ -92,6 +92,7 @@ def with_dynamics(scores: FidelityScores, found: DynamicsError) -> FidelityScore
         dynamics_error=float(np.median(found.next_observation)),
         dynamics_error_mean=float(found.next_observation.mean()),
         reward_error=float(np.median(found.reward)),
+        reward_error_mean=float(found.reward.mean()),
         termination_precision=float(found.precision),
         termination_recall=float(found.recall),
     )

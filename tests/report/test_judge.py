@@ -16,6 +16,7 @@ REFERENCE = FidelityScores(
     dynamics_error=0.0,
     dynamics_error_mean=0.0,
     reward_error=0.0,
+    reward_error_mean=0.0,
     termination_precision=1.0,
     termination_recall=1.0,
     nearest_distance=0.2,
@@ -29,6 +30,7 @@ GOOD = replace(
     dynamics_error=2e-4,
     dynamics_error_mean=4e-3,
     reward_error=4e-4,
+    reward_error_mean=1e-2,
     termination_precision=0.6,
     termination_recall=0.58,
 )

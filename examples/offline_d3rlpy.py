@@ -1,0 +1,54 @@
+"""Train TD3+BC with d3rlpy on a small dataset, and on the same dataset with generated transitions in every batch.
+
+    python examples/collect_dataset.py --env HalfCheetah-v5 --steps 60000 --out data
+    python examples/offline_d3rlpy.py --data data/HalfCheetah-v5-replay.npz --env HalfCheetah-v5 --rows 5000
+
+One seed is an example and no claim; ``benchmarks/offline`` is the study over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import d3rlpy
+import gymnasium as gym
+import numpy as np
+from d3rlpy.logging import NoopAdapterFactory
+from d3rlpy.metrics import EnvironmentEvaluator
+from d3rlpy.preprocessing import StandardObservationScaler
+from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer
+
+from synth_replay.datasets import open_dataset
+
+
+def main() -> None:
+    """Two runs that differ in one argument."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="dataset in any format of synth_replay.datasets")
+    parser.add_argument("--env", default="HalfCheetah-v5")
+    parser.add_argument("--rows", type=int, default=5_000, help="rows drawn from the dataset")
+    parser.add_argument("--steps", type=int, default=10_000, help="gradient steps")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    env = gym.make(args.env)
+    dataset = open_dataset(args.data, observation_space=env.observation_space, action_space=env.action_space)
+    rows = dataset.read()
+    rows = rows[np.random.default_rng(args.seed).permutation(len(rows))[: args.rows]]
+    for real_ratio in (1.0, 0.5):
+        d3rlpy.seed(args.seed)
+        env.reset(seed=args.seed)
+        buffer = SyntheticReplayBuffer.wrap(to_replay_buffer(rows, dataset.spec), env=env, real_ratio=real_ratio)
+        algorithm = d3rlpy.algos.TD3PlusBCConfig(observation_scaler=StandardObservationScaler()).create()
+        history = algorithm.fit(
+            buffer,
+            n_steps=args.steps,
+            n_steps_per_epoch=args.steps,
+            evaluators={"return": EnvironmentEvaluator(env)},
+            logger_adapter=NoopAdapterFactory(),
+        )
+        print(f"real ratio {real_ratio}: return {history[-1][1]['return']:.0f}, {buffer.stats.rows:,} generated rows")
+
+
+if __name__ == "__main__":
+    main()
