@@ -12,7 +12,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from study import ROOT, RUNS, Part, parts
+from study import ROOT, RUNS, Part, how_to_collect, parts, replay_path
 
 
 def train(part: Part, until: float) -> str | None:
@@ -51,6 +51,9 @@ def main() -> None:
                 print(line, flush=True)
 
     todo = [part for part in parts() if not part.path.exists()]
+    for env_id in {part.env_id for part in todo if not replay_path(part.env_id).exists()}:
+        print(f"{env_id} is left out: {how_to_collect(env_id)}", flush=True)
+        todo = [part for part in todo if part.env_id != env_id]
     with ThreadPoolExecutor(args.jobs) as pool:
         for future in [pool.submit(work, group) for group in groups(todo)]:
             future.result()
