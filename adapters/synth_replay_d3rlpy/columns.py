@@ -122,8 +122,9 @@ class EpisodeColumns:
         end = self._end_of.take(episode)
         after = np.minimum(step + n_steps, end - ~self._terminated.take(episode))
         terminals = after == end
+        # whole rows, then columns: take on a slice of columns copies all of them first
         out[:, : state + 1] = self._data.take(step, axis=0)
-        out[:, state + 1 : 2 * state + 1] = self._data[:, :state].take(after - terminals, axis=0)
+        out[:, state + 1 : 2 * state + 1] = self._data.take(after - terminals, axis=0)[:, :state]
         out[np.flatnonzero(terminals), state + 1 : 2 * state + 1] = 0
         out[:, -3], out[:, -2], out[:, -1] = terminals, after - step, np.nan
         if n_steps > 1:

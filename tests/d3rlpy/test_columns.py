@@ -1,12 +1,14 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synth_replay_d3rlpy import to_transitions
+from synth_replay_d3rlpy import SyntheticReplayBuffer, to_transitions
 from synth_replay_d3rlpy.columns import EpisodeColumns
 
 from synth_replay.errors import InvalidTransitionsError
-from tests.d3rlpy.helpers import ActionSpace, d3rlpy, dataset
+from tests.d3rlpy.helpers import KWARGS, ActionSpace, d3rlpy, dataset
 
 Episode, Signature = d3rlpy.dataset.components.Episode, d3rlpy.dataset.Signature
 PICKERS = {
@@ -145,3 +147,13 @@ def test_n_step_rows_carry_their_intervals():
 def test_no_rows_are_refused():
     with pytest.raises(InvalidTransitionsError, match="no complete transition"):
         EpisodeColumns(empty()).columns()
+
+
+def test_a_batch_needs_memory_for_its_own_rows_and_not_for_the_dataset():
+    buffer = SyntheticReplayBuffer.wrap(dataset(steps=20_000), real_ratio=1.0, **KWARGS)
+    buffer.sample_transition_batch(32)
+    tracemalloc.start()
+    buffer.sample_transition_batch(32)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50_000  # the dataset's float32 columns take 640,000
