@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from synth_replay.checkpoint import write_whole
@@ -27,7 +29,7 @@ from synth_replay.generator import TransitionGenerator
 from synth_replay.transitions import Transitions
 
 SHARD_ROWS = 100_000
-JOB = "job.json"
+JOB, LOCK = "job.json", "lock"
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Workplace:
                 "command, delete the folder, or choose another output."
             )
         self.mine = held is not None
+        self._lock = FileLock(self.folder / LOCK, timeout=0)
 
     @property
     def trash(self) -> Path:
@@ -92,23 +95,40 @@ class Workplace:
         try:
             job: dict[str, Any] = json.loads((self.folder / JOB).read_text())
         except FileNotFoundError:
-            if self.folder.exists() and any(path.name != f"{JOB}.partial" for path in self.folder.iterdir()):
+            ours = {LOCK, f"{JOB}.partial"}
+            if self.folder.exists() and any(path.name not in ours for path in self.folder.iterdir()):
                 raise DatasetExistsError(f"{self.folder} is in the way: delete it or choose another output.") from None
             return None
         except (ValueError, NotADirectoryError) as error:
             raise DatasetExistsError(f"{self.folder} is in the way ({error}): delete it.") from error
         return job
 
-    def begin(self) -> None:
-        """Makes the folder before any work is done, and removes what a kill left of an earlier one.
+    @contextmanager
+    def work(self) -> Iterator[None]:
+        """Makes the folder before any work is done, and holds it against other processes.
+
+        What a kill left of an earlier folder is removed. After an error before there was any progress, so is this one.
 
         Raises:
+            DatasetExistsError: If another process is at work on the same output.
             OSError: If the disk refuses.
         """
         shutil.rmtree(self.trash, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not self.mine:
-            write_whole(self.folder / JOB, json.dumps(self.job, indent=1).encode())
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise DatasetExistsError(f"Another process is making {self.out}: wait for it, or end it first.") from error
+        try:
+            if not self.mine:
+                write_whole(self.folder / JOB, json.dumps(self.job, indent=1).encode())
+            yield
+        except Exception:
+            if {path.name for path in self.folder.iterdir()} <= {JOB, LOCK}:
+                self.clear()
+            raise
+        finally:
+            self._lock.release()
 
     def clear(self) -> None:
         """Removes it; a kill in the middle leaves nothing that looks like an unfinished run."""
@@ -233,17 +253,17 @@ def make_dataset(
     complete, place = is_complete(output, job), Workplace(output.path, job)
     if complete and not place.mine:
         return False
-    place.begin()
-    generator = obtain(place.folder)
-    if not complete:
-        config = generator.config.to_dict()
-        meta = {"job": job, "generator": generator.digest(), "config": config, "sampler": config["sampler"]}
-        meta |= {"seed": output.seed, "label": output.label}
-        generate_shards(generator, place.folder / "shards", output, meta, progress)
-        _publish(place.folder, output, meta, progress)
-    if before_clearing is not None:
-        before_clearing(generator)
-    place.clear()
+    with place.work():
+        generator = obtain(place.folder)
+        if not complete:
+            config = generator.config.to_dict()
+            meta = {"job": job, "generator": generator.digest(), "config": config, "sampler": config["sampler"]}
+            meta |= {"seed": output.seed, "label": output.label}
+            generate_shards(generator, place.folder / "shards", output, meta, progress)
+            _publish(place.folder, output, meta, progress)
+        if before_clearing is not None:
+            before_clearing(generator)
+        place.clear()
     return True
 
 

@@ -47,18 +47,18 @@ class Fit:
         place = Workplace(self.out, {"fit": _origin(self.data, dataset, self.generator, self.running.seed)})
         if self.out.exists():
             raise DatasetExistsError(f"{self.out} already exists: choose another folder, or delete it.")
-        place.begin()
-        made = fit_resumably(
-            dataset.read(),
-            dataset,
-            place.folder,
-            self.generator,
-            seed=self.running.seed,
-            device=self.running.device,
-            progress=self.running.progress,
-        )
-        (place.folder / "generator").rename(self.out)
-        place.clear()
+        with place.work():
+            made = fit_resumably(
+                dataset.read(),
+                dataset,
+                place.folder,
+                self.generator,
+                seed=self.running.seed,
+                device=self.running.device,
+                progress=self.running.progress,
+            )
+            (place.folder / "generator").rename(self.out)
+            place.clear()
         print(f"{self.out}: fitted on {len(dataset):,} rows, held-out loss {made.holdout_loss:.4f} ({usage})")
 
 
