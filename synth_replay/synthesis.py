@@ -143,11 +143,10 @@ class SynthesisEngine:
 
     def _refresh(self, collect: Collect, to_host: ToHost) -> None:
         started = time.perf_counter()
-        real = collect()
-        if len(real) < MIN_ROWS:
-            return
-        config = self.refresh_config
+        real, config = collect(), self.refresh_config
         fitted, holdout = (real, None) if config.validate is None else hold_out(real, self._rng)
+        if len(fitted) < MIN_ROWS:
+            return
         try:
             self.generator.fit(fitted, steps=config.steps, warm_start=config.refit == "warm", progress=self.progress)
         except FitDivergedError as error:

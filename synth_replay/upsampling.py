@@ -191,14 +191,7 @@ def generate_shards(
         return
     missing = [(number, *writer.bounds(number)) for number in writer.missing()]
     done = output.rows - sum(stop - start for _, start, stop in missing)
-    with tqdm(
-        total=output.rows,
-        initial=done,
-        desc="sampling",
-        unit="row",
-        unit_scale=True,
-        disable=not show_progress(progress),
-    ) as bar:
+    with _row_bar("sampling", output.rows, done, progress) as bar:
         for number, start, stop in missing:
             generator.reseed(int(np.random.SeedSequence([output.seed, number]).generate_state(1)[0]))
             writer.write(number, generator.sample(stop - start, label=output.label))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tyro
 
-from synth_replay.cli.making import REPORT_ROWS, RunningOptions, SourceOptions
+from synth_replay.cli.making import REPORT_ROWS, RunningOptions, SourceOptions, say_notes
 from synth_replay.cli.options import Format, Running, Source, Usage
 from synth_replay.datasets import Dataset, open_dataset
 from synth_replay.generator import TransitionGenerator
@@ -84,6 +84,7 @@ class Convert:
         meta = {key: value for key, value in dataset.meta.items() if key != "notes"}
         copy_dataset(dataset, self.out, self.out_format, meta, self.running.progress)
         print(f"{self.out}: {len(dataset):,} rows ({usage})")
+        say_notes(dataset)
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,8 @@ def _of_generator(generator: TransitionGenerator) -> dict[str, Any]:
     spec = generator.spec
     found: dict[str, Any] = {"kind": "generator", "observations": str(spec.observation_space)}
     found |= {"actions": str(spec.action_space), "extra columns": list(spec.extras), "labels": generator.labels}
-    found |= {
-        "held-out loss": generator.holdout_loss,
-        "steps": generator.history[-1]["step"] if generator.history else 0,
-    }
+    if generator.history:
+        found |= {"held-out loss": generator.holdout_loss, "steps": generator.history[-1]["step"]}
     return found | {"seed": generator.seed, "config": generator.config.to_dict()}
 
 

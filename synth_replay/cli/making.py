@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,6 +61,7 @@ class Fit:
             (place.folder / "generator").rename(self.out)
             place.clear()
         print(f"{self.out}: fitted on {len(dataset):,} rows, held-out loss {made.holdout_loss:.4f} ({usage})")
+        say_notes(dataset)
 
 
 @dataclass(frozen=True)
@@ -126,15 +128,16 @@ class Upsample:
         output = Output(self.out, self.num_samples, self.running.seed, self.out_format, None, self.shard_rows)
         share = self.holdout if self.holdout is not None else REPORT_HOLDOUT if self.report else 0.0
         origin = _origin(self.data, dataset, self.generator, self.running.seed) | {"holdout": share}
-        rows = split(dataset.read(), share, self.running.seed)
+        rows = cache(lambda: split(dataset.read(), share, self.running.seed))  # not read if there is nothing to do
         new = make_dataset(
             output,
             {"upsample": origin},
-            lambda folder: self._fit(rows[0], dataset, folder),
-            before_clearing=lambda made: self._report(rows, made, env, origin),
+            lambda folder: self._fit(rows()[0], dataset, folder),
+            before_clearing=lambda made: self._report(rows(), made, env, origin),
             progress=self.running.progress,
         )
         _say_made(output, new, usage)
+        say_notes(dataset)
 
     def _fit(self, rows: Transitions, dataset: Dataset, folder: Path) -> TransitionGenerator:
         running = self.running
@@ -176,3 +179,9 @@ def _origin(path: Path, dataset: Dataset, config: GeneratorConfig, seed: int) ->
 def _say_made(output: Output, new: bool, usage: Usage) -> None:
     done = f"{output.rows:,} rows, {output.resolved_format}"
     print(f"{output.path}: {done} ({usage})" if new else f"{output.path}: complete already, nothing to do ({done})")
+
+
+def say_notes(dataset: Dataset) -> None:
+    """Prints what was assumed while reading, a line each."""
+    for note in dataset.meta["notes"]:
+        print(f"note: {note}")

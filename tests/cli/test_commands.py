@@ -45,6 +45,7 @@ def test_upsample_writes_rows_of_the_datasets_spaces_and_says_what_it_took(capsy
     code, said, _ = run(capsys, "upsample", data, "--num-samples", 1050, "--out", out, "--preset", preset, "--quiet")
     assert code == 0
     assert "1,050 rows" in said and "peak memory" in said
+    assert "note: the bounds of the actions" in said  # what was assumed is said
     made = open_dataset(out)
     rows = made.read()
     assert len(rows) == 1050 and made.spec == open_dataset(data).spec
@@ -108,7 +109,7 @@ def test_upsample_with_a_report_holds_rows_out(capsys, data, preset, tmp_path):
     code, said, _ = run(capsys, *arguments, "--report", page, "--env", "Pendulum-v1")
     assert code == 0 and f"{page}: " in said
     text = page.read_text()
-    assert "500" in text and "pendulum.npz" in text
+    assert "pendulum.npz" in text and "a model of 570 real ones, compared with 30 real rows" in " ".join(text.split())
     assert json.loads((tmp_path / "more" / "manifest.json").read_text())["meta"]["job"]["upsample"]["holdout"] == 0.05
 
 

@@ -79,6 +79,15 @@ def test_without_a_floor_nothing_is_held_out():
     assert np.isnan(made.stats.fidelity) and made.plan(10) == (5, 5)
 
 
+def test_a_fit_waits_until_there_are_enough_rows_besides_the_held_out_ones():
+    made = engine(TINY, validate=0.5)
+    made.notify(100)
+    made.update(lambda: rows()[:105], leaves)
+    assert made.plan(10) == (10, 0) and made.stats.refreshes == 0
+    made.update(lambda: rows()[:120], leaves)
+    assert made.stats.refreshes == 1
+
+
 def test_the_hold_out_and_the_fitted_rows_are_a_partition():
     real = rows()
     fitted, holdout = hold_out(real, np.random.default_rng(0))
