@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from synth_replay.codec_config import CodecConfig
+from synth_replay.diffusion import LabelColumns
 from synth_replay.errors import UnsupportedSpaceError
+from synth_replay.labels import LabelEncoder
 from synth_replay.normalizers import Affine, Quantile, heavy_tailed
 from synth_replay.spaces import Array, Leaf, as_matrix, leaves_bounds, one_hot
 from synth_replay.transitions import Transitions, TransitionSpec
@@ -32,10 +34,12 @@ class Encoded:
     Attributes:
         rows: ``[n, D]`` float32.
         codes: ``[n, K]`` integer codes of the conditions.
+        conditions: ``[n, C]`` float32, the same and the labels as the denoiser sees them.
     """
 
     rows: Array
     codes: Array
+    conditions: Array
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,11 @@ class TransitionCodec:
     Args:
         spec: What a transition of this environment is.
         config: Encoding choices.
-        num_labels: Number of class labels that rows carry as a further condition; 0 for none.
+        label: The labels that rows carry as a further condition, the last one; None for none.
     """
 
-    def __init__(self, spec: TransitionSpec, config: CodecConfig, num_labels: int = 0) -> None:
-        self.spec, self.config, self.num_labels = spec, config, num_labels
+    def __init__(self, spec: TransitionSpec, config: CodecConfig, label: LabelEncoder | None = None) -> None:
+        self.spec, self.config, self.label = spec, config, label
         self.levels: dict[str, Array] = {}
         self.affine: Affine = Affine(np.zeros(0), np.ones(0), np.zeros(0, bool))
         self.quantiles: dict[int, Quantile] = {}
@@ -83,14 +87,10 @@ class TransitionCodec:
 
     def condition_leaves(self) -> list[Leaf]:
         """The leaves that are conditions."""
-        leaves = [leaf for leaf in self.spec.leaves if self._conditioned(leaf)]
-        if self.num_labels:
-            last = np.asarray(self.num_labels - 1.0)
-            leaves.append(Leaf("labels", (), np.dtype(np.int64), "categorical", np.zeros(()), last, (self.num_labels,)))
-        return leaves
+        return [leaf for leaf in self.spec.leaves if self._conditioned(leaf)]
 
     def cardinalities(self) -> list[int]:
-        """Number of values of each condition code."""
+        """Number of values of each condition code, the label's left out."""
         counts: list[int] = []
         for leaf in self.condition_leaves():
             counts += list(leaf.categories) if leaf.kind == "categorical" else [len(self.levels[leaf.name])]
@@ -103,8 +103,13 @@ class TransitionCodec:
 
     @property
     def condition_dim(self) -> int:
-        """C: width of the one-hot condition."""
-        return sum(self.cardinalities())
+        """C: width of the condition."""
+        return sum(self.cardinalities()) + (self.label.width if self.label is not None else 0)
+
+    @property
+    def label_columns(self) -> LabelColumns | None:
+        """Where the label is in the condition."""
+        return LabelColumns(sum(self.cardinalities())) if self.label is not None else None
 
     # -- fitting ----------------------------------------------------------------------------
 
@@ -114,9 +119,9 @@ class TransitionCodec:
         Args:
             transitions: Checked transitions.
             rng: Spreads repeated values over their rank interval.
-            labels: Class numbers ``[n]`` below ``num_labels``, if there are any.
+            labels: Label values ``[n]``, if there are any.
         """
-        leaves = transitions.leaves() | ({} if labels is None else {"labels": labels})
+        leaves = transitions.leaves()
         self.levels, self.quantiles = self._find_levels(leaves), {}
         self.loose = [leaf.name for leaf in self.spec.leaves if leaves_bounds(leaf, leaves[leaf.name])]
         if self.condition_dim > MAX_CONDITION_DIM:
@@ -125,9 +130,10 @@ class TransitionCodec:
         self.affine = Affine.fit(values)
         self._exempt_flags()
         scores = self._scores(values, rng)
-        codes = self.codes(leaves)
+        codes = self.codes(leaves, labels)
         self.table, self.counts = np.unique(codes, axis=0, return_counts=True)
-        return Encoded(scores[:, self.affine.varies].astype(np.float32), codes)
+        rows = scores[:, self.affine.varies].astype(np.float32)
+        return Encoded(rows, codes, self.conditions(codes, labels))
 
     def _find_levels(self, leaves: dict[str, Array]) -> dict[str, Array]:
         """Scalars with few distinct values, for example a sparse reward or an n-step discount."""
@@ -196,8 +202,8 @@ class TransitionCodec:
             leaf.name.startswith("next_observations") and not self._is_delta(leaf)
         )
 
-    def codes(self, leaves: dict[str, Array]) -> Array:
-        """Condition codes ``[n, K]``: category numbers from 0, or the nearest level's number."""
+    def codes(self, leaves: dict[str, Array], labels: Array | None = None) -> Array:
+        """Condition codes ``[n, K]``: category numbers from 0, or the nearest level's number; the label's bin last."""
         parts = [np.zeros((len(leaves["rewards"]), 0), np.int64)]
         for leaf in self.condition_leaves():
             flat = as_matrix(leaves[leaf.name])
@@ -206,11 +212,23 @@ class TransitionCodec:
             else:
                 middles = (self.levels[leaf.name][1:] + self.levels[leaf.name][:-1]) / 2
                 parts.append(np.searchsorted(middles, flat))
+        if self.label is not None and labels is not None:
+            parts.append(self.label.bins(labels)[:, None])
         return np.concatenate(parts, axis=1)
 
-    def one_hot(self, codes: Array) -> Array:
-        """Conditions ``[n, C]`` float32 from codes ``[n, K]``."""
-        return one_hot(codes, self.cardinalities())
+    def conditions(self, codes: Array, labels: Array | None) -> Array:
+        """Conditions ``[n, C]`` float32 from codes ``[n, K]`` and label values ``[n]``."""
+        if self.label is None or labels is None:
+            return one_hot(codes, self.cardinalities())
+        return np.concatenate([one_hot(codes[:, :-1], self.cardinalities()), self.label.encode(labels)], axis=1)
+
+    def draw_labelled(self, bins: Array, rng: np.random.Generator) -> Array:
+        """Draws a condition code that was seen with each of the label bins ``[n]``."""
+        out = np.empty((len(bins), self.table.shape[1]), self.table.dtype)
+        for number in np.unique(bins):
+            rows = np.flatnonzero(bins == number)
+            out[rows] = self.draw_codes(len(rows), rng, int(number))
+        return out
 
     def draw_codes(self, count: int, rng: np.random.Generator, label: int | None = None) -> Array:
         """Draws ``count`` condition codes in the data's proportions, each to within one row, shuffled.
@@ -218,7 +236,7 @@ class TransitionCodec:
         Args:
             count: Number of rows.
             rng: Source of the draw.
-            label: Only draw conditions that were seen with this label.
+            label: Only draw conditions that were seen with this label's bin.
         """
         counts = self.counts if label is None else self.counts * (self.table[:, -1] == label)
         edges = np.cumsum(counts) / counts.sum()
@@ -287,7 +305,7 @@ class TransitionCodec:
     def state(self) -> dict[str, Array]:
         """Everything learnt, as named arrays."""
         arrays = {"shift": self.affine.shift, "scale": self.affine.scale, "varies": self.affine.varies}
-        arrays |= {"table": self.table, "counts": self.counts, "num_labels": np.array([self.num_labels])}
+        arrays |= {"table": self.table, "counts": self.counts}
         arrays |= {f"levels.{name}": values for name, values in self.levels.items()}
         arrays |= {f"loose.{name}": np.ones(1) for name in self.loose}
         for column, quantile in self.quantiles.items():
@@ -295,9 +313,11 @@ class TransitionCodec:
         return arrays
 
     @classmethod
-    def from_state(cls, spec: TransitionSpec, config: CodecConfig, arrays: dict[str, Any]) -> TransitionCodec:
-        """Rebuilds a fitted codec from :meth:`state`."""
-        codec = cls(spec, config, int(arrays["num_labels"][0]))
+    def from_state(
+        cls, spec: TransitionSpec, config: CodecConfig, arrays: dict[str, Any], label: LabelEncoder | None = None
+    ) -> TransitionCodec:
+        """Rebuilds a fitted codec from :meth:`state` and its labels."""
+        codec = cls(spec, config, label)
         codec.affine = Affine(arrays["shift"], arrays["scale"], arrays["varies"].astype(bool))
         codec.table, codec.counts = arrays["table"], arrays["counts"]
         for name, values in arrays.items():

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from synth_replay.codec_config import CodecConfig
-from synth_replay.diffusion import NetworkConfig, NoiseConfig, SamplerConfig, TrainingConfig
+from synth_replay.diffusion import GuidanceConfig, NetworkConfig, NoiseConfig, SamplerConfig, TrainingConfig
 from synth_replay.errors import ConfigError
 from synth_replay.relabel_config import RelabelConfig
 
@@ -28,6 +28,7 @@ class GeneratorConfig:
         training: Optimisation.
         sampler: How rows are drawn.
         codec: How transitions become rows.
+        guidance: How labels are dropped in training and followed in sampling, for rows fitted with labels.
         relabel: Whether generated rows get their rewards and terminations from a supervised model or a function.
         redraw_share: Share of generated rows, the least plausible by the denoiser's own residual, that are drawn again
             under the same conditions. 0 keeps every row.
@@ -40,6 +41,7 @@ class GeneratorConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     codec: CodecConfig = field(default_factory=CodecConfig)
+    guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
     relabel: RelabelConfig = field(default_factory=RelabelConfig)
     redraw_share: float = 0.0
     chunk_rows: int = 65_536

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor
 
 from synth_replay.codec import TransitionCodec
 from synth_replay.config import GeneratorConfig
-from synth_replay.diffusion import Denoiser, ResidualMLP, SamplerConfig, residual, sample
+from synth_replay.diffusion import Denoiser, GuidanceConfig, ResidualMLP, SamplerConfig, residual, sample
+from synth_replay.errors import InvalidTransitionsError
+from synth_replay.labels import LabelEncoder
 from synth_replay.relabel import Relabeler, relabel_by_function
 from synth_replay.relabel_config import resolve_function
 from synth_replay.spaces import Array
@@ -19,17 +22,30 @@ from synth_replay.transitions import Transitions, TransitionSpec
 REDRAWS = 2
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """How rows are drawn from a fitted model.
+
+    Attributes:
+        sampler: From noise to rows.
+        guidance: How much the labels are followed.
+    """
+
+    sampler: SamplerConfig
+    guidance: GuidanceConfig
+
+
 def new_denoiser(codec: TransitionCodec, config: GeneratorConfig, device: torch.device, seed: int) -> Denoiser:
     """A denoiser for the codec's rows, with initial weights of ``seed``."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = ResidualMLP(max(codec.row_dim, 1), codec.condition_dim, config.network)
-    return Denoiser(network.to(device), config.noise)
+    return Denoiser(network.to(device), config.noise, codec.label_columns, config.guidance)
 
 
-def on_device(codec: TransitionCodec, codes: Array, device: torch.device) -> Tensor | None:
+def on_device(conditions: Array, device: torch.device) -> Tensor | None:
     """Conditions as the denoiser's input; None without any."""
-    return torch.from_numpy(codec.one_hot(codes)).to(device) if codec.condition_dim else None
+    return torch.from_numpy(conditions).to(device) if conditions.shape[1] else None
 
 
 @dataclass
@@ -50,9 +66,31 @@ class FittedModel:
     config: GeneratorConfig
     device: torch.device
 
-    def draw(self, codes: Array, sampler: SamplerConfig, rng: torch.Generator, relabel: bool = True) -> Transitions:
-        """One row for each of the conditions ``codes``."""
-        rows = self.codec.decode(self._denoise(codes, sampler, rng), codes)
+    def plan(self, count: int, label: Any, rng: np.random.Generator) -> tuple[Array, Array | None]:
+        """Condition codes ``[n, K]`` and label values ``[n]`` (None without labels) of the rows to draw.
+
+        Args:
+            count: Rows.
+            label: One for all rows, one for each, or None for labels in the data's proportions.
+            rng: Source of the draw.
+
+        Raises:
+            InvalidTransitionsError: If a label was not fitted.
+        """
+        encoder = self.codec.label
+        if label is None:
+            codes = self.codec.draw_codes(count, rng)
+            return codes, None if encoder is None else encoder.draw(codes[:, -1], rng)
+        if encoder is None:
+            raise InvalidTransitionsError(f"No row was fitted with the label {label!r}; there are [].")
+        values = encoder.values(label, count)
+        return self.codec.draw_labelled(encoder.bins(values), rng), values
+
+    def draw(
+        self, codes: Array, labels: Array | None, how: Drawing, rng: torch.Generator, relabel: bool = True
+    ) -> Transitions:
+        """One row for each of the conditions and labels."""
+        rows = self.codec.decode(self._denoise(self.codec.conditions(codes, labels), how, rng), codes)
         if not relabel:
             return rows
         if self.config.relabel.function is not None:
@@ -60,24 +98,24 @@ class FittedModel:
         return rows if self.relabeler is None else self.relabeler(rows)
 
     @torch.inference_mode()
-    def _denoise(self, codes: Array, sampler: SamplerConfig, rng: torch.Generator) -> Array:
+    def _denoise(self, conditions: Array, how: Drawing, rng: torch.Generator) -> Array:
         if not self.codec.row_dim:
-            return np.zeros((len(codes), 0), np.float32)
-        rows, scores = self._candidates(codes, sampler, rng)
-        if scores is not None and len(codes):
+            return np.zeros((len(conditions), 0), np.float32)
+        rows, scores = self._candidates(conditions, how, rng)
+        if scores is not None and len(conditions):
             limit = scores.quantile(1 - self.config.redraw_share)
             for _ in range(REDRAWS):
                 implausible = torch.nonzero(scores > limit).reshape(-1)
-                again, new_scores = self._candidates(codes[implausible.cpu().numpy()], sampler, rng)
+                again, new_scores = self._candidates(conditions[implausible.cpu().numpy()], how, rng)
                 assert new_scores is not None
                 better = new_scores < scores[implausible]
                 rows[implausible[better]], scores[implausible[better]] = again[better], new_scores[better]
         return rows.cpu().numpy()
 
-    def _candidates(self, codes: Array, sampler: SamplerConfig, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
+    def _candidates(self, conditions: Array, how: Drawing, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """Rows, and their residuals if the implausible ones are to be drawn again."""
-        denoise = self.denoiser.for_sampling(on_device(self.codec, codes, self.device))
-        rows = sample(denoise, (len(codes), self.codec.row_dim), sampler, rng)
+        denoise = self.denoiser.for_sampling(on_device(conditions, self.device), how.guidance)
+        rows = sample(denoise, (len(conditions), self.codec.row_dim), how.sampler, rng)
         return rows, residual(denoise, rows, rng) if self.config.redraw_share else None
 
     # -- persistence ------------------------------------------------------------------------
@@ -92,11 +130,16 @@ class FittedModel:
 
     @classmethod
     def from_state(
-        cls, spec: TransitionSpec, config: GeneratorConfig, device: torch.device, tensors: dict[str, Tensor]
+        cls,
+        spec: TransitionSpec,
+        config: GeneratorConfig,
+        device: torch.device,
+        tensors: dict[str, Tensor],
+        label: LabelEncoder | None,
     ) -> FittedModel:
-        """Rebuilds from :meth:`state`."""
+        """Rebuilds from :meth:`state` and the labels."""
         parts = {name: _part(tensors, name) for name in ("network", "codec", "relabel")}
-        codec = TransitionCodec.from_state(spec, config.codec, {k: v.numpy() for k, v in parts["codec"].items()})
+        codec = TransitionCodec.from_state(spec, config.codec, {k: v.numpy() for k, v in parts["codec"].items()}, label)
         denoiser = new_denoiser(codec, config, device, 0)
         denoiser.network.load_state_dict(parts["network"])
         labels = parts["relabel"]

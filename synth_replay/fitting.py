@@ -6,7 +6,6 @@ import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,6 @@ from tqdm.auto import tqdm
 from synth_replay.checkpoint import load_checkpoint, save_checkpoint
 from synth_replay.config import GeneratorConfig
 from synth_replay.diffusion import DenoiserTrainer
-from synth_replay.errors import InvalidTransitionsError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
@@ -51,19 +49,6 @@ def train(trainer: DenoiserTrainer, show: bool, checkpoint: str | Path | None) -
             if checkpoint is not None:
                 save_checkpoint(checkpoint, "training", *trainer.state())
     return trainer.history
-
-
-def label_numbers(labels: Any, rows: int) -> tuple[list[int | str], Array | None]:
-    """The distinct labels, and each row's number among them."""
-    if labels is None:
-        return [], None
-    array = np.asarray(labels)
-    if array.shape != (rows,) or array.dtype.kind not in "iuU":
-        raise InvalidTransitionsError(
-            f"labels need one whole number or string for each of the {rows} rows; got {array.dtype} of {array.shape}."
-        )
-    names, numbers = np.unique(array, return_inverse=True)
-    return names.tolist(), numbers
 
 
 def fingerprint(seed: int, transitions: Transitions, labels: Array | None) -> int:

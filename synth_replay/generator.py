@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from synth_replay.errors import (
     SpecMismatchError,
     TooFewTransitionsError,
 )
-from synth_replay.fitted import FittedModel, new_denoiser, on_device
-from synth_replay.fitting import fingerprint, label_numbers, resolve_device, show_progress, train, with_steps
+from synth_replay.fitted import Drawing, FittedModel, new_denoiser, on_device
+from synth_replay.fitting import fingerprint, resolve_device, show_progress, train, with_steps
+from synth_replay.labels import LabelEncoder
 from synth_replay.relabel import fit_relabeler
 from synth_replay.relabel_config import resolve_function
 from synth_replay.spaces import Array
@@ -65,7 +67,7 @@ class TransitionGenerator:
         self.config = resolve_config(config, self.device)
         self.seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) if seed is None else int(seed)
         self.history: list[dict[str, float]] = []
-        self.labels: list[int | str] = []
+        self._label: LabelEncoder | None = None
         self._rng = np.random.default_rng(self.seed)
         self._model: FittedModel | None = None
 
@@ -73,6 +75,11 @@ class TransitionGenerator:
     def fitted(self) -> bool:
         """Whether :meth:`sample` can be called."""
         return self._model is not None
+
+    @property
+    def labels(self) -> list[int | str]:
+        """The classes of the last fit's labels; empty without labels, or with a number."""
+        return [] if self._label is None else list(self._label.names)
 
     @property
     def store_rows(self) -> int:
@@ -107,8 +114,9 @@ class TransitionGenerator:
         Args:
             transitions: Real rows in environment units; their extra columns are learnt too.
             steps: Gradient steps, instead of the configuration's.
-            labels: ``[n]`` whole numbers or strings, for example the dataset or policy that a row comes from.
-                The denoiser is conditioned on them, and ``sample(label=...)`` draws rows of one.
+            labels: ``[n]`` classes (whole numbers or strings), for example the dataset or policy that a row comes
+                from, or ``[n]`` floats, for example a return or a curiosity score. The denoiser is conditioned on them,
+                and ``sample(label=...)`` draws rows of one.
             progress: Show a progress bar; None shows it on a terminal.
             warm_start: Start from the last fit's weights, if there are any of the same shape.
             checkpoint: Folder in which the training state is saved at each evaluation. A fit that finds the state
@@ -122,12 +130,13 @@ class TransitionGenerator:
             FitDivergedError: If the loss stops being finite.
         """
         spec = self._check(transitions)
-        names, numbers = label_numbers(labels, len(transitions))
+        label = None if labels is None else LabelEncoder.fit(labels, len(transitions))
+        values = None if label is None else label.values(labels, len(transitions))
         config = self.config if steps is None else with_steps(self.config, steps)
         seed = int(self._rng.integers(2**63))
-        codec = TransitionCodec(spec, config.codec, len(names))
-        rng = np.random.default_rng(seed if checkpoint is None else fingerprint(self.seed, transitions, numbers))
-        encoded = codec.fit(transitions, rng, numbers)
+        codec = TransitionCodec(spec, config.codec, label)
+        rng = np.random.default_rng(seed if checkpoint is None else fingerprint(self.seed, transitions, values))
+        encoded = codec.fit(transitions, rng, values)
         denoiser = new_denoiser(codec, config, self.device, int(rng.integers(2**63)))
         if warm_start:
             self._copy_weights(denoiser)
@@ -138,7 +147,7 @@ class TransitionGenerator:
             history = train(trainer, show, checkpoint)
         relabeler = fit_relabeler(spec, transitions, config.relabel, self.device, rng, show)
         self._model = FittedModel(codec, denoiser, relabeler, self.config, self.device)
-        self.spec, self.history, self.labels = spec, history, names
+        self.spec, self.history, self._label = spec, history, label
         return self
 
     def _check(self, transitions: Transitions) -> TransitionSpec:
@@ -173,14 +182,15 @@ class TransitionGenerator:
         held = np.zeros(len(encoded.rows), bool)
         share = min(config.training.holdout_share, 4096 / len(held))
         held[rng.choice(len(held), int(share * len(held)), replace=False)] = True
-        rows, conditions = self._tensors(codec, encoded.rows[~held], encoded.codes[~held])
-        holdout = self._tensors(codec, encoded.rows[held], encoded.codes[held]) if held.any() else None
+        rows, conditions = self._tensors(encoded, ~held)
+        holdout = self._tensors(encoded, held) if held.any() else None
         pool = torch.from_numpy(codec.training_pool(terminations[~held])).to(self.device)
         torch_rng = torch.Generator(device=self.device).manual_seed(int(rng.integers(2**63)))
         return DenoiserTrainer(denoiser, rows, conditions, holdout, pool, config.training, torch_rng)
 
-    def _tensors(self, codec: TransitionCodec, rows: Array, codes: Array) -> tuple[Tensor, Tensor | None]:
-        return torch.from_numpy(rows).to(self.device), on_device(codec, codes, self.device)
+    def _tensors(self, encoded: Encoded, which: Array) -> tuple[Tensor, Tensor | None]:
+        rows = torch.from_numpy(encoded.rows[which]).to(self.device)
+        return rows, on_device(encoded.conditions[which], self.device)
 
     # -- sampling ---------------------------------------------------------------------------
 
@@ -188,7 +198,8 @@ class TransitionGenerator:
         self,
         num_samples: int,
         *,
-        label: int | str | None = None,
+        label: Any = None,
+        guidance_weight: float | None = None,
         sampler: SamplerConfig | None = None,
         relabel: bool = True,
         progress: bool | None = False,
@@ -197,7 +208,8 @@ class TransitionGenerator:
 
         Args:
             num_samples: Any number of rows, drawn in chunks of ``config.chunk_rows``.
-            label: Only rows of this label; None draws labels in the data's proportions.
+            label: Only rows of this label, or ``[num_samples]`` labels; None draws labels in the data's proportions.
+            guidance_weight: Instead of the configuration's ``guidance.weight``, for rows with labels.
             sampler: Another sampler on the same weights.
             relabel: False gives the denoiser's own rewards and terminations, whatever the configuration says.
             progress: Show a progress bar; None shows it on a terminal.
@@ -208,19 +220,23 @@ class TransitionGenerator:
         Raises:
             NotFittedError: Before :meth:`fit`.
             InvalidTransitionsError: For a negative number, or a label that was not fitted.
+            ConfigError: If the weight is below -1, or needs a null token that was not trained.
         """
         model = self._fitted()
         if num_samples < 0:
             raise InvalidTransitionsError(f"Cannot sample {num_samples} rows.")
-        if label is not None and label not in self.labels:
-            raise InvalidTransitionsError(f"No row was fitted with the label {label!r}; there are {self.labels}.")
-        codes = model.codec.draw_codes(num_samples, self._rng, None if label is None else self.labels.index(label))
+        guidance = self.config.guidance
+        if guidance_weight is not None:
+            guidance = replace(guidance, weight=guidance_weight)
+        how = Drawing(sampler or self.config.sampler, guidance)
+        codes, values = model.plan(num_samples, label, self._rng)
         rng = torch.Generator(device=self.device).manual_seed(int(self._rng.integers(2**63)))
         out: dict[str, Array] = {}
         chunk = self.config.chunk_rows
         starts = range(0, max(num_samples, 1), chunk)
         for start in tqdm(starts, "sampling", disable=not show_progress(progress), unit="chunk", leave=False):
-            rows = model.draw(codes[start : start + chunk], sampler or self.config.sampler, rng, relabel)
+            part = slice(start, start + chunk)
+            rows = model.draw(codes[part], None if values is None else values[part], how, rng, relabel)
             for name, array in rows.leaves().items():
                 full = out.setdefault(name, np.empty((num_samples, *array.shape[1:]), array.dtype))
                 full[start : start + chunk] = array
@@ -270,7 +286,7 @@ class TransitionGenerator:
 
     def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         meta = {"spec": self.spec.to_dict(), "config": self.config.to_dict(), "seed": self.seed}
-        meta |= {"labels": self.labels, "history": self.history}
+        meta |= {"label": None if self._label is None else self._label.to_dict(), "history": self.history}
         return self._fitted().state(), meta | {"rng": self._rng.bit_generator.state}
 
     @classmethod
@@ -281,11 +297,12 @@ class TransitionGenerator:
             spec = TransitionSpec.from_dict(meta["spec"])
             config = GeneratorConfig.from_dict(meta["config"])
             self = cls(spec.observation_space, spec.action_space, config, meta["seed"], device)
-            model = FittedModel.from_state(spec, config, self.device, tensors)
+            label = None if meta["label"] is None else LabelEncoder.from_dict(meta["label"])
+            model = FittedModel.from_state(spec, config, self.device, tensors, label)
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(f"The saved generator is inconsistent: {error}") from error
         self.spec, self._model, self.history = spec, model, meta["history"]
-        self._rng.bit_generator.state, self.labels = meta["rng"], meta["labels"]
+        self._rng.bit_generator.state, self._label = meta["rng"], label
         return self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -299,4 +316,4 @@ class TransitionGenerator:
         tensors = state.pop("tensors", None)
         self.__dict__ |= state | {"device": resolve_device("auto")}
         if tensors is not None:
-            self._model = FittedModel.from_state(self.spec, self.config, self.device, tensors)
+            self._model = FittedModel.from_state(self.spec, self.config, self.device, tensors, self._label)

@@ -4,6 +4,7 @@ Nothing here knows what a transition is.
 """
 
 from synth_replay.diffusion.config import NetworkConfig, NoiseConfig, SamplerConfig, TrainingConfig
+from synth_replay.diffusion.guidance import GuidanceConfig, LabelColumns
 from synth_replay.diffusion.network import ResidualMLP
 from synth_replay.diffusion.plausibility import residual
 from synth_replay.diffusion.preconditioning import Denoiser
@@ -13,6 +14,8 @@ from synth_replay.diffusion.training import DenoiserTrainer
 __all__ = [
     "Denoiser",
     "DenoiserTrainer",
+    "GuidanceConfig",
+    "LabelColumns",
     "NetworkConfig",
     "NoiseConfig",
     "ResidualMLP",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from synth_replay.diffusion.config import NoiseConfig
+from synth_replay.diffusion.guidance import GuidanceConfig, LabelColumns
 from synth_replay.diffusion.network import ResidualMLP
 from synth_replay.diffusion.schedules import training_sigmas
 
@@ -21,10 +22,24 @@ class Denoiser:
     Args:
         network: The raw network F.
         noise: sigma_data and the training distribution of sigma.
+        label: Where the label is in the conditions; None without labels.
+        guidance: Label dropout and guidance.
     """
 
-    def __init__(self, network: ResidualMLP, noise: NoiseConfig) -> None:
-        self.network, self.noise = network, noise
+    def __init__(
+        self,
+        network: ResidualMLP,
+        noise: NoiseConfig,
+        label: LabelColumns | None = None,
+        guidance: GuidanceConfig | None = None,
+    ) -> None:
+        self.network, self.noise, self.label, self.guidance = network, noise, label, guidance or GuidanceConfig()
+
+    def training_loss(self, rows: Tensor, condition: Tensor | None, rng: torch.Generator) -> Tensor:
+        """:meth:`loss` with some labels dropped."""
+        if self.label is not None and condition is not None:
+            condition = self.label.drop(condition, self.guidance.label_dropout, rng)
+        return self.loss(rows, condition, rng)
 
     def loss(self, rows: Tensor, condition: Tensor | None, rng: torch.Generator) -> Tensor:
         """Weighted denoising loss at random noise levels, a scalar.
@@ -47,22 +62,40 @@ class Denoiser:
         prediction = self.network(noisy * scale, sigma.log().squeeze(1) / 4, condition)
         return torch.nn.functional.mse_loss(prediction, target)
 
-    def for_sampling(self, condition: Tensor | None) -> Denoise:
+    def for_sampling(self, condition: Tensor | None, guidance: GuidanceConfig | None = None) -> Denoise:
         """The denoiser for one chunk of rows at scalar noise levels.
 
         All that does not depend on the row is computed once: the folded entry layer and the conditions'
-        part here, the noise level's part at each evaluation for all rows together.
+        part here, the noise level's part at each evaluation for all rows together. Where guidance acts, the
+        conditional and the null score come from one call on twice the rows.
 
         Args:
             condition: ``[B, C]`` or None, the same for all steps.
+            guidance: Instead of the denoiser's own.
         """
         network, data = self.network, self.noise.sigma_data
-        entry, condition_bias = network.entry_weight(), network.condition_bias(condition)
+        entry, bias_of_rows = network.entry_weight(), network.condition_bias(condition)
+        guidance = guidance or self.guidance
+        both, weight = self._both_biases(condition, bias_of_rows, guidance), 1 + guidance.weight
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
             total = sigma**2 + data**2
-            bias = network.noise_bias(math.log(sigma) / 4)
-            out = network.forward_folded(x * total**-0.5, entry, bias, condition_bias)
+            bias, scaled = network.noise_bias(math.log(sigma) / 4), x * total**-0.5
+            if both is None or not guidance.acts_at(sigma):
+                out = network.forward_folded(scaled, entry, bias, bias_of_rows)
+            elif not weight:
+                out = network.forward_folded(scaled, entry, bias, both[len(x) :])
+            else:
+                conditional, null = network.forward_folded(scaled.repeat(2, 1), entry, bias, both).chunk(2)
+                out = null.lerp_(conditional, weight)
             return out.mul_(sigma * data * total**-0.5).add_(x, alpha=data**2 / total)
 
         return denoise
+
+    def _both_biases(self, condition: Tensor | None, bias: Tensor | None, guidance: GuidanceConfig) -> Tensor | None:
+        """The conditions' part with their labels, then with the null token, ``[2 B, W]``; None if it is not needed."""
+        if self.label is None or condition is None or bias is None or not guidance.weight:
+            return None
+        null = self.network.condition_bias(self.label.null(condition))
+        assert null is not None
+        return torch.cat([bias, null])

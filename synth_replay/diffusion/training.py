@@ -83,7 +83,7 @@ class DenoiserTrainer:
         for draw in draws:
             index = pool[draw]
             condition = None if self.conditions is None else self.conditions[index]
-            loss = self.denoiser.loss(self.rows[index], condition, self.rng)
+            loss = self.denoiser.training_loss(self.rows[index], condition, self.rng)
             grads = torch.autograd.grad(loss, self.parameters)
             torch.cat([g.reshape(-1) for g in grads], out=grad)
             grad.mul_((config.clip_norm / (grad.norm() + 1e-6)).clamp_(max=1.0))

@@ -173,9 +173,9 @@ def test_a_negative_number_of_rows_is_refused(pendulum):
         make().fit(pendulum).sample(-1)
 
 
-@pytest.mark.parametrize("labels", [["a"], np.zeros(600), np.zeros((600, 1), int)])
+@pytest.mark.parametrize("labels", [["a"], np.zeros(600, complex), np.zeros((600, 1), int), np.full(600, np.nan)])
 def test_labels_that_are_not_one_per_row_are_refused(pendulum, labels):
-    with pytest.raises(InvalidTransitionsError, match="labels"):
+    with pytest.raises(InvalidTransitionsError, match="label"):
         make().fit(pendulum, labels=labels)
 
 

@@ -9,7 +9,7 @@ from synth_replay import TransitionGenerator
 from synth_replay.config import GeneratorConfig
 from synth_replay.diffusion import residual
 from synth_replay.errors import ConfigError
-from synth_replay.fitted import on_device
+from synth_replay.fitted import Drawing, on_device
 from tests.conftest import TINY, rollout
 
 
@@ -39,12 +39,13 @@ def test_redrawn_rows_are_more_plausible_and_keep_their_conditions():
     unchanged = (a.observations == b.observations).all(axis=1).mean()
     assert 0.5 < unchanged < 0.9  # three tenths were drawn again, some of them kept as the better of three
     model = plain._model
-    codes = model.codec.draw_codes(2000, np.random.default_rng(0), None)
+    conditions = model.codec.conditions(*model.plan(2000, None, np.random.default_rng(0)))
+    how = Drawing(model.config.sampler, model.config.guidance)
     scores = []
     for share in (0.0, 0.3):
         model.config = replace(model.config, redraw_share=share)
-        rows = torch.from_numpy(model._denoise(codes, model.config.sampler, torch.Generator().manual_seed(1)))
-        denoise = model.denoiser.for_sampling(on_device(model.codec, codes, torch.device("cpu")))
+        rows = torch.from_numpy(model._denoise(conditions, how, torch.Generator().manual_seed(1)))
+        denoise = model.denoiser.for_sampling(on_device(conditions, torch.device("cpu")))
         with torch.inference_mode():
             scores.append(residual(denoise, rows, torch.Generator().manual_seed(2), draws=16))
     assert scores[1].mean() < scores[0].mean() and scores[1].max() <= scores[0].max()

@@ -1,0 +1,111 @@
+"""Labels: classes and numbers, what is drawn beside them, and bad ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from synth_replay import TransitionGenerator
+from synth_replay.errors import ConfigError, InvalidTransitionsError
+from synth_replay.labels import BINS, LabelEncoder
+from tests.conftest import TINY, rollout
+
+
+def fitted(env_id: str, labels: object) -> TransitionGenerator:
+    import gymnasium as gym
+
+    env = gym.make(env_id)
+    made = TransitionGenerator(env.observation_space, env.action_space, TINY, seed=0, device="cpu")
+    return made.fit(rollout(env_id), labels=labels)
+
+
+def test_classes_are_told_apart_and_none_is_the_null_token():
+    encoder = LabelEncoder.fit(["b", "a", "b", "c"], 4)
+    assert encoder.names == ("a", "b", "c") and encoder.width == 4
+    encoded = encoder.encode(encoder.values(["c", "a"], 2))
+    assert encoded.tolist() == [[0, 0, 1, 0], [1, 0, 0, 0]]
+    assert encoder.encode(encoder.values("b", 3)).tolist() == [[0, 1, 0, 0]] * 3
+
+
+@settings(deadline=None, max_examples=50)
+@given(arrays(np.float64, st.integers(2, 200), elements=st.floats(-1e6, 1e6, width=32)))
+def test_drawn_numbers_lie_in_the_bin_that_they_were_drawn_for_and_in_the_datas_range(labels):
+    encoder = LabelEncoder.fit(labels, len(labels))
+    bins = encoder.bins(encoder.values(labels, len(labels)))
+    assert ((bins >= 0) & (bins < BINS)).all()
+    drawn = encoder.draw(bins, np.random.default_rng(0))
+    assert labels.min() <= drawn.min() and drawn.max() <= labels.max()
+    edges = np.quantile(labels, np.linspace(0, 1, BINS + 1))
+    slack = 1e-6 * (1 + np.abs(labels).max())
+    assert (drawn >= edges[bins] - slack).all() and (drawn <= edges[bins + 1] + slack).all()
+
+
+def test_drawn_numbers_are_distributed_as_the_datas():
+    labels = np.random.default_rng(0).exponential(size=5000)
+    encoder = LabelEncoder.fit(labels, len(labels))
+    bins = encoder.bins(labels)
+    drawn = encoder.draw(bins, np.random.default_rng(1))
+    for share in (0.05, 0.5, 0.95):
+        assert np.quantile(drawn, share) == pytest.approx(np.quantile(labels, share), rel=0.05, abs=0.01)
+
+
+def test_terminations_go_with_the_label_that_they_were_seen_with():
+    rows = rollout("CartPole-v1")
+    score = rows.observations[:, 2].astype(np.float64) ** 2  # the pole falls where it leans most
+    made = fitted("CartPole-v1", score)
+    upright, leaning = (made.sample(400, label=float(np.quantile(score, q)), relabel=False) for q in (0.05, 0.99))
+    assert upright.terminations.mean() == 0 and leaning.terminations.mean() > 0.2
+
+
+def test_each_row_can_have_its_own_label():
+    labels = np.where(np.arange(600) < 200, "few", "many")
+    made = fitted("CartPole-v1", labels)
+    codes, values = made._model.plan(
+        6, np.array(["many", "few", "few", "many", "many", "few"]), np.random.default_rng(0)
+    )
+    assert values.tolist() == [1, 0, 0, 1, 1, 0] and codes[:, -1].tolist() == values.tolist()
+    assert len(made.sample(3, label=["few", "many", "few"])) == 3
+
+
+@pytest.mark.parametrize(
+    ("label", "match"),
+    [("none", "'none'"), (["few"] * 5, "shape"), ([["few"]], "shape"), (1, "1")],
+)
+def test_a_label_that_was_not_fitted_or_of_another_length_is_refused(label, match):
+    made = fitted("CartPole-v1", np.where(np.arange(600) < 200, "few", "many"))
+    with pytest.raises(InvalidTransitionsError, match=match):
+        made.sample(3, label=label)
+
+
+@pytest.mark.parametrize("label", [np.nan, "high", np.inf])
+def test_a_label_that_is_no_number_is_refused_where_numbers_were_fitted(label):
+    with pytest.raises(InvalidTransitionsError, match=r"number|NaN"):
+        fitted("CartPole-v1", np.linspace(0, 1, 600)).sample(3, label=label)
+
+
+def test_labels_of_an_unlabelled_generator_are_refused():
+    made = fitted("CartPole-v1", None)
+    with pytest.raises(InvalidTransitionsError, match="No row was fitted with the label"):
+        made.sample(3, label="online")
+
+
+@pytest.mark.parametrize("weight", [-1.5, float("nan")])
+def test_a_guidance_weight_below_minus_one_is_refused(weight):
+    with pytest.raises(ConfigError, match="weight"):
+        fitted("CartPole-v1", np.arange(600) % 2).sample(3, label=0, guidance_weight=weight)
+
+
+@pytest.mark.parametrize("labels", [np.arange(600) % 3, np.linspace(-1, 1, 600), np.array(["a", "b"] * 300)])
+def test_a_saved_labelled_generator_draws_the_same_rows(labels, tmp_path):
+    made = fitted("CartPole-v1", labels)
+    made.save(tmp_path)
+    loaded = TransitionGenerator.load(tmp_path, "cpu")
+    assert loaded.labels == made.labels
+    one = labels[0].item()
+    for a, b in zip(
+        made.sample(50, label=one).leaves().values(), loaded.sample(50, label=one).leaves().values(), strict=True
+    ):
+        assert np.array_equal(a, b)
