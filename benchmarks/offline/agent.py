@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
 import time
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from study import ARMS, BATCH, CONFIGS, EPISODES, STEPS, Part, data, generator, normalized
+from torch import nn
+from torch.optim import Optimizer
 
 warnings.simplefilter("ignore")
 
@@ -20,20 +24,39 @@ from d3rlpy.algos import IQLConfig, QLearningAlgoBase, TD3PlusBCConfig  # noqa: 
 from d3rlpy.logging import NoopAdapterFactory  # noqa: E402
 from d3rlpy.metrics import EnvironmentEvaluator  # noqa: E402
 from d3rlpy.models import VectorEncoderFactory  # noqa: E402
+from d3rlpy.optimizers import AdamFactory  # noqa: E402
 from d3rlpy.preprocessing import MultiplyRewardScaler, StandardObservationScaler  # noqa: E402
 from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer  # noqa: E402
 
 from synth_replay import TransitionSpec  # noqa: E402
 
 # IQL's authors bring the rewards of locomotion tasks to returns of about 1000 per episode of 1000 steps
-REWARD_SCALE = {"HalfCheetah-v5": 0.25, "Hopper-v5": 0.5, "Walker2d-v5": 0.5}
+REWARD_SCALE = {"HalfCheetah-v5": 0.25, "Hopper-v5": 0.5, "Reacher-v5": 1.0}
+
+
+@dataclasses.dataclass()
+class FusedAdamFactory(AdamFactory):  # type: ignore[misc]
+    """d3rlpy's Adam in one kernel for all parameters: the same updates, a sixth less time a step."""
+
+    def create_optimizer(self, named_modules: Iterable[tuple[str, nn.Module]], lr: float) -> Optimizer:
+        """Called by d3rlpy."""
+        made: Optimizer = super().create_optimizer(named_modules, lr)
+        for group in made.param_groups:
+            group |= {"fused": True, "foreach": False}
+        return made
+
+    @staticmethod
+    def get_type() -> str:
+        """Its name in d3rlpy's files."""
+        return "fused_adam"
 
 
 def make(part: Part) -> QLearningAlgoBase[Any, Any]:
-    """The algorithm at d3rlpy's defaults, but for its size and TD3+BC's and IQL's usual scaling."""
+    """The algorithm at d3rlpy's defaults, but for its size, fused Adam, and the usual scaling."""
     encoder = VectorEncoderFactory(list(part.layers))
     common: dict[str, Any] = {"batch_size": BATCH, "observation_scaler": StandardObservationScaler()}
     common |= {"actor_encoder_factory": encoder, "critic_encoder_factory": encoder}
+    common |= {"actor_optim_factory": FusedAdamFactory(), "critic_optim_factory": FusedAdamFactory()}
     if part.algorithm == "td3bc":
         return TD3PlusBCConfig(**common).create(device="cpu")
     scaler = MultiplyRewardScaler(REWARD_SCALE[part.env_id])
@@ -60,7 +83,7 @@ def buffer(part: Part, env: gym.Env[Any, Any], configs: dict[str, Any] = CONFIGS
 
 
 def run(part: Part, steps: int = STEPS, configs: dict[str, Any] = CONFIGS) -> dict[str, Any]:
-    """Trains for ``steps``; the score is the mean normalised return of the last evaluation's episodes."""
+    """Trains for ``steps``; the score is the mean normalised return of the episodes after it."""
     started = time.perf_counter()
     d3rlpy.seed(part.seed)
     env, rows = gym.make(part.env_id), None
@@ -71,14 +94,14 @@ def run(part: Part, steps: int = STEPS, configs: dict[str, Any] = CONFIGS) -> di
     history = make(part).fit(
         rows,
         n_steps=steps,
-        n_steps_per_epoch=steps // 2,
+        n_steps_per_epoch=steps,
         evaluators={"return": evaluator},
         show_progress=False,
         logger_adapter=NoopAdapterFactory(),
     )
-    curve = [normalized(part.env_id, metrics["return"]) for _, metrics in history]
+    score = normalized(part.env_id, history[-1][1]["return"])
     seconds = {"generator_s": fitted - started, "training_s": time.perf_counter() - fitted}
-    return vars(part) | {"score": curve[-1], "curve": curve, "steps": steps} | seconds
+    return vars(part) | {"score": score, "steps": steps} | seconds
 
 
 def main() -> None:
