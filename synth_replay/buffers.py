@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,13 @@ from gymnasium import spaces
 
 from synth_replay.config import GeneratorConfig
 from synth_replay.errors import InvalidTransitionsError
+from synth_replay.real_store import RealStore
 from synth_replay.refresh import RefreshConfig
-from synth_replay.spaces import Array
-from synth_replay.store import ColumnStore
 from synth_replay.synthesis import SynthesisEngine, SynthesisStats
 from synth_replay.transitions import Transitions
 
 
-class SyntheticReplayBuffer:
+class SyntheticReplayBuffer(RealStore):
     """A replay buffer that mixes generated transitions into every batch (SynthER, Algorithm 1).
 
     ``add`` stores; ``sample`` refits the generator when a refresh is due, then mixes.
@@ -70,31 +68,13 @@ class SyntheticReplayBuffer:
             device=device,
             progress=progress,
         )
-        self.real = ColumnStore(capacity, compact=False)
+        super().__init__(capacity, self.engine)
         self._rng = np.random.default_rng(own_seed)
-        self._dtypes = {leaf.name: leaf.dtype for leaf in self.engine.generator.spec.leaves}
-
-    def __len__(self) -> int:
-        """Number of real rows."""
-        return len(self.real)
 
     @property
     def stats(self) -> SynthesisStats:
         """Refreshes, losses, shares: see :class:`~synth_replay.synthesis.SynthesisStats`."""
         return self.engine.stats
-
-    def add(
-        self, observation: Any, action: Any, reward: Any, next_observation: Any, terminated: Any, truncated: Any = False
-    ) -> None:
-        """Stores one transition, or one of each environment when the rewards are an array.
-
-        Truncated episodes need the true last observation, not the first of the next episode.
-        """
-        truncated = np.broadcast_to(truncated, np.shape(reward))
-        columns = (observation, action, reward, next_observation, terminated, truncated)
-        if np.ndim(reward) == 0:
-            columns = tuple(_with_batch_axis(value) for value in columns)
-        self._store(Transitions(*columns))
 
     def extend(self, transitions: Transitions) -> None:
         """Stores many real rows, an offline dataset say, and asks for a refresh at the next ``sample``."""
@@ -104,11 +84,6 @@ class SyntheticReplayBuffer:
             transitions = Transitions(**transitions.columns(), truncations=none)
         self._store(transitions)
         self.engine.clock.request()
-
-    def _store(self, transitions: Transitions) -> None:
-        leaves = transitions.leaves()
-        self.real.add({name: a.astype(self._dtypes.get(name, a.dtype), copy=False) for name, a in leaves.items()})
-        self.engine.notify(len(transitions))
 
     def sample(self, batch_size: int) -> Transitions:
         """Draws a mixed, shuffled batch.
@@ -130,14 +105,3 @@ class SyntheticReplayBuffer:
             drawn = self.engine.draw(generated)
             rows = {n: np.concatenate([a, drawn[n].astype(a.dtype, copy=False)])[order] for n, a in rows.items()}
         return Transitions.from_leaves(rows)
-
-    def transitions(self) -> Transitions:
-        """All real rows, oldest first."""
-        return Transitions.from_leaves(self.real.rows())
-
-
-def _with_batch_axis(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _with_batch_axis(child) for key, child in value.items()}
-    array: Array = np.asarray(value)[None]
-    return array

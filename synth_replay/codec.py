@@ -246,8 +246,21 @@ class TransitionCodec:
         drawn: Array = self.table[index]
         return drawn
 
-    def training_pool(self, terminations: Array) -> Array:
-        """Row numbers to draw batches from, terminal rows repeated up to ``rare_share`` of the draws."""
+    def training_pool(self, terminations: Array, codes: Array) -> Array:
+        """Row numbers to draw batches from: classes equally often, terminal rows at least ``rare_share`` of each.
+
+        Args:
+            terminations: ``[n]``.
+            codes: ``[n, K]``.
+        """
+        if self.label is None or not self.label.names:
+            return self._with_rare_ends(terminations)
+        classes = (np.flatnonzero(codes[:, -1] == number) for number in np.unique(codes[:, -1]))
+        pools = [rows[self._with_rare_ends(terminations[rows])] for rows in classes]
+        return np.concatenate([np.resize(pool, max(map(len, pools))) for pool in pools])
+
+    def _with_rare_ends(self, terminations: Array) -> Array:
+        """All row numbers, those of terminal rows repeated up to ``rare_share``."""
         count, rare = len(terminations), np.flatnonzero(terminations)
         share = self.config.rare_share
         wanted = int(share / (1 - share) * (count - len(rare)))

@@ -116,7 +116,7 @@ class TransitionGenerator:
             steps: Gradient steps, instead of the configuration's.
             labels: ``[n]`` classes (whole numbers or strings), for example the dataset or policy that a row comes
                 from, or ``[n]`` floats, for example a return or a curiosity score. The denoiser is conditioned on them,
-                and ``sample(label=...)`` draws rows of one.
+                and ``sample(label=...)`` draws rows of one. All classes train it equally often.
             progress: Show a progress bar; None shows it on a terminal.
             warm_start: Start from the last fit's weights, if there are any of the same shape.
             checkpoint: Folder in which the training state is saved at each evaluation. A fit that finds the state
@@ -184,7 +184,7 @@ class TransitionGenerator:
         held[rng.choice(len(held), int(share * len(held)), replace=False)] = True
         rows, conditions = self._tensors(encoded, ~held)
         holdout = self._tensors(encoded, held) if held.any() else None
-        pool = torch.from_numpy(codec.training_pool(terminations[~held])).to(self.device)
+        pool = torch.from_numpy(codec.training_pool(terminations[~held], encoded.codes[~held])).to(self.device)
         torch_rng = torch.Generator(device=self.device).manual_seed(int(rng.integers(2**63)))
         return DenoiserTrainer(denoiser, rows, conditions, holdout, pool, config.training, torch_rng)
 

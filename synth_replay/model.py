@@ -39,14 +39,15 @@ class TransitionModel(Protocol):
         transitions: Transitions,
         *,
         steps: int | None = None,
+        labels: Any = None,
         warm_start: bool = False,
         progress: bool | None = None,
     ) -> object:
         """Learns from real rows."""
         ...
 
-    def sample(self, num_samples: int, *, progress: bool | None = False) -> Transitions:
-        """Draws synthetic rows."""
+    def sample(self, num_samples: int, *, label: Any = None, progress: bool | None = False) -> Transitions:
+        """Draws synthetic rows, of a label if rows were fitted with labels."""
         ...
 
 

@@ -27,7 +27,6 @@ from synth_replay.validation import SCORED_ROWS, Fidelity, compare, hold_out, ma
 
 logger = logging.getLogger(__name__)
 
-Collect = Callable[[], Transitions]
 ToHost = Callable[[Transitions], dict[str, Array]]
 
 
@@ -42,8 +41,8 @@ class SynthesisStats:
         age: Environment steps since the last refresh.
         real_share: Share of real rows in the last batch.
         denoising_loss: Best held-out loss of the last fit.
-        marginal: Mean 1 - KS between generated rows and the rows that were fitted.
-        fidelity: With ``validate``, generated rows' marginal on held-out rows over that of real rows.
+        marginal: Mean 1 - KS between generated rows and the rows that were fitted, of the worst label.
+        fidelity: With ``validate``, generated rows' marginal on held-out rows over real rows' own; the worst label.
         barred: Whether ``validate`` keeps the generated rows out of the batches (1) or not (0).
         refresh_seconds: Duration of the last refresh.
         last_error: Message of the last failed fit, or None.
@@ -107,7 +106,8 @@ class SynthesisEngine:
         fit_seed, draw_seed = np.random.SeedSequence(seed).generate_state(2)
         self._rng = np.random.default_rng(draw_seed)
         self.generator = make_model(observation_space, action_space, generator, int(fit_seed), device)
-        self.store = ColumnStore(self.generator.store_rows if store_rows is None else store_rows)
+        self.store_rows = self.generator.store_rows if store_rows is None else store_rows
+        self.stores = {"all": ColumnStore(self.store_rows)}
         self._stats = SynthesisStats()
 
     @property
@@ -115,14 +115,14 @@ class SynthesisEngine:
         """Figures up to now."""
         last = self.clock.last_at
         self._stats.age = self.clock.steps - last if last is not None else 0
-        self._stats.rows = len(self.store)
+        self._stats.rows = sum(len(store) for store in self.stores.values())
         return self._stats
 
     def notify(self, steps: int = 1) -> None:
         """Counts environment steps. Nothing else happens until the next batch."""
         self.clock.tick(steps)
 
-    def update(self, collect: Collect, to_host: ToHost) -> None:
+    def update(self, collect: Callable[[], Any], to_host: ToHost) -> None:
         """Refreshes if one is due; adapters call this at the start of ``sample``.
 
         Args:
@@ -132,69 +132,102 @@ class SynthesisEngine:
         Raises:
             InvalidTransitionsError: If the real rows cannot be fitted.
         """
-        if self.real_ratio == 1.0:
+        if not self._generates():
             return
-        if self.generator.fitted and not len(self.store):
-            rows = self._fill(to_host)
+        if self.generator.fitted and not any(len(store) for store in self.stores.values()):
+            made = self._fill(to_host)
             if self.refresh_config.validate is not None:
-                self._validate(*hold_out(collect(), self._rng), rows)
+                groups = self._groups(collect())
+                self._validate({name: hold_out(rows, self._rng) for name, rows in groups.items()}, made)
         if self.clock.due:
             self._refresh(collect, to_host)
 
-    def _refresh(self, collect: Collect, to_host: ToHost) -> None:
+    def _generates(self) -> bool:
+        """Whether a batch can ever hold generated rows."""
+        return self.real_ratio != 1.0
+
+    def _groups(self, collected: Any) -> dict[str, Transitions]:
+        """Real rows by the store whose rows are to be like them."""
+        return {"all": collected}
+
+    def _fit(self, groups: dict[str, Transitions]) -> None:
+        """One fit on all groups; raises FitDivergedError and leaves the generator as it was if that fails."""
+        config = self.refresh_config
+        rows = Transitions.concatenate(list(groups.values())) if len(groups) > 1 else next(iter(groups.values()))
+        self.generator.fit(
+            rows,
+            steps=config.steps,
+            labels=self._labels(groups),
+            warm_start=config.refit == "warm",
+            progress=self.progress,
+        )
+
+    def _labels(self, groups: dict[str, Transitions]) -> Array | None:  # noqa: ARG002
+        """Labels of the groups' rows, in order; None fits without any."""
+        return None
+
+    def _refresh(self, collect: Callable[[], Any], to_host: ToHost) -> None:
         started = time.perf_counter()
-        real, config = collect(), self.refresh_config
-        fitted, holdout = (real, None) if config.validate is None else hold_out(real, self._rng)
-        if len(fitted) < MIN_ROWS:
+        groups = self._groups(collect())
+        split = {name: self._split(rows) for name, rows in groups.items()}
+        split = {name: parts for name, parts in split.items() if len(parts[0]) >= MIN_ROWS}
+        if not split:
             return
         try:
-            self.generator.fit(fitted, steps=config.steps, warm_start=config.refit == "warm", progress=self.progress)
+            self._fit({name: fitted for name, (fitted, _) in split.items()})
         except FitDivergedError as error:
             self._stats.failed_refreshes += 1
             self._stats.last_error = str(error)
             self.clock.done(succeeded=False)
             warnings.warn(f"A refit failed and the last good generator is kept: {error}", stacklevel=3)
             return
-        rows = self._fill(to_host)
+        made = self._fill(to_host)
         self.clock.done(succeeded=True)
         self._stats.refreshes += 1
         self._stats.denoising_loss = self.generator.holdout_loss
-        self._stats.marginal = marginal(real, rows, self._rng)
-        if holdout is not None:
-            self._validate(fitted, holdout, rows)
+        self._stats.marginal = min(marginal(groups[name], rows, self._rng) for name, rows in made.items())
+        self._validate(split, made)
         self._stats.refresh_seconds = time.perf_counter() - started
         logger.info("Refreshed after %d steps: %s", self.clock.steps, self._stats)
 
-    def _fill(self, to_host: ToHost) -> Transitions:
-        rows = self.generator.sample(self.store.capacity, progress=self.progress)
-        self.store.replace(to_host(rows))
-        return rows[:SCORED_ROWS]
+    def _split(self, rows: Transitions) -> tuple[Transitions, Transitions]:
+        """Rows to fit, and rows to hold out for ``validate``."""
+        return (rows, rows[:0]) if self.refresh_config.validate is None else hold_out(rows, self._rng)
 
-    def _validate(self, fitted: Transitions, holdout: Transitions, rows: Transitions) -> None:
+    def _fill(self, to_host: ToHost) -> dict[str, Transitions]:
+        """Generates all stores' rows anew; returns some of each to score."""
+        rows = self.generator.sample(self.store_rows, progress=self.progress)
+        self.stores["all"].replace(to_host(rows))
+        return {"all": rows[:SCORED_ROWS]}
+
+    def _validate(self, split: dict[str, tuple[Transitions, Transitions]], made: dict[str, Transitions]) -> None:
         floor = self.refresh_config.validate
-        if floor is None or not len(holdout):
+        scored = [name for name in made if name in split and len(split[name][1])]
+        if floor is None or not scored:
             return
-        found: Fidelity = compare(holdout, fitted, rows, self._rng)
-        self._stats.fidelity, self._stats.barred = found.ratio, found.ratio < floor
+        found = [compare(split[name][1], split[name][0], made[name], self._rng) for name in scored]
+        worst: Fidelity = min(found, key=lambda fidelity: fidelity.ratio)
+        self._stats.fidelity, self._stats.barred = worst.ratio, worst.ratio < floor
         if self._stats.barred:
             warnings.warn(
-                f"Generated rows are kept out of training (real ratio 1) until the next refresh: {found}. "
+                f"Generated rows are kept out of training (real ratio 1) until the next refresh: {worst}. "
                 f"The floor is validate={floor}; more real rows or more training steps may help.",
                 stacklevel=4,
             )
 
     def plan(self, batch_size: int) -> tuple[int, int]:
         """Exact numbers of real and generated rows of a batch; all real while the store is empty or barred."""
-        if not len(self.store) or self._stats.barred or self.real_ratio == 1.0:
+        if not len(self.stores["all"]) or self._stats.barred or self.real_ratio == 1.0:
             self._stats.real_share = 1.0
             return batch_size, 0
         real, generated = apportion(batch_size, (self.real_ratio, 1 - self.real_ratio))
         self._stats.real_share = real / max(batch_size, 1)
         return real, generated
 
-    def draw(self, count: int) -> dict[str, Array]:
+    def draw(self, count: int, store: str = "all") -> dict[str, Array]:
         """``count`` generated rows in the host's columns, drawn with replacement."""
-        return self.store.gather(self._rng.integers(len(self.store), size=count))
+        held = self.stores[store]
+        return held.gather(self._rng.integers(len(held), size=count))
 
     def permutation(self, count: int) -> Array:
         """A random order for the rows of a batch."""

@@ -73,7 +73,7 @@ def test_actions_are_fitted_in_environment_units_and_stored_in_sb3s():
     assert 1.5 < np.abs(rows.actions).max() <= 2
     np.testing.assert_allclose(rows.actions[:, 0], 2 * model.replay_buffer.actions[:260, 0, 0], rtol=1e-5)
     assert np.abs(model.replay_buffer.engine.generator.sample(500).actions).max() > 1.2
-    assert np.abs(model.replay_buffer.engine.store.rows()["actions"]).max() <= 1
+    assert np.abs(model.replay_buffer.engine.stores["all"].rows()["actions"]).max() <= 1
 
 
 def test_a_loaded_replay_buffer_goes_on_where_it_stopped(tmp_path):

@@ -61,7 +61,7 @@ def test_generated_rows_are_normalised_by_vecnormalize_like_real_ones():
     model = make(env=env, extra={"real_ratio": 0.0})
     model.learn(260)
     batch = assert_mixed(model, env=env)
-    raw = model.replay_buffer.engine.store.rows()
+    raw = model.replay_buffer.engine.stores["all"].rows()
     expected = env.normalize_obs(raw["observations"])
     low, high = expected.min(axis=0), expected.max(axis=0)
     observations = batch.observations.numpy()
