@@ -1,10 +1,11 @@
-"""Stable-Baselines3 adapter: ``from synth_replay_sb3 import SyntheticReplayBuffer``."""
+"""Stable-Baselines3 adapter: ``from synth_replay_sb3 import SyntheticReplayBuffer, CFGMixedBuffer``."""
 
 from synth_replay.plugins import require_extra
 
 require_extra("stable_baselines3", "sb3")
 
+from synth_replay_sb3.cfg_mixed import CFGMixedBuffer  # noqa: E402
 from synth_replay_sb3.logging import SyntheticReplayCallback  # noqa: E402
 from synth_replay_sb3.synthetic import SyntheticReplayBuffer  # noqa: E402
 
-__all__ = ["SyntheticReplayBuffer", "SyntheticReplayCallback"]
+__all__ = ["CFGMixedBuffer", "SyntheticReplayBuffer", "SyntheticReplayCallback"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stable_baselines3.common.callbacks import BaseCallback
 
 from synth_replay.errors import UnsupportedBufferError
+from synth_replay_sb3.cfg_mixed import CFGMixedBuffer
 from synth_replay_sb3.synthetic import SyntheticReplayBuffer
 
 
@@ -15,15 +16,15 @@ class SyntheticReplayCallback(BaseCallback):
     """
 
     def _on_training_start(self) -> None:
-        if not isinstance(getattr(self.model, "replay_buffer", None), SyntheticReplayBuffer):
+        if not isinstance(getattr(self.model, "replay_buffer", None), (SyntheticReplayBuffer, CFGMixedBuffer)):
             raise UnsupportedBufferError(
-                "SyntheticReplayCallback needs a model with replay_buffer_class=SyntheticReplayBuffer."
+                "SyntheticReplayCallback needs replay_buffer_class=SyntheticReplayBuffer, or CFGMixedBuffer."
             )
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
-        buffer: SyntheticReplayBuffer = self.model.replay_buffer  # type: ignore[attr-defined]
+        buffer: SyntheticReplayBuffer | CFGMixedBuffer = self.model.replay_buffer  # type: ignore[attr-defined]
         for name, value in buffer.stats.to_dict().items():
             self.logger.record(f"synth/{name}", value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3 import HerReplayBuffer
@@ -16,23 +15,18 @@ from synth_replay.config import GeneratorConfig
 from synth_replay.errors import ConfigError, UnsupportedBufferError
 from synth_replay.refresh import RefreshConfig
 from synth_replay.seeding import seed_from_numpy
-from synth_replay.spaces import Array
 from synth_replay.synthesis import SynthesisEngine, SynthesisStats
 from synth_replay.transitions import Transitions
-from synth_replay_sb3.conversion import host_columns, stored_transitions, write_transitions
+from synth_replay_sb3.conversion import stored_transitions, write_transitions
+from synth_replay_sb3.rows import HostRows, joined
 
 HER_ARGUMENTS = {"n_sampled_goal", "goal_selection_strategy", "copy_info_dict"}
 
 
-class _Mixing:
-    """What our buffers add to whichever of SB3's buffers they inherit from."""
+class _Mixing(HostRows):
+    """What our buffer adds to whichever of SB3's buffers it inherits from."""
 
     engine: SynthesisEngine
-
-    def add(self, *args: Any, **kwargs: Any) -> None:
-        """Stores a step of all environments, as SB3 does, and counts it."""
-        super().add(*args, **kwargs)  # type: ignore[misc]
-        self.engine.notify(self.n_envs)  # type: ignore[attr-defined]
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
         """Draws a batch: real rows by SB3, generated rows by us, shuffled.
@@ -44,32 +38,14 @@ class _Mixing:
         Returns:
             SB3's own sample type, dtypes, shapes and device.
         """
-        self.engine.update(lambda: stored_transitions(self), self._to_host)  # type: ignore[arg-type]
+        self.engine.update(lambda: stored_transitions(self), self.to_host)  # type: ignore[arg-type]
         real, generated = self.engine.plan(batch_size)
         samples = super().sample(real, env)  # type: ignore[misc]
         if not generated:
             return samples
-        drawn = self._host_rows(self.engine.draw(generated), env)
-        order = self.engine.permutation(batch_size)
-        return type(samples)(*(_joined(a, b, order) for a, b in zip(samples, drawn, strict=True)))
-
-    def _to_host(self, rows: Transitions) -> dict[str, Array]:
-        return host_columns(rows, self.action_space)  # type: ignore[attr-defined]
-
-    def _host_rows(self, rows: dict[str, Array], env: VecNormalize | None) -> tuple[Any, ...]:
-        """Drawn columns as SB3's sample fields, normalised as SB3 normalises real rows."""
-        host: Any = self
-        before, after = (self._observations(rows, name, env) for name in ("observations", "next_observations"))
-        rewards = host._normalize_reward(rows["rewards"].reshape(-1, 1), env)
-        discounts = rows["discounts"].reshape(-1, 1) if "discounts" in rows else None
-        return before, rows["actions"], after, rows["dones"].reshape(-1, 1), rewards, discounts
-
-    def _observations(self, rows: dict[str, Array], name: str, env: VecNormalize | None) -> Any:
-        host: Any = self
-        if isinstance(host.observation_space, spaces.Dict):
-            held = {k: rows[f"{name}/{k}"].reshape(-1, *host.obs_shape[k]) for k in host.obs_shape}
-            return host._normalize_obs(held, env)
-        return host._normalize_obs(rows[name].reshape(-1, *host.obs_shape), env)
+        return joined(
+            samples, self.sample_fields(self.engine.draw(generated), env), self.engine.permutation(batch_size)
+        )
 
 
 class SyntheticReplayBuffer(_Mixing, ReplayBuffer):
@@ -229,16 +205,3 @@ def _refuse(cls: type, unknown: dict[str, Any], n_steps: int, observation_space:
         raise ConfigError(f"n_steps must be at least 1; got {n_steps!r}.")
     if n_steps > 1 and isinstance(observation_space, spaces.Dict):
         raise UnsupportedBufferError("SB3 has no n-step returns for Dict observations; set n_steps=1.")
-
-
-def _joined(real: Any, generated: Any, order: Array) -> Any:
-    """One column of the batch, with the dtype and device of SB3's part."""
-    if real is None:
-        return None
-    if isinstance(real, dict):
-        return {key: _joined(value, generated[key], order) for key, value in real.items()}
-    if real.device.type == "cpu":  # NumPy's calls cost a third of torch's at this size
-        head = real.numpy()
-        return torch.from_numpy(np.concatenate((head, generated), dtype=head.dtype, casting="same_kind").take(order, 0))
-    tail = torch.as_tensor(generated, device=real.device, dtype=real.dtype)
-    return torch.cat([real, tail]).index_select(0, torch.as_tensor(order, device=real.device))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from synth_replay import TransitionGenerator, Transitions
 from synth_replay.batch_plans import SOURCES, BatchPlan
 from synth_replay.cfg_buffer import CFGMixedBuffer
+from synth_replay.datasets import create_dataset
 from synth_replay.errors import ConfigError, DatasetError, InvalidTransitionsError, SpecMismatchError
 from synth_replay.mixing import apportion
 from synth_replay.ratios import LinearSchedule
