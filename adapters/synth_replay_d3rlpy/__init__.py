@@ -4,8 +4,9 @@ from synth_replay.plugins import require_extra
 
 require_extra("d3rlpy", "d3rlpy")
 
+from synth_replay_d3rlpy.cfg_mixed import CFGMixedBuffer  # noqa: E402
 from synth_replay_d3rlpy.conversion import infer_spaces, to_transitions  # noqa: E402
 from synth_replay_d3rlpy.episodes import to_replay_buffer  # noqa: E402
 from synth_replay_d3rlpy.synthetic import SyntheticReplayBuffer  # noqa: E402
 
-__all__ = ["SyntheticReplayBuffer", "infer_spaces", "to_replay_buffer", "to_transitions"]
+__all__ = ["CFGMixedBuffer", "SyntheticReplayBuffer", "infer_spaces", "to_replay_buffer", "to_transitions"]

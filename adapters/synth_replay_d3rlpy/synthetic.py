@@ -5,35 +5,33 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from d3rlpy.dataset import (
-    DatasetInfo,
-    EpisodeBase,
     ReplayBuffer,
     ReplayBufferBase,
-    Transition,
     TransitionMiniBatch,
 )
 from gymnasium import spaces
 
 from synth_replay.config import GeneratorConfig
-from synth_replay.errors import ConfigError, InvalidTransitionsError, UnsupportedBufferError
+from synth_replay.errors import ConfigError, InvalidTransitionsError
 from synth_replay.generator import MIN_ROWS
 from synth_replay.refresh import RefreshConfig
 from synth_replay.seeding import seed_from_numpy
 from synth_replay.spaces import Array
-from synth_replay.synthesis import SynthesisEngine, SynthesisStats
+from synth_replay.synthesis import SynthesisEngine
 from synth_replay.transitions import Transitions
 from synth_replay_d3rlpy.batch import BatchRows
 from synth_replay_d3rlpy.columns import EpisodeColumns
 from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, default_extras, host_rows, infer_spaces, to_transitions
+from synth_replay_d3rlpy.host import HostBuffer
 from synth_replay_d3rlpy.layout import RowLayout
 
 
-class SyntheticReplayBuffer(ReplayBufferBase):  # type: ignore[misc]
+class SyntheticReplayBuffer(HostBuffer):
     """A d3rlpy buffer that mixes generated transitions into every batch (SynthER, Section 3).
 
     The wrapped buffer keeps its real episodes, and scalers, evaluators, ``dump`` and ``append`` work on it. Batches
@@ -106,7 +104,6 @@ class SyntheticReplayBuffer(ReplayBufferBase):  # type: ignore[misc]
         )
         self.engine.generator.spec.with_extras(self.extra_columns)
         self._columns = EpisodeColumns(dataset)
-        self._open_steps = 0
         self._ask_for_first_fit()
 
     @classmethod
@@ -127,36 +124,7 @@ class SyntheticReplayBuffer(ReplayBufferBase):  # type: ignore[misc]
                 stacklevel=4,
             )
 
-    @property
-    def stats(self) -> SynthesisStats:
-        """Refreshes, losses, shares: see :class:`~synth_replay.synthesis.SynthesisStats`."""
-        return self.engine.stats
-
-    # -- writing: the host's own work, counted ----------------------------------------------
-
-    def append(self, observation: Any, action: Any, reward: Any) -> None:
-        """Stores a step, as d3rlpy does, and counts it."""
-        self.dataset.append(observation, action, reward)
-        self._open_steps += 1
-        self.engine.notify()
-
-    def append_episode(self, episode: EpisodeBase) -> None:
-        """Stores a whole episode and counts its steps."""
-        if self._open_steps:
-            raise UnsupportedBufferError("An episode is running: call clip_episode() before append_episode().")
-        self.dataset.append_episode(episode)
-        self.engine.notify(episode.transition_count)
-
-    def clip_episode(self, terminated: bool) -> None:
-        """Ends the running episode."""
-        self.dataset.clip_episode(terminated)
-        self._open_steps = 0
-
     # -- sampling ---------------------------------------------------------------------------
-
-    def sample_transition(self) -> Transition:
-        """One real transition, by d3rlpy itself."""
-        return self.dataset.sample_transition()
 
     def sample_transition_batch(self, batch_size: int) -> TransitionMiniBatch:
         """Draws a mixed, shuffled batch.
@@ -191,23 +159,6 @@ class SyntheticReplayBuffer(ReplayBufferBase):  # type: ignore[misc]
         """All real rows and the extra columns, in environment units."""
         return to_transitions(self._columns, self.observation_space, self.action_space, self.extra_columns, self.gamma)
 
-    def sample_trajectory(self, length: int) -> NoReturn:  # noqa: ARG002
-        """Not possible with generated transitions."""
-        raise UnsupportedBufferError(
-            "Decision Transformer and other trajectory models need whole sequences; generated transitions have no "
-            "neighbours. Train them on the wrapped dataset itself (buffer.dataset)."
-        )
-
-    def sample_trajectory_batch(self, batch_size: int, length: int) -> NoReturn:  # noqa: ARG002
-        """Not possible with generated transitions."""
-        self.sample_trajectory(length)
-
-    # -- the host's own ---------------------------------------------------------------------
-
-    def dump(self, f: BinaryIO) -> None:
-        """Writes the real episodes as d3rlpy does."""
-        self.dataset.dump(f)
-
     @classmethod
     def load(cls, f: BinaryIO, buffer: Any, *args: Any, **kwargs: Any) -> SyntheticReplayBuffer:
         """Reads episodes of :meth:`dump`; see :meth:`d3rlpy.dataset.ReplayBuffer.load` and this class's arguments."""
@@ -227,38 +178,3 @@ class SyntheticReplayBuffer(ReplayBufferBase):  # type: ignore[misc]
         names = ("episode_cls", "transition_picker", "trajectory_slicer", "writer_preprocessor")
         host = {name: kwargs.pop(name) for name in names if name in kwargs}
         return cls(make(**host), **kwargs)
-
-    @property
-    def episodes(self) -> Sequence[EpisodeBase]:
-        """The real episodes."""
-        episodes: Sequence[EpisodeBase] = self.dataset.episodes
-        return episodes
-
-    def size(self) -> int:
-        """Number of real episodes."""
-        return int(self.dataset.size())
-
-    @property
-    def buffer(self) -> Any:
-        """The wrapped buffer's own."""
-        return self.dataset.buffer
-
-    @property
-    def transition_count(self) -> int:
-        """Number of real transitions."""
-        return int(self.dataset.transition_count)
-
-    @property
-    def transition_picker(self) -> Any:
-        """The wrapped buffer's own."""
-        return self.dataset.transition_picker
-
-    @property
-    def trajectory_slicer(self) -> Any:
-        """The wrapped buffer's own."""
-        return self.dataset.trajectory_slicer
-
-    @property
-    def dataset_info(self) -> DatasetInfo:
-        """The wrapped buffer's own."""
-        return self.dataset.dataset_info

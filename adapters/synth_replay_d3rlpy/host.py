@@ -1,0 +1,103 @@
+"""What our d3rlpy buffers leave to d3rlpy: real episodes, and everything that is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, BinaryIO, NoReturn
+
+from d3rlpy.dataset import DatasetInfo, EpisodeBase, ReplayBufferBase, Transition
+
+from synth_replay.errors import UnsupportedBufferError
+from synth_replay.synthesis import SynthesisEngine, SynthesisStats
+
+
+class HostBuffer(ReplayBufferBase):  # type: ignore[misc]
+    """A d3rlpy buffer that stores into another one and counts the steps for an engine.
+
+    Subclasses set ``dataset``, the buffer of the real episodes, and ``engine``, and give ``sample_transition_batch``.
+    """
+
+    dataset: ReplayBufferBase
+    engine: SynthesisEngine
+    _open_steps = 0
+
+    @property
+    def stats(self) -> SynthesisStats:
+        """Refreshes, losses, shares: see :class:`~synth_replay.synthesis.SynthesisStats`."""
+        return self.engine.stats
+
+    # -- writing: the host's own work, counted ----------------------------------------------
+
+    def append(self, observation: Any, action: Any, reward: Any) -> None:
+        """Stores a step, as d3rlpy does, and counts it."""
+        self.dataset.append(observation, action, reward)
+        self._open_steps += 1
+        self.engine.notify()
+
+    def append_episode(self, episode: EpisodeBase) -> None:
+        """Stores a whole episode and counts its steps."""
+        if self._open_steps:
+            raise UnsupportedBufferError("An episode is running: call clip_episode() before append_episode().")
+        self.dataset.append_episode(episode)
+        self.engine.notify(episode.transition_count)
+
+    def clip_episode(self, terminated: bool) -> None:
+        """Ends the running episode."""
+        self.dataset.clip_episode(terminated)
+        self._open_steps = 0
+
+    def sample_transition(self) -> Transition:
+        """One real transition, by d3rlpy itself."""
+        return self.dataset.sample_transition()
+
+    def sample_trajectory(self, length: int) -> NoReturn:  # noqa: ARG002
+        """Not possible with generated transitions."""
+        raise UnsupportedBufferError(
+            "Decision Transformer and other trajectory models need whole sequences; generated transitions have no "
+            "neighbours. Train them on the wrapped dataset itself (buffer.dataset)."
+        )
+
+    def sample_trajectory_batch(self, batch_size: int, length: int) -> NoReturn:  # noqa: ARG002
+        """Not possible with generated transitions."""
+        self.sample_trajectory(length)
+
+    # -- the host's own ---------------------------------------------------------------------
+
+    def dump(self, f: BinaryIO) -> None:
+        """Writes the real episodes as d3rlpy does."""
+        self.dataset.dump(f)
+
+    @property
+    def episodes(self) -> Sequence[EpisodeBase]:
+        """The real episodes."""
+        episodes: Sequence[EpisodeBase] = self.dataset.episodes
+        return episodes
+
+    def size(self) -> int:
+        """Number of real episodes."""
+        return int(self.dataset.size())
+
+    @property
+    def buffer(self) -> Any:
+        """The wrapped buffer's own."""
+        return self.dataset.buffer
+
+    @property
+    def transition_count(self) -> int:
+        """Number of real transitions."""
+        return int(self.dataset.transition_count)
+
+    @property
+    def transition_picker(self) -> Any:
+        """The wrapped buffer's own."""
+        return self.dataset.transition_picker
+
+    @property
+    def trajectory_slicer(self) -> Any:
+        """The wrapped buffer's own."""
+        return self.dataset.trajectory_slicer
+
+    @property
+    def dataset_info(self) -> DatasetInfo:
+        """The wrapped buffer's own."""
+        return self.dataset.dataset_info
