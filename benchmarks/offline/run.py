@@ -29,10 +29,10 @@ def train(part: Part, until: float) -> str | None:
 
 
 def groups(todo: list[Part]) -> list[list[Part]]:
-    """Parts that share a generator, together, so that no two processes fit the same one."""
-    found: dict[tuple[str, int, str, int], list[Part]] = {}
+    """Parts that share a generator, together, so that no two processes fit the same one; larger networks come last."""
+    found: dict[tuple[str, int, str, int, bool], list[Part]] = {}
     for part in todo:
-        found.setdefault((part.env_id, part.rows, part.arm, part.seed), []).append(part)
+        found.setdefault((part.env_id, part.rows, part.arm, part.seed, part.larger), []).append(part)
     return list(found.values())
 
 
