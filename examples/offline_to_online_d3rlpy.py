@@ -1,0 +1,58 @@
+"""Pre-train d3rlpy's IQL on a dataset, then fine-tune it online with CFDG's four sources in every batch.
+
+    python examples/collect_dataset.py --env Hopper-v5 --steps 60000 --kinds medium --out data
+    python examples/offline_to_online_d3rlpy.py --data data/Hopper-v5-medium.npz --env Hopper-v5
+
+``--generation`` names what it is compared with: none (replay of both kinds), online (SynthER), unconditional. One seed
+is an example and no claim; ``benchmarks/offline_to_online`` is the study over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import d3rlpy
+import gymnasium as gym
+from d3rlpy.logging import NoopAdapterFactory
+from d3rlpy.metrics.utility import evaluate_qlearning_with_environment
+from synth_replay_d3rlpy import CFGMixedBuffer, to_replay_buffer
+
+from synth_replay.datasets import open_dataset
+
+QUIET = {"logger_adapter": NoopAdapterFactory()}
+
+
+def main() -> None:
+    """Offline, then online; the algorithm is d3rlpy's own."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="dataset in any format of synth_replay.datasets")
+    parser.add_argument("--env", default="Hopper-v5")
+    parser.add_argument("--offline-steps", type=int, default=10_000, help="gradient steps before fine-tuning")
+    parser.add_argument("--online-steps", type=int, default=10_000, help="environment steps")
+    parser.add_argument("--refresh-every", type=int, default=2_500, help="environment steps between two refits")
+    parser.add_argument("--preset", default="cpu", help="of the generator: cpu, fast, paper, or a file")
+    parser.add_argument("--generation", default="cfg", choices=["cfg", "none", "online", "unconditional"])
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    env, eval_env = gym.make(args.env), gym.make(args.env)
+    d3rlpy.seed(args.seed)
+    env.reset(seed=args.seed)
+    eval_env.reset(seed=args.seed)
+    dataset = open_dataset(args.data, observation_space=env.observation_space, action_space=env.action_space)
+    offline = to_replay_buffer(dataset.read(), dataset.spec)
+
+    iql = d3rlpy.algos.IQLConfig().create()
+    iql.fit(offline, n_steps=args.offline_steps, n_steps_per_epoch=args.offline_steps, **QUIET)
+    print(f"after {args.offline_steps} offline steps: return {evaluate_qlearning_with_environment(iql, eval_env):.0f}")
+
+    buffer = CFGMixedBuffer(
+        offline, env=env, generation=args.generation, generator=args.preset, refresh_every=args.refresh_every
+    )
+    iql.fit_online(env, buffer, n_steps=args.online_steps, n_steps_per_epoch=args.online_steps, **QUIET)
+    print(f"after {args.online_steps} online steps: return {evaluate_qlearning_with_environment(iql, eval_env):.0f}")
+    print(f"{buffer.stats.refreshes} refreshes, {buffer.stats.rows:,} generated rows in the stores")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Fine-tune Stable-Baselines3's SAC online, with an offline dataset and generated rows of both kinds in every batch.
+
+    python examples/collect_dataset.py --env Walker2d-v5 --steps 60000 --kinds medium --out data
+    python examples/offline_to_online_sb3.py --data data/Walker2d-v5-medium.npz --env Walker2d-v5
+
+One seed is an example and no claim; ``benchmarks/offline_to_online`` is the study over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stable_baselines3 import SAC
+from stable_baselines3.common.evaluation import evaluate_policy
+from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayCallback
+
+
+def main() -> None:
+    """Offline updates first, then fine-tuning; the algorithm is SB3's own."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="dataset in any format of synth_replay.datasets")
+    parser.add_argument("--env", default="Walker2d-v5")
+    parser.add_argument("--offline-steps", type=int, default=5_000, help="gradient steps before fine-tuning")
+    parser.add_argument("--online-steps", type=int, default=10_000, help="environment steps")
+    parser.add_argument("--refresh-every", type=int, default=2_500, help="environment steps between two refits")
+    parser.add_argument("--preset", default="cpu", help="of the generator: cpu, fast, paper, or a file")
+    parser.add_argument("--generation", default="cfg", choices=["cfg", "none", "online", "unconditional"])
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    settings = {"offline": str(args.data), "generation": args.generation}
+    settings |= {"generator": args.preset, "refresh_every": args.refresh_every}
+    model = SAC(
+        "MlpPolicy",
+        args.env,
+        learning_starts=0,
+        replay_buffer_class=CFGMixedBuffer,
+        replay_buffer_kwargs=settings,
+        seed=args.seed,
+    )
+    model.learn(0)  # sets the model up; until the first step every batch is offline
+    model.train(gradient_steps=args.offline_steps, batch_size=model.batch_size)
+    returns, _ = evaluate_policy(model, model.get_env())
+    print(f"after {args.offline_steps} offline steps: return {returns:.0f}")
+    model.learn(args.online_steps, callback=SyntheticReplayCallback(), progress_bar=False)
+    returns, _ = evaluate_policy(model, model.get_env())
+    print(f"after {args.online_steps} online steps: return {returns:.0f}")
+    stats = model.replay_buffer.stats
+    print(f"{stats.refreshes} refreshes, {stats.rows:,} generated rows in the stores")
+
+
+if __name__ == "__main__":
+    main()

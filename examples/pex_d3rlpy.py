@@ -1,0 +1,94 @@
+"""PEX (Zhang et al. 2023, "Policy Expansion") on CFDG's buffer: a frozen offline policy beside a fresh one.
+
+    python examples/pex_d3rlpy.py --data data/Hopper-v5-medium.npz --env Hopper-v5
+
+Both policies propose an action, and one of them is taken with a probability that grows with its value. In d3rlpy that
+is an explorer; the algorithm is IQL as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import d3rlpy
+import gymnasium as gym
+import numpy as np
+from d3rlpy.algos import Explorer, IQLConfig
+from d3rlpy.logging import NoopAdapterFactory
+from synth_replay_d3rlpy import CFGMixedBuffer, to_replay_buffer
+
+from synth_replay.datasets import open_dataset
+
+QUIET = {"logger_adapter": NoopAdapterFactory()}
+
+
+class PolicyExpansion(Explorer):
+    """Draws one of two policies' actions, softly the one of higher value.
+
+    Args:
+        frozen: The policy learnt offline.
+        temperature: Of the softmax over the two values.
+        seed: Of the draws.
+    """
+
+    def __init__(self, frozen: Any, temperature: float = 1.0, seed: int = 0) -> None:
+        self.frozen, self.temperature = frozen, temperature
+        self.rng = np.random.default_rng(seed)
+        self.chosen = np.zeros(2, int)
+
+    def sample(self, algo: Any, x: Any, step: int) -> np.ndarray:  # noqa: ARG002
+        """Actions ``[n, A]`` for the observations ``x``."""
+        proposals = np.stack([self.frozen.predict(x), algo.sample_action(x)])
+        values = np.stack([algo.predict_value(x, actions) for actions in proposals])
+        choice = (values / self.temperature + self.rng.gumbel(size=values.shape)).argmax(axis=0)
+        self.chosen += np.bincount(choice, minlength=2)
+        return proposals[choice, np.arange(len(choice))]
+
+
+def evaluate(algo: Any, explorer: PolicyExpansion, env: gym.Env[Any, Any], episodes: int = 5) -> float:
+    """Mean return of the two policies together."""
+    total = 0.0
+    for _ in range(episodes):
+        observation, ended = env.reset()[0], False
+        while not ended:
+            action = explorer.sample(algo, observation[None], 0)[0]
+            observation, reward, terminated, truncated, _ = env.step(action)
+            total, ended = total + float(reward), terminated or truncated
+    return total / episodes
+
+
+def main() -> None:
+    """IQL offline; then a fresh IQL with the offline critic, and both policies to act."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="dataset in any format of synth_replay.datasets")
+    parser.add_argument("--env", default="Hopper-v5")
+    parser.add_argument("--offline-steps", type=int, default=10_000, help="gradient steps before fine-tuning")
+    parser.add_argument("--online-steps", type=int, default=10_000, help="environment steps")
+    parser.add_argument("--refresh-every", type=int, default=2_500, help="environment steps between two refits")
+    parser.add_argument("--preset", default="cpu", help="of the generator: cpu, fast, paper, or a file")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    env = gym.make(args.env)
+    d3rlpy.seed(args.seed)
+    env.reset(seed=args.seed)
+    dataset = open_dataset(args.data, observation_space=env.observation_space, action_space=env.action_space)
+    offline_data = to_replay_buffer(dataset.read(), dataset.spec)
+
+    frozen = IQLConfig().create()
+    frozen.fit(offline_data, n_steps=args.offline_steps, n_steps_per_epoch=args.offline_steps, **QUIET)
+
+    fresh = IQLConfig().create()
+    fresh.build_with_dataset(offline_data)
+    fresh.copy_q_function_from(frozen)
+    explorer = PolicyExpansion(frozen, seed=args.seed)
+    buffer = CFGMixedBuffer(offline_data, env=env, generator=args.preset, refresh_every=args.refresh_every)
+    steps = {"n_steps": args.online_steps, "n_steps_per_epoch": args.online_steps}
+    fresh.fit_online(env, buffer, explorer=explorer, **steps, **QUIET)
+    share = explorer.chosen[1] / explorer.chosen.sum()
+    print(f"the fresh policy acted in {share:.0%} of the steps; return {evaluate(fresh, explorer, env):.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The scripts of ``examples/`` run as they are, with small numbers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+import pytest
+
+from synth_replay.datasets import create_dataset
+from synth_replay.transitions import TransitionSpec
+from tests.conftest import TINY, rollout
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SCRIPTS = {
+    "offline_to_online_d3rlpy.py": "1 refreshes",
+    "offline_to_online_sb3.py": "1 refreshes",
+    "pex_d3rlpy.py": "the fresh policy acted",
+    "apl_sb3.py": "after 260 online steps",
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("examples")
+    env = gym.make("Pendulum-v1")
+    with create_dataset(folder / "data.npz", TransitionSpec(env.observation_space, env.action_space), 600) as writer:
+        writer.write(rollout("Pendulum-v1"))
+    TINY.save(folder / "tiny.yaml")
+    return ["--data", str(folder / "data.npz"), "--preset", str(folder / "tiny.yaml"), "--env", "Pendulum-v1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_an_offline_to_online_example_runs(script, inputs, tmp_path):
+    small = ["--offline-steps", "50", "--online-steps", "260", "--refresh-every", "200"]
+    command = [sys.executable, str(EXAMPLES / script), *inputs, *small]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert SCRIPTS[script] in done.stdout
+    assert not list(tmp_path.iterdir())  # nothing is left behind
