@@ -3,14 +3,19 @@
 import re
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
 from synth_replay.cli import main
 from synth_replay.config import PRESETS
+from synth_replay.datasets import create_dataset
+from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()
+DOCS = Path(__file__).parents[1] / "docs"
+WALKER = gym.make("Walker2d-v5")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.S)
 
 
@@ -33,6 +38,36 @@ def test_the_offline_snippet_runs(tmp_path, monkeypatch):
     assert namespace["buffer"].stats.rows == TINY.store_rows and namespace["buffer"].stats.real_share == 0.5
 
 
+def write_walker(path):
+    with create_dataset(path, TransitionSpec(WALKER.observation_space, WALKER.action_space), 300) as writer:
+        writer.write(rollout("Walker2d-v5", 300))
+
+
+def test_the_offline_to_online_snippet_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_walker("walker_medium.hdf5")
+    namespace: dict = {}
+    exec(BLOCKS[2], namespace)
+    namespace["model"].learn(5)
+    buffer = namespace["model"].replay_buffer
+    assert np.bincount(buffer.last_sources, minlength=4).tolist() == [154, 102, 0, 0]
+
+
+def test_the_offline_to_online_page_runs(tmp_path, monkeypatch):
+    from tests.d3rlpy.helpers import d3rlpy, dataset, small
+
+    monkeypatch.chdir(tmp_path)
+    write_walker("walker_medium.hdf5")
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "offline_to_online.md").read_text(), flags=re.S)
+    exec(blocks[0].replace("100_000", "5"), {})
+    namespace = {"offline_dataset": dataset("Walker2d-v5", 300), "env": WALKER, "iql": small(d3rlpy.algos.IQLConfig)}
+    exec(blocks[1].replace("n_steps=100_000", "n_steps=5, n_steps_per_epoch=5, show_progress=False"), namespace)
+    assert namespace["buffer"].dataset.transition_count > 0
+    schedule: dict = {"path": "walker_medium.hdf5"}
+    exec(blocks[3], schedule)
+    assert schedule["settings"]["synthetic_ratio"](25_000) == 0.25
+
+
 def test_the_shells_options_exist(capsys):
     command = re.search(r"```bash\nsynth-replay (upsample [^\n]*)\n```", TEXT)[1].split()
     assert main([command[0], "--help"]) == 0
@@ -44,7 +79,7 @@ def test_the_generator_snippet_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     TINY.save("tiny.yaml")
     rows = rollout("Hopper-v5", 300)
-    code = BLOCKS[2].replace('"cpu"', '"tiny.yaml"').replace("100_000", "1_000")
+    code = BLOCKS[3].replace('"cpu"', '"tiny.yaml"').replace("100_000", "1_000")
     code = re.sub(r"data = Transitions\(.*?\)\n", "", code, flags=re.S)
     namespace = {"data": rows}
     exec(code, namespace)
