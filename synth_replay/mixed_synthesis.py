@@ -13,6 +13,7 @@ from synth_replay.errors import ConfigError
 from synth_replay.generator import TransitionGenerator
 from synth_replay.mixing import apportion
 from synth_replay.ratios import ratio_at
+from synth_replay.snapshots import Snapshots
 from synth_replay.spaces import Array
 from synth_replay.store import ColumnStore
 from synth_replay.synthesis import SynthesisEngine, ToHost
@@ -67,6 +68,8 @@ class MixedSynthesisEngine(SynthesisEngine):
         self.batch_plan = self._fitting_plan(plan)
         self.stores = {}
         self.last_counts: Counts = (0, 0, 0, 0)
+        self._kinds: dict[str, Transitions] = {}
+        self.snapshots = Snapshots(int(self._rng.integers(2**32)))
         self._check_generator(guidance_weight)
 
     def _fitting_plan(self, plan: BatchPlan) -> BatchPlan:
@@ -96,6 +99,7 @@ class MixedSynthesisEngine(SynthesisEngine):
     def _groups(self, collected: Any) -> dict[str, Transitions]:
         wanted: RealRows = collected
         groups = {name: rows() for name, rows in wanted.items() if name == "online" or self.generation != "online"}
+        self._kinds = groups
         if self.generation != "unconditional":
             return groups
         return {"both": _joined(groups.values())} if groups else {}
@@ -126,6 +130,11 @@ class MixedSynthesisEngine(SynthesisEngine):
         counts = zip(("online", "offline"), apportion(self.store_rows, (online, 1 - online)), strict=True)
         assert isinstance(self.generator, TransitionGenerator)
         return {name: (name, count) for name, count in counts if count and name in self.generator.labels}
+
+    def _remember(self, made: dict[str, Transitions]) -> None:
+        generated = {f"synthetic_{name}".removesuffix("_both"): rows for name, rows in made.items()}
+        self.snapshots.add(self.clock.steps, _alike(self._kinds | generated))
+        self._kinds = {}
 
     # -- batches ----------------------------------------------------------------------------
 

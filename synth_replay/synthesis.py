@@ -182,6 +182,7 @@ class SynthesisEngine:
             warnings.warn(f"A refit failed and the last good generator is kept: {error}", stacklevel=3)
             return
         made = self._fill(to_host)
+        self._remember(made)
         self.clock.done(succeeded=True)
         self._stats.refreshes += 1
         self._stats.denoising_loss = self.generator.holdout_loss
@@ -199,6 +200,9 @@ class SynthesisEngine:
         rows = self.generator.sample(self.store_rows, progress=self.progress)
         self.stores["all"].replace(to_host(rows))
         return {"all": rows[:SCORED_ROWS]}
+
+    def _remember(self, made: dict[str, Transitions]) -> None:
+        """Called after each refresh with some of the generated rows."""
 
     def _validate(self, split: dict[str, tuple[Transitions, Transitions]], made: dict[str, Transitions]) -> None:
         floor = self.refresh_config.validate

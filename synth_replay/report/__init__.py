@@ -2,6 +2,6 @@
 
 from synth_replay.report.judge import judge
 from synth_replay.report.verdict import Check, Evidence, Verdict
-from synth_replay.report.write import write_report
+from synth_replay.report.write import write_mixed_report, write_report
 
-__all__ = ["Check", "Evidence", "Verdict", "judge", "write_report"]
+__all__ = ["Check", "Evidence", "Verdict", "judge", "write_mixed_report", "write_report"]

@@ -20,7 +20,9 @@ from synth_replay.report.measure import Measured
 from synth_replay.report.projection import projection_section
 from synth_replay.report.provenance import entries, plain, versions
 from synth_replay.report.section import Section
+from synth_replay.report.sources import sources_section
 from synth_replay.report.verdict import Verdict
+from synth_replay.snapshots import Snapshot
 
 FORMAT = 1
 WORDS = {"pass": "passes", "care": "take care", "fail": "fails", "not measured": "not measured"}
@@ -32,6 +34,7 @@ def render(
     title: str,
     history: Sequence[Mapping[str, float]] | None,
     provenance: Mapping[str, Any] | None,
+    snapshots: Sequence[Snapshot] | None,
     seed: int,
     step: Callable[[str], None],
 ) -> str:
@@ -42,11 +45,14 @@ def render(
         title: Heading.
         history: Of the fit.
         provenance: Where rows and generator come from.
+        snapshots: The sources of a mixed buffer at each refresh; None leaves their section out.
         seed: Seed of the choice of points that are drawn.
         step: Called with the name of each piece of work.
     """
     known = {**(provenance or {}), "report seed": seed, "versions": versions()}
     sections = _sections(measured, history, seed, step)
+    if snapshots is not None:
+        sections.insert(0, sources_section(snapshots, seed))
     environment = Environment(
         loader=PackageLoader("synth_replay.report", "templates"),
         autoescape=True,

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from tqdm.auto import tqdm
 
+from synth_replay.errors import InvalidTransitionsError
 from synth_replay.evaluation.simulator import StateSetter
 from synth_replay.fitting import show_progress
 from synth_replay.report.extra import require_report_extra
@@ -18,6 +20,7 @@ from synth_replay.report.measure import measure
 from synth_replay.report.rows import comparable_rows
 from synth_replay.report.simulated import check_environment
 from synth_replay.report.verdict import Verdict
+from synth_replay.snapshots import Snapshot
 from synth_replay.transitions import Transitions
 
 STEPS = 12
@@ -33,6 +36,7 @@ def write_report(
     set_state: StateSetter | None = None,
     history: Sequence[Mapping[str, float]] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    snapshots: Sequence[Snapshot] | None = None,
     title: str = "Fidelity of generated transitions",
     seed: int = 0,
     progress: bool | None = None,
@@ -52,6 +56,7 @@ def write_report(
         history: :attr:`TransitionGenerator.history`.
         provenance: What it takes to make the rows again: command line, data file and hash, config, seed, device, ...
             Values may be nested. Versions are filled in.
+        snapshots: ``buffer.engine.snapshots.held`` of a ``CFGMixedBuffer``, for a map of its four sources over time.
         title: Heading of the page.
         seed: Seed of every choice of rows to compare or draw.
         progress: Show a progress bar; None shows it on a terminal.
@@ -73,8 +78,32 @@ def write_report(
         check_environment(real, env)
     with whole_file(Path(path)) as file, _steps(show_progress(progress)) as step:
         measured = measure(rows, env, set_state, seed, step)
-        file.write(render(measured, title=title, history=history, provenance=provenance, seed=seed, step=step))
+        told: dict[str, Any] = {"title": title, "history": history, "provenance": provenance, "snapshots": snapshots}
+        file.write(render(measured, **told, seed=seed, step=step))
     return measured.verdict
+
+
+def write_mixed_report(path: str | Path, snapshots: Sequence[Snapshot], **kwargs: Any) -> Verdict:
+    """:func:`write_report` for a ``CFGMixedBuffer``: the last refresh's rows of both kinds, and a map of the sources.
+
+    Args:
+        path: File to write.
+        snapshots: ``buffer.engine.snapshots.held``.
+        **kwargs: As for :func:`write_report`, but for the rows.
+
+    Raises:
+        InvalidTransitionsError: If there has been no refresh.
+        Others: As :func:`write_report`.
+    """
+    if not snapshots:
+        raise InvalidTransitionsError("There has been no refresh yet: nothing was generated that could be reported on.")
+    kinds: dict[bool, list[Transitions]] = {False: [], True: []}
+    for name, rows in snapshots[-1].rows.items():
+        kinds[name.startswith("synthetic")].append(rows)
+    real, synthetic = (Transitions.concatenate(kinds[generated]) for generated in (False, True))
+    order = np.random.default_rng(kwargs.get("seed", 0)).permutation(len(synthetic))
+    kwargs.setdefault("title", "Four sources of an offline-to-online run")
+    return write_report(path, real, synthetic[order], snapshots=snapshots, **kwargs)
 
 
 @contextmanager
