@@ -13,9 +13,10 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from study import ARMS, BATCH, CONFIGS, EPISODES, STEPS, Part, data, generator, normalized
 from torch import nn
 from torch.optim import Optimizer
+
+from benchmarks.offline.study import ARMS, BATCH, CONFIGS, EPISODES, STEPS, Part, data, generator, normalized
 
 warnings.simplefilter("ignore")
 
@@ -105,7 +106,7 @@ def run(part: Part, steps: int = STEPS, configs: dict[str, Any] = CONFIGS) -> di
 
 
 def main() -> None:
-    """``python agent.py ENV ROWS ARM ALGORITHM SEED [larger]``."""
+    """``python -m benchmarks.offline.agent ENV ROWS ARM ALGORITHM SEED [larger]``."""
     env_id, rows, arm, algorithm, seed, *larger = sys.argv[1:]
     part = Part(env_id, int(rows), arm, algorithm, int(seed), bool(larger))
     if arm not in ARMS:

@@ -78,6 +78,17 @@ class Part:
         larger = "-larger" if self.larger else ""
         return RUNS / f"{self.env_id}-{self.rows}-{self.arm}-{self.algorithm}-{self.seed}{larger}.json"
 
+    @property
+    def arguments(self) -> list[str]:
+        """Of :mod:`benchmarks.offline.agent`."""
+        larger = ["larger"] if self.larger else []
+        return [self.env_id, str(self.rows), self.arm, self.algorithm, str(self.seed), *larger]
+
+    @property
+    def shares(self) -> tuple[str, int, str, int, bool]:
+        """One generator serves both algorithms; larger networks come last."""
+        return self.env_id, self.rows, self.arm, self.seed, self.larger
+
 
 def parts() -> list[Part]:
     """All of them, the smallest level first, then seed by seed, so that an interrupted study is balanced."""

@@ -1,6 +1,6 @@
 """Tables and picture of the study: interquartile means over seeds with bootstrap intervals by rliable.
 
-``python summary.py`` takes what is in ``runs/`` and says which cells are not complete.
+``python -m benchmarks.offline.summary`` takes what is in ``runs/`` and says which cells are not complete.
 """
 
 from __future__ import annotations
@@ -12,41 +12,20 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from rliable import library, metrics
-from scipy.stats import bootstrap
-from study import ALGORITHMS, ARMS, LEVELS, REFERENCE, ROOT, SEEDS, STEPS, Part
+
+from benchmarks.intervals import estimate, gain
+from benchmarks.offline.study import ALGORITHMS, ARMS, LEVELS, REFERENCE, ROOT, SEEDS, STEPS, Part
 
 DOCS = ROOT.parent.parent / "docs"
 LABELS = {"real": "real only", "additive_noise": "additive noise", "synther": "SynthER", "default": "default"}
 NAMES = {"td3bc": "TD3+BC", "iql": "IQL"}
 COLOURS = {"real": "#555555", "additive_noise": "#E69F00", "synther": "#0072B2", "default": "#D55E00"}
-REPETITIONS = 5_000
 
 
 def scores(env_id: str, rows: int, arm: str, algorithm: str) -> np.ndarray:
     """``[seeds]``; NaN where a run is not there yet."""
     paths = [Part(env_id, rows, arm, algorithm, seed).path for seed in SEEDS]
     return np.array([json.loads(p.read_text())["score"] if p.exists() else np.nan for p in paths])
-
-
-def estimate(values: np.ndarray) -> tuple[float, float, float]:
-    """IQM of ``[seeds, tasks]`` and its 95 % stratified bootstrap interval."""
-    points, intervals = library.get_interval_estimates(
-        {"x": values},
-        lambda x: np.array([metrics.aggregate_iqm(x)]),
-        reps=REPETITIONS,
-        random_state=np.random.RandomState(0),
-    )
-    return float(points["x"][0]), float(intervals["x"][0, 0]), float(intervals["x"][1, 0])
-
-
-def gain(ours: np.ndarray, base: np.ndarray) -> tuple[float, float, float]:
-    """Mean over seeds of the difference on the same data, and its 95 % bootstrap interval."""
-    difference = ours - base
-    if np.ptp(difference) == 0:
-        return (float(difference[0]),) * 3
-    found = bootstrap((difference,), np.mean, n_resamples=REPETITIONS, method="percentile", random_state=0)
-    return float(difference.mean()), *(float(x) for x in found.confidence_interval)
 
 
 def lines() -> list[dict[str, Any]]:
