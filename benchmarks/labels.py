@@ -1,0 +1,110 @@
+"""One labelled generator of offline and online rows: is the label followed, how well, and what does it cost?
+
+Offline are the roll-outs of a medium policy, online the later part of the agent's own replay (``medium`` and
+``replay`` of ``examples/collect_dataset.py``). A classifier of real rows judges generated ones by the label that they
+were asked for. "separate" are two generators without labels, one of each kind, each with half of the steps. The cost is
+that of the sampler alone, against a generator without labels on both kinds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from common import CACHE, DATA, ROOT, cpu_seconds, report
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from synth_replay import TransitionGenerator, Transitions, evaluate
+from synth_replay.config import CPU
+from synth_replay.evaluation.fidelity import numeric_columns
+
+ENV, STEPS = "Hopper-v5", 60_000
+ROWS, HELD, GENERATED, TIMED = 20_000, 5_000, 20_000, 20_480
+WEIGHTS = (0.0, 0.5, 1.0)
+FOLDER = DATA / "offline_to_online"
+
+
+def sources() -> dict[str, tuple[Transitions, Transitions]]:
+    """Rows to fit and rows held out, of each label; collected first when they are not there."""
+    if not (FOLDER / f"{ENV}-replay.npz").exists():
+        options = ["--kinds", "replay", "medium-replay", "medium", "--out", str(FOLDER), "--steps", str(STEPS)]
+        options += ["--width", "128", "--batch-size", "128", "--learning-rate", "1e-3"]
+        script = ROOT.parent / "examples" / "collect_dataset.py"
+        subprocess.run([sys.executable, str(script), "--env", ENV, *options], check=True)
+    medium, replayed = (Transitions(**dict(np.load(FOLDER / f"{ENV}-{k}.npz"))) for k in ("medium", "replay"))
+    found = {"offline": medium, "online": replayed[-(ROWS + HELD) :]}
+    rng = np.random.default_rng(0)
+    for name, rows in found.items():
+        plain = replace(rows, truncations=None)[rng.permutation(len(rows))[: ROWS + HELD]]
+        found[name] = (plain[HELD:], plain[:HELD])
+    return found
+
+
+def generator(name: str, rows: Transitions, labels: np.ndarray | None, share: float = 1.0) -> TransitionGenerator:
+    """Fitted, from the cache when it is there."""
+    folder = CACHE / f"labels-{ENV}-{name}"
+    if not (folder / "generator.json").exists():
+        env = gym.make(ENV)
+        config = replace(CPU, training=replace(CPU.training, steps=int(share * CPU.training.steps)))
+        made = TransitionGenerator(env.observation_space, env.action_space, config, 0)
+        made.fit(rows, labels=labels, progress=True, checkpoint=folder / "training").save(folder)
+    return TransitionGenerator.load(folder)
+
+
+def accuracy(judge: Any, rows: dict[str, Transitions]) -> float:
+    """Share of rows that the classifier puts under their label, labels weighted alike."""
+    return float(np.mean([(judge.predict(numeric_columns(part)[0]) == name).mean() for name, part in rows.items()]))
+
+
+def classifier(parts: dict[str, Transitions]) -> Any:
+    """Told offline from online rows by all their columns."""
+    values = np.concatenate([numeric_columns(rows)[0] for rows in parts.values()])
+    labels = np.repeat(list(parts), [len(rows) for rows in parts.values()])
+    return HistGradientBoostingClassifier(max_iter=300, random_state=0).fit(values, labels)
+
+
+def line(what: str, made: dict[str, Transitions], held: dict[str, Transitions], judge: Any) -> dict[str, Any]:
+    """Accuracy, and the scores of each label against its own held-out rows."""
+    found: dict[str, Any] = {"rows": what, "label accuracy": accuracy(judge, made)}
+    for name, rows in made.items():
+        scores = evaluate(held[name], rows)
+        found |= {f"{name} marginal": scores.marginal, f"{name} correlation": scores.correlation}
+    return found
+
+
+def seconds(made: TransitionGenerator, **how: Any) -> float:
+    """CPU seconds of drawing without relabelling, the better of two."""
+    return min(cpu_seconds(lambda: made.sample(TIMED, relabel=False, **how)) for _ in range(2))
+
+
+def main() -> None:
+    """Fits what is not cached, then scores and times."""
+    parts = sources()
+    fit = {name: rows for name, (rows, _) in parts.items()}
+    held = {name: rows for name, (_, rows) in parts.items()}
+    both = Transitions.concatenate(list(fit.values()))
+    labels = np.repeat(list(fit), [len(rows) for rows in fit.values()])
+    labelled, plain = generator("both", both, labels), generator("unlabelled", both, None)
+    separate = {name: generator(name, rows, None, 0.5) for name, rows in fit.items()}
+    judge = classifier(fit)
+    # marginals of real rows are those of the fitted against the held-out ones
+    real = line("real rows", {name: rows[:GENERATED] for name, rows in fit.items()}, held, judge)
+    table = [real | {"label accuracy": accuracy(judge, held), "cost per row": 1.0}]
+    made = {name: found.sample(GENERATED) for name, found in separate.items()}
+    table.append(line("separate generators", made, held, judge) | {"cost per row": 1.0})
+    base = seconds(plain)
+    for weight in WEIGHTS:
+        made = {name: labelled.sample(GENERATED, label=name, guidance_weight=weight) for name in fit}
+        cost = seconds(labelled, label="online", guidance_weight=weight) / base
+        table.append(line(f"labelled, w = {weight:g}", made, held, judge) | {"cost per row": cost})
+    for found in table:
+        found["of real accuracy"] = found["label accuracy"] / table[0]["label accuracy"]
+    report("labels", table, environment=ENV, fitted_rows=ROWS, generated_rows=GENERATED)
+
+
+if __name__ == "__main__":
+    main()
