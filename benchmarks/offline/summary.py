@@ -14,7 +14,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.intervals import estimate, gain
-from benchmarks.offline.study import ALGORITHMS, ARMS, LEVELS, REFERENCE, ROOT, SEEDS, STEPS, Part
+from benchmarks.offline.study import (
+    ALGORITHMS,
+    ARMS,
+    LARGER_ENV,
+    LARGER_LAYERS,
+    LARGER_ROWS,
+    LAYERS,
+    LEVELS,
+    REFERENCE,
+    ROOT,
+    SEEDS,
+    STEPS,
+    Part,
+)
 
 DOCS = ROOT.parent.parent / "docs"
 LABELS = {"real": "real only", "additive_noise": "additive noise", "synther": "SynthER", "default": "default"}
@@ -22,9 +35,9 @@ NAMES = {"td3bc": "TD3+BC", "iql": "IQL"}
 COLOURS = {"real": "#555555", "additive_noise": "#E69F00", "synther": "#0072B2", "default": "#D55E00"}
 
 
-def scores(env_id: str, rows: int, arm: str, algorithm: str) -> np.ndarray:
+def scores(env_id: str, rows: int, arm: str, algorithm: str, larger: bool = False) -> np.ndarray:
     """``[seeds]``; NaN where a run is not there yet."""
-    paths = [Part(env_id, rows, arm, algorithm, seed).path for seed in SEEDS]
+    paths = [Part(env_id, rows, arm, algorithm, seed, larger).path for seed in SEEDS]
     return np.array([json.loads(p.read_text())["score"] if p.exists() else np.nan for p in paths])
 
 
@@ -54,6 +67,29 @@ def over_environments(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
             iqm, low, high = estimate(np.array(cells).T)
             table.append({"rows": rows, "algorithm": algorithm, "arm": arm, "iqm": iqm, "low": low, "high": high})
     return table
+
+
+def sizes() -> list[dict[str, Any]]:
+    """TD3+BC with two sizes of network, with and without generated rows (SynthER, Table 3); complete cells alone."""
+    found = []
+    for larger, arm in product((False, True), ("real", "default")):
+        seeds = scores(LARGER_ENV, LARGER_ROWS, arm, "td3bc", larger)
+        if not np.isnan(seeds).any():
+            iqm, low, high = estimate(seeds[:, None])
+            layers = LARGER_LAYERS if larger else LAYERS
+            line = {"layers": list(layers), "arm": arm, "iqm": iqm, "low": low, "high": high, "seeds": seeds.tolist()}
+            found.append(line)
+    return found
+
+
+def sizes_markdown(found: list[dict[str, Any]]) -> str:
+    """The table of the docs."""
+    index = {(tuple(x["layers"]), x["arm"]): x for x in found}
+    out = ["| layers | real only | default |", "|---|---|---|"]
+    for layers in (LAYERS, LARGER_LAYERS):
+        cells = [cell(index.get((layers, arm))) for arm in ("real", "default")]
+        out.append(f"| {len(layers)} x {layers[0]} | " + " | ".join(cells) + " |")
+    return "\n".join(out) + "\n"
 
 
 def cell(line: dict[str, Any] | None) -> str:
@@ -118,10 +154,13 @@ def main() -> None:
     total = len(LEVELS) * len(REFERENCE) * len(ALGORITHMS) * len(ARMS)
     payload = {"steps": STEPS, "complete cells": f"{len(found)} of {total}", "cells": found}
     payload["over environments"] = over_environments(found)
+    payload["sizes"] = sizes()
     (ROOT.parent / "results" / "offline.json").write_text(json.dumps(payload, indent=1) + "\n")
     (DOCS / "tables" / "offline.md").write_text(markdown(found))
+    (DOCS / "tables" / "offline_sizes.md").write_text(sizes_markdown(payload["sizes"]))
     picture(found)
     print(markdown(found))
+    print(sizes_markdown(payload["sizes"]))
     for line in payload["over environments"]:
         print(f"{line['rows']:>6} {line['algorithm']:<6} {line['arm']:<15} {cell(line)}")
     print(f"{payload['complete cells']} cells are complete")
