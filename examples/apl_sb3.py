@@ -11,9 +11,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import gymnasium as gym
+import numpy as np
 import torch
 from stable_baselines3 import TD3
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.utils import polyak_update
 from synth_replay_sb3 import CFGMixedBuffer
 from torch.nn.functional import mse_loss
@@ -72,9 +75,11 @@ def main() -> None:
     args = parser.parse_args()
     settings = {"offline": str(args.data), "plan": "oorb", "online_ratio": 0.5}
     settings |= {"generator": args.preset, "refresh_every": args.refresh_every}
+    size = gym.make(args.env).action_space.shape
     model = AdaptiveTD3(
         "MlpPolicy",
         args.env,
+        action_noise=NormalActionNoise(np.zeros(size), np.full(size, 0.1)),
         learning_starts=0,
         replay_buffer_class=CFGMixedBuffer,
         replay_buffer_kwargs=settings,

@@ -46,9 +46,8 @@ def main() -> None:
     iql.fit(offline, n_steps=args.offline_steps, n_steps_per_epoch=args.offline_steps, **QUIET)
     print(f"after {args.offline_steps} offline steps: return {evaluate_qlearning_with_environment(iql, eval_env):.0f}")
 
-    buffer = CFGMixedBuffer(
-        offline, env=env, generation=args.generation, generator=args.preset, refresh_every=args.refresh_every
-    )
+    settings = {"generation": args.generation, "generator": args.preset, "refresh_every": args.refresh_every}
+    buffer = CFGMixedBuffer(offline, env=env, extra_columns=(), **settings)  # IQL needs no extra columns
     iql.fit_online(env, buffer, n_steps=args.online_steps, n_steps_per_epoch=args.online_steps, **QUIET)
     print(f"after {args.online_steps} online steps: return {evaluate_qlearning_with_environment(iql, eval_env):.0f}")
     print(f"{buffer.stats.refreshes} refreshes, {buffer.stats.rows:,} generated rows in the stores")

@@ -81,9 +81,11 @@ def main() -> None:
 
     fresh = IQLConfig().create()
     fresh.build_with_dataset(offline_data)
-    fresh.copy_q_function_from(frozen)
+    for name in ("q_funcs", "targ_q_funcs", "value_func"):  # IQL bootstraps from the last two
+        getattr(fresh.impl.modules, name).load_state_dict(getattr(frozen.impl.modules, name).state_dict())
     explorer = PolicyExpansion(frozen, seed=args.seed)
-    buffer = CFGMixedBuffer(offline_data, env=env, generator=args.preset, refresh_every=args.refresh_every)
+    settings = {"generator": args.preset, "refresh_every": args.refresh_every}
+    buffer = CFGMixedBuffer(offline_data, env=env, extra_columns=(), **settings)
     steps = {"n_steps": args.online_steps, "n_steps_per_epoch": args.online_steps}
     fresh.fit_online(env, buffer, explorer=explorer, **steps, **QUIET)
     share = explorer.chosen[1] / explorer.chosen.sum()

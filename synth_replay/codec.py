@@ -25,6 +25,8 @@ from synth_replay.transitions import Transitions, TransitionSpec
 
 MAX_LEVELS = 16
 MAX_CONDITION_DIM = 8192
+MAX_REPEATS = 8
+MAX_HELD = 0.2  # of a class
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,9 @@ class TransitionCodec:
         return np.concatenate([one_hot(codes[:, :-1], self.cardinalities()), self.label.encode(labels)], axis=1)
 
     def draw_labelled(self, bins: Array, rng: np.random.Generator) -> Array:
-        """Draws a condition code that was seen with each of the label bins ``[n]``."""
+        """Draws a condition code that was seen with each of the label bins ``[n]``, or with the nearest bin."""
+        seen = np.unique(self.table[:, -1])
+        bins = seen[np.abs(seen[:, None] - bins).argmin(axis=0)]
         out = np.empty((len(bins), self.table.shape[1]), self.table.dtype)
         for number in np.unique(bins):
             rows = np.flatnonzero(bins == number)
@@ -249,6 +253,8 @@ class TransitionCodec:
     def training_pool(self, terminations: Array, codes: Array) -> Array:
         """Row numbers to draw batches from: classes equally often, terminal rows at least ``rare_share`` of each.
 
+        A class is repeated until it is as large as the largest, or all together are eight times the rows.
+
         Args:
             terminations: ``[n]``.
             codes: ``[n, K]``.
@@ -257,7 +263,19 @@ class TransitionCodec:
             return self._with_rare_ends(terminations)
         classes = (np.flatnonzero(codes[:, -1] == number) for number in np.unique(codes[:, -1]))
         pools = [rows[self._with_rare_ends(terminations[rows])] for rows in classes]
-        return np.concatenate([np.resize(pool, max(map(len, pools))) for pool in pools])
+        wanted = min(max(map(len, pools)), MAX_REPEATS * len(terminations) // len(pools))
+        return np.concatenate([np.resize(pool, max(wanted, len(pool))) for pool in pools])
+
+    def held_out(self, codes: Array, share: float, rng: np.random.Generator) -> Array:
+        """Which rows to keep for the held-out loss, ``[n]`` bool: as many of each class, like the batches."""
+        classed = self.label is not None and bool(self.label.names)
+        classes = np.unique(codes[:, -1]) if classed else np.zeros(1)
+        wanted, held = int(share * len(codes) / len(classes)), np.zeros(len(codes), bool)
+        for number in classes:
+            rows = np.flatnonzero(codes[:, -1] == number) if classed else np.arange(len(codes))
+            count = min(wanted, int(MAX_HELD * len(rows))) if classed else wanted
+            held[rng.choice(rows, count, replace=False)] = True
+        return held
 
     def _with_rare_ends(self, terminations: Array) -> Array:
         """All row numbers, those of terminal rows repeated up to ``rare_share``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,10 @@ class FittedModel:
             codes = self.codec.draw_codes(count, rng)
             return codes, None if encoder is None else encoder.draw(codes[:, -1], rng)
         if encoder is None:
-            raise InvalidTransitionsError(f"No row was fitted with the label {label!r}; there are [].")
+            raise InvalidTransitionsError(
+                f"No row was fitted with the label {label!r}: this generator was fitted without labels. Fit it with "
+                "fit(rows, labels=...)."
+            )
         values = encoder.values(label, count)
         return self.codec.draw_labelled(encoder.bins(values), rng), values
 
@@ -95,7 +98,10 @@ class FittedModel:
             return rows
         if self.config.relabel.function is not None:
             return relabel_by_function(rows, resolve_function(self.config.relabel.function))
-        return rows if self.relabeler is None else self.relabeler(rows)
+        if self.relabeler is None:
+            return rows
+        encoder = self.codec.label
+        return self.relabeler(rows, None if encoder is None or labels is None else encoder.encode(labels))
 
     @torch.inference_mode()
     def _denoise(self, conditions: Array, how: Drawing, rng: torch.Generator) -> Array:
@@ -114,9 +120,15 @@ class FittedModel:
 
     def _candidates(self, conditions: Array, how: Drawing, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """Rows, and their residuals if the implausible ones are to be drawn again."""
-        denoise = self.denoiser.for_sampling(on_device(conditions, self.device), how.guidance)
-        rows = sample(denoise, (len(conditions), self.codec.row_dim), how.sampler, rng)
-        return rows, residual(denoise, rows, rng) if self.config.redraw_share else None
+        condition = on_device(conditions, self.device)
+        guided = self.denoiser.for_sampling(condition, how.guidance)
+        rows = sample(guided, (len(conditions), self.codec.row_dim), how.sampler, rng)
+        if not self.config.redraw_share:
+            return rows, None
+        plain = self.denoiser.for_sampling(
+            condition, replace(how.guidance, weight=0.0)
+        )  # where guidance leads is meant
+        return rows, residual(plain, rows, rng)
 
     # -- persistence ------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from synth_replay.transitions import EXTRA_COLUMNS, Transitions, TransitionSpec
 logger = logging.getLogger(__name__)
 
 MIN_ROWS = 100
+HELD_ROWS = 4096
 
 
 class TransitionGenerator:
@@ -145,7 +146,8 @@ class TransitionGenerator:
         if codec.row_dim:
             trainer = self._new_trainer(denoiser, codec, encoded, transitions.terminations, config, rng)
             history = train(trainer, show, checkpoint)
-        relabeler = fit_relabeler(spec, transitions, config.relabel, self.device, rng, show)
+        columns = None if label is None or values is None else label.encode(values)
+        relabeler = fit_relabeler(spec, transitions, config.relabel, self.device, rng, show, columns)
         self._model = FittedModel(codec, denoiser, relabeler, self.config, self.device)
         self.spec, self.history, self._label = spec, history, label
         return self
@@ -179,9 +181,7 @@ class TransitionGenerator:
         config: GeneratorConfig,
         rng: np.random.Generator,
     ) -> DenoiserTrainer:
-        held = np.zeros(len(encoded.rows), bool)
-        share = min(config.training.holdout_share, 4096 / len(held))
-        held[rng.choice(len(held), int(share * len(held)), replace=False)] = True
+        held = codec.held_out(encoded.codes, min(config.training.holdout_share, HELD_ROWS / len(encoded.rows)), rng)
         rows, conditions = self._tensors(encoded, ~held)
         holdout = self._tensors(encoded, held) if held.any() else None
         pool = torch.from_numpy(codec.training_pool(terminations[~held], encoded.codes[~held])).to(self.device)

@@ -19,11 +19,11 @@ class LabelEncoder:
     """What the labels of the fitted rows were, and how one becomes a part of the denoiser's condition.
 
     A number is standardised. Its distribution is kept as quantiles, so that labels can be drawn as the data's are,
-    and in bins of equal mass, so that what is drawn beside it (a termination, say) goes with it.
+    and in bins of about equal mass, so that what is drawn beside it (a termination, say) goes with it.
 
     Attributes:
         names: The distinct classes, sorted; empty for a number.
-        quantiles: ``[BINS * POINTS_PER_BIN + 1]`` values at equal steps of rank; empty for classes.
+        quantiles: ``[BINS * POINTS_PER_BIN]`` of the numbers, at equal steps of rank; empty for classes.
         mean: Of the numbers.
         std: Of the numbers.
     """
@@ -50,18 +50,14 @@ class LabelEncoder:
         if array.dtype.kind != "f":
             return cls(names=tuple(np.unique(array).tolist()))
         _require_finite(array)
-        quantiles = np.quantile(array.astype(np.float64), np.linspace(0, 1, BINS * POINTS_PER_BIN + 1))
+        ranks = (np.arange(BINS * POINTS_PER_BIN) + 0.5) / (BINS * POINTS_PER_BIN)
+        quantiles = np.quantile(array.astype(np.float64), ranks, method="inverted_cdf")  # values that occur
         return cls((), tuple(quantiles.tolist()), float(array.mean()), float(array.std()) or 1.0)
 
     @property
     def width(self) -> int:
         """Columns of an encoded label: one for each class and one for the null token, or a number and the null flag."""
         return len(self.names) + 1 if self.names else 2
-
-    @property
-    def num_bins(self) -> int:
-        """Number of classes, or of bins of a number."""
-        return len(self.names) or BINS
 
     def values(self, labels: Any, rows: int) -> Array:
         """Class numbers, or the numbers themselves, ``[rows]``.
@@ -92,18 +88,21 @@ class LabelEncoder:
         return np.broadcast_to(found.reshape(array.shape), rows)
 
     def bins(self, values: Array) -> Array:
-        """The bin of each value: its class, or the bin of equal mass that it falls into."""
-        if self.names:
-            return values.astype(np.int64)
-        edges = np.asarray(self.quantiles)[POINTS_PER_BIN:-1:POINTS_PER_BIN]
-        return np.searchsorted(edges, values, side="right")
+        """The bin of each value: its class, or the bin of about equal mass that it falls into."""
+        return values.astype(np.int64) if self.names else np.searchsorted(self._edges(), values, side="right")
+
+    def _edges(self) -> Array:
+        return np.unique(np.asarray(self.quantiles)[POINTS_PER_BIN::POINTS_PER_BIN])
 
     def draw(self, bins: Array, rng: np.random.Generator) -> Array:
         """A value of each bin, as they are distributed in it."""
         if self.names:
             return bins
-        rank = (bins + rng.random(len(bins))) * POINTS_PER_BIN
-        drawn: Array = np.interp(rank, np.arange(len(self.quantiles)), self.quantiles)
+        points = np.asarray(self.quantiles)
+        ends = np.searchsorted(points, self._edges(), side="left")
+        starts, ends = np.concatenate([[0], ends]), np.concatenate([ends, [len(points)]])
+        at = starts[bins] + rng.random(len(bins)) * (ends - starts)[bins]
+        drawn: Array = points[np.minimum(at.astype(np.int64), len(points) - 1)]
         return drawn
 
     def encode(self, values: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -67,8 +67,6 @@ class MixedSynthesisEngine(SynthesisEngine):
         self.generation: Generation = generation
         self.batch_plan = self._fitting_plan(plan)
         self.stores = {}
-        self.last_counts: Counts = (0, 0, 0, 0)
-        self._kinds: dict[str, Transitions] = {}
         self.snapshots = Snapshots(int(self._rng.integers(2**32)))
         self._check_generator(guidance_weight)
 
@@ -79,6 +77,8 @@ class MixedSynthesisEngine(SynthesisEngine):
 
     def _check_generator(self, weight: float | None) -> None:
         if self.generation != "cfg":
+            if weight is not None:
+                raise ConfigError(f"guidance_weight is for generation='cfg', not {self.generation!r}.")
             return
         if not isinstance(self.generator, TransitionGenerator):
             raise ConfigError("generation='cfg' needs a generator with labels: a preset, configuration or folder.")
@@ -99,13 +99,13 @@ class MixedSynthesisEngine(SynthesisEngine):
     def _groups(self, collected: Any) -> dict[str, Transitions]:
         wanted: RealRows = collected
         groups = {name: rows() for name, rows in wanted.items() if name == "online" or self.generation != "online"}
-        self._kinds = groups
-        if self.generation != "unconditional":
-            return groups
-        return {"both": _joined(groups.values())} if groups else {}
+        return _alike(groups) if groups else {}
 
-    def _fit(self, groups: dict[str, Transitions]) -> None:
-        super()._fit(_alike(groups))
+    def _worth_fitting(self, groups: Collection[str]) -> bool:
+        return bool(groups) and (self.generation != "cfg" or any(name in groups for name, _ in self._shares()))
+
+    def _real_like(self, store: str, groups: dict[str, Transitions]) -> Transitions:
+        return groups[store] if store != "both" else Transitions.concatenate(list(groups.values()))
 
     def _labels(self, groups: dict[str, Transitions]) -> Array | None:
         if self.generation != "cfg":
@@ -126,15 +126,18 @@ class MixedSynthesisEngine(SynthesisEngine):
         """Label and number of rows of each store."""
         if self.generation != "cfg":
             return dict.fromkeys(set(_STORES[self.generation].values()), (None, self.store_rows))
+        assert isinstance(self.generator, TransitionGenerator)
+        return {name: (name, count) for name, count in self._shares() if name in self.generator.labels}
+
+    def _shares(self) -> list[tuple[str, int]]:
+        """Labels and numbers of rows that the stores are to have."""
         online = ratio_at("synthetic_online_ratio", self.batch_plan.synthetic_online, self.clock.steps)
         counts = zip(("online", "offline"), apportion(self.store_rows, (online, 1 - online)), strict=True)
-        assert isinstance(self.generator, TransitionGenerator)
-        return {name: (name, count) for name, count in counts if count and name in self.generator.labels}
+        return [(name, count) for name, count in counts if count]
 
-    def _remember(self, made: dict[str, Transitions]) -> None:
+    def _remember(self, groups: dict[str, Transitions], made: dict[str, Transitions]) -> None:
         generated = {f"synthetic_{name}".removesuffix("_both"): rows for name, rows in made.items()}
-        self.snapshots.add(self.clock.steps, _alike(self._kinds | generated))
-        self._kinds = {}
+        self.snapshots.add(self.clock.steps, _alike(groups | generated))
 
     # -- batches ----------------------------------------------------------------------------
 
@@ -146,7 +149,6 @@ class MixedSynthesisEngine(SynthesisEngine):
             held[source] = 0 if store is None or self._stats.barred else len(store)
         counts = self.batch_plan.counts(batch_size, self.clock.steps, tuple(held[i] for i in range(4)), self._rng)
         self._stats.real_share = (counts[ONLINE] + counts[OFFLINE]) / max(batch_size, 1)
-        self.last_counts = counts
         return counts
 
     def draw_source(self, source: int, count: int) -> dict[str, Array]:
@@ -162,7 +164,3 @@ def _alike(groups: dict[str, Transitions]) -> dict[str, Transitions]:
         name: Transitions.from_leaves({k: v for k, v in columns.items() if k in common})
         for name, columns in leaves.items()
     }
-
-
-def _joined(groups: Iterable[Transitions]) -> Transitions:
-    return Transitions.concatenate(list(_alike({str(i): rows for i, rows in enumerate(groups)}).values()))

@@ -16,7 +16,8 @@ def check_ratio(name: str, ratio: float) -> float:
     Raises:
         ConfigError: Otherwise.
     """
-    if isinstance(ratio, bool) or not isinstance(ratio, (int, float, np.floating)) or not 0 <= ratio <= 1:
+    known = isinstance(ratio, (int, float, np.floating, np.integer)) and not isinstance(ratio, bool)
+    if not known or not 0 <= ratio <= 1:
         raise ConfigError(f"{name} is the share of rows in a batch, in [0, 1]; got {ratio!r}.")
     return float(ratio)
 

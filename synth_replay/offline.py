@@ -9,8 +9,14 @@ import numpy as np
 from gymnasium import spaces
 
 from synth_replay.datasets import Dataset, open_dataset
-from synth_replay.errors import ConfigError, DatasetError, InvalidTransitionsError, SpecMismatchError
-from synth_replay.transitions import Transitions, TransitionSpec
+from synth_replay.errors import (
+    ConfigError,
+    DatasetError,
+    InvalidTransitionsError,
+    SpecMismatchError,
+    UntrustedDatasetError,
+)
+from synth_replay.transitions import EXTRA_COLUMNS, Transitions, TransitionSpec
 
 NARROW = 0.55
 ENOUGH_ROWS = 1000
@@ -25,7 +31,7 @@ def offline_rows(source: str | Path | Transitions, spec: TransitionSpec) -> Tran
         spec: The environment's spaces.
 
     Returns:
-        The rows with the columns of ``spec``.
+        The rows with the columns of ``spec``, and the extra ones that they have.
 
     Raises:
         ConfigError: If it is none of these.
@@ -42,8 +48,9 @@ def offline_rows(source: str | Path | Transitions, spec: TransitionSpec) -> Tran
         )
     if not len(source):
         raise InvalidTransitionsError("The offline dataset holds no transitions.")
+    spec = spec.with_extras([name for name in EXTRA_COLUMNS if getattr(source, name) is not None])
     spec.check(source)
-    _warn_if_rescaled(source, spec)
+    warn_if_rescaled(source, spec)
     columns = source.leaves()
     return Transitions.from_leaves(
         {leaf.name: columns[leaf.name].astype(leaf.dtype, copy=False) for leaf in spec.leaves}
@@ -53,6 +60,10 @@ def offline_rows(source: str | Path | Transitions, spec: TransitionSpec) -> Tran
 def _read(path: str | Path, spec: TransitionSpec) -> Transitions:
     try:
         opened = open_dataset(path)
+    except UntrustedDatasetError as error:
+        raise UntrustedDatasetError(
+            f"{error} Here: pass offline=synth_replay.datasets.open_dataset({str(path)!r}, trusted=True).read()."
+        ) from error
     except DatasetError as error:
         raise type(error)(f"The offline dataset cannot be read: {error}") from error
     _check_spaces(opened, spec)
@@ -63,10 +74,11 @@ def _read(path: str | Path, spec: TransitionSpec) -> Transitions:
 def _check_spaces(dataset: Dataset, spec: TransitionSpec) -> None:
     """What the file itself says of its actions must be the environment's; what was only assumed need not."""
     theirs, ours = dataset.spec.action_space, spec.action_space
-    assumed = any("action" in str(note) for note in dataset.meta["notes"])
+    if any("action" in str(note) for note in dataset.meta["notes"]):
+        return
     if type(theirs) is not type(ours) or theirs.shape != ours.shape:
         raise SpecMismatchError(f"{dataset.path} has the actions {theirs}, the environment {ours}.")
-    if assumed or not (isinstance(ours, spaces.Box) and isinstance(theirs, spaces.Box)):
+    if not (isinstance(ours, spaces.Box) and isinstance(theirs, spaces.Box)):
         return
     if not (np.allclose(theirs.low, ours.low) and np.allclose(theirs.high, ours.high)):
         raise SpecMismatchError(
@@ -74,7 +86,8 @@ def _check_spaces(dataset: Dataset, spec: TransitionSpec) -> None:
         )
 
 
-def _warn_if_rescaled(rows: Transitions, spec: TransitionSpec) -> None:
+def warn_if_rescaled(rows: Transitions, spec: TransitionSpec) -> None:
+    """Mentions actions that only use half of the environment's range: they may be of another scale."""
     space = spec.action_space
     if not isinstance(space, spaces.Box) or not space.is_bounded() or len(rows) < ENOUGH_ROWS:
         return

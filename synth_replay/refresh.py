@@ -66,6 +66,10 @@ class RefreshClock:
         """Makes a refresh due now."""
         self.next_at = self.steps
 
+    def retry(self) -> None:
+        """Nothing could be done yet: due again at the next step."""
+        self.next_at = self.steps + 1
+
     def done(self, succeeded: bool) -> None:
         """Waits another ``every`` steps from here."""
         self.next_at = self.steps + self.every

@@ -44,6 +44,7 @@ class _Scale:
 class Relabeler:
     """A small network p(r, d | s, a, s') fitted on the real rows.
 
+    Rows that carry labels have them as a further input: tasks with the same dynamics may reward differently.
     A reward that only takes a few values is rounded to the nearest of them. Rows whose rewards span several steps
     (``discounts``, ``intervals``) depend on more than s, a and s' and are not relabelled.
 
@@ -62,10 +63,10 @@ class Relabeler:
 
     # -- features ---------------------------------------------------------------------------
 
-    def _raw(self, rows: Transitions) -> Array:
-        """``[n, F]``: observations, actions, steps; categories as one-hot columns."""
+    def _raw(self, rows: Transitions, labels: Array | None) -> Array:
+        """``[n, F]``: observations, actions, steps, labels; categories as one-hot columns."""
         leaves = rows.leaves()
-        parts = []
+        parts = [] if labels is None else [labels]
         for leaf in self.spec.leaves:
             head = leaf.name.partition("/")[0]
             if head not in ("observations", "actions", "next_observations"):
@@ -78,9 +79,11 @@ class Relabeler:
 
     # -- fitting ----------------------------------------------------------------------------
 
-    def fit(self, rows: Transitions, rng: np.random.Generator, progress: bool = False) -> Relabeler:
-        """Trains on real rows."""
-        raw, rewards = self._raw(rows), rows.rewards.reshape(-1, 1).astype(np.float32)
+    def fit(
+        self, rows: Transitions, rng: np.random.Generator, progress: bool = False, labels: Array | None = None
+    ) -> Relabeler:
+        """Trains on real rows and their encoded labels ``[n, L]``."""
+        raw, rewards = self._raw(rows, labels), rows.rewards.reshape(-1, 1).astype(np.float32)
         self.scales = {"features": _scale(raw), "rewards": _scale(rewards)}
         levels = np.unique(rewards)
         self.levels = levels if len(levels) <= self.config.max_levels else levels[:0]
@@ -123,12 +126,14 @@ class Relabeler:
     # -- use --------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def predict(self, rows: Transitions) -> tuple[Array, Array]:
+    def predict(self, rows: Transitions, labels: Array | None = None) -> tuple[Array, Array]:
         """Expected rewards ``[n]`` and termination probabilities ``[n]``."""
         assert self.network is not None
         outs = []
         for start in range(0, len(rows), CHUNK):
-            features = self.scales["features"](self._raw(rows[start : start + CHUNK]))
+            part = slice(start, start + CHUNK)
+            raw = self._raw(rows[part], None if labels is None else labels[part])
+            features = self.scales["features"](raw)
             outs.append(self.network(torch.from_numpy(features).to(self.device)).cpu().numpy())
         out = np.concatenate(outs) if outs else np.zeros((0, 2), np.float32)
         scale = self.scales["rewards"]
@@ -138,9 +143,9 @@ class Relabeler:
             rewards = self.levels[np.searchsorted(middles, rewards)]
         return rewards, 1 / (1 + np.exp(-out[:, 1].astype(np.float64)))
 
-    def __call__(self, rows: Transitions) -> Transitions:
+    def __call__(self, rows: Transitions, labels: Array | None = None) -> Transitions:
         """Rows with predicted rewards and terminations."""
-        rewards, probabilities = self.predict(rows)
+        rewards, probabilities = self.predict(rows, labels)
         rewards = rewards.astype(rows.rewards.dtype)
         ends = (
             probabilities >= self.config.threshold if 0 < self.end_rate < 1 else rows.terminations
@@ -191,9 +196,10 @@ def fit_relabeler(
     device: torch.device,
     rng: np.random.Generator,
     progress: bool = False,
+    labels: Array | None = None,
 ) -> Relabeler | None:
     """A fitted :class:`Relabeler`, or None where the configuration or the rows do not ask for one."""
     several_steps = rows.discounts is not None or rows.intervals is not None
     if not config.enabled or config.function is not None or several_steps:
         return None
-    return Relabeler(spec, config, device).fit(rows, rng, progress)
+    return Relabeler(spec, config, device).fit(rows, rng, progress, labels)

@@ -20,15 +20,17 @@ class Snapshot:
 
     Attributes:
         step: Environment steps until then.
+        sizes: How many rows of each source there were.
         rows: By the names of :data:`~synth_replay.batch_plans.SOURCES`; a source without rows is left out.
     """
 
     step: int
     rows: Mapping[str, Transitions]
+    sizes: Mapping[str, int]
 
     def thinned(self, count: int) -> Snapshot:
         """The first ``count`` rows of each source."""
-        return Snapshot(self.step, {name: rows[:count] for name, rows in self.rows.items()})
+        return Snapshot(self.step, {name: rows[:count] for name, rows in self.rows.items()}, self.sizes)
 
 
 class Snapshots:
@@ -48,7 +50,8 @@ class Snapshots:
             self.held[-1] = self.held[-1].thinned(OLDER_ROWS)
         if len(self.held) >= MOST:
             self.held = self.held[::2]
-        self.held.append(Snapshot(step, {name: part[self._chosen(len(part))] for name, part in rows.items()}))
+        kept = {name: part[self._chosen(len(part))] for name, part in rows.items()}
+        self.held.append(Snapshot(step, kept, {name: len(part) for name, part in rows.items()}))
 
     def _chosen(self, rows: int) -> Array:
         chosen: Array = self._rng.permutation(rows)[:NEWEST_ROWS]

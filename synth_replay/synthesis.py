@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,8 @@ class SynthesisEngine:
         groups = self._groups(collect())
         split = {name: self._split(rows) for name, rows in groups.items()}
         split = {name: parts for name, parts in split.items() if len(parts[0]) >= MIN_ROWS}
-        if not split:
+        if not self._worth_fitting(split):
+            self.clock.retry()
             return
         try:
             self._fit({name: fitted for name, (fitted, _) in split.items()})
@@ -182,11 +183,12 @@ class SynthesisEngine:
             warnings.warn(f"A refit failed and the last good generator is kept: {error}", stacklevel=3)
             return
         made = self._fill(to_host)
-        self._remember(made)
+        self._remember(groups, made)
         self.clock.done(succeeded=True)
         self._stats.refreshes += 1
         self._stats.denoising_loss = self.generator.holdout_loss
-        self._stats.marginal = min(marginal(groups[name], rows, self._rng) for name, rows in made.items())
+        real = {name: self._real_like(name, groups) for name in made}
+        self._stats.marginal = min(marginal(real[name], rows, self._rng) for name, rows in made.items())
         self._validate(split, made)
         self._stats.refresh_seconds = time.perf_counter() - started
         logger.info("Refreshed after %d steps: %s", self.clock.steps, self._stats)
@@ -201,15 +203,26 @@ class SynthesisEngine:
         self.stores["all"].replace(to_host(rows))
         return {"all": rows[:SCORED_ROWS]}
 
-    def _remember(self, made: dict[str, Transitions]) -> None:
-        """Called after each refresh with some of the generated rows."""
+    def _worth_fitting(self, groups: Collection[str]) -> bool:
+        """Whether a fit on these groups gives rows for a store."""
+        return bool(groups)
+
+    def _real_like(self, store: str, groups: dict[str, Transitions]) -> Transitions:
+        """The real rows that a store's rows are to be like."""
+        return groups[store]
+
+    def _remember(self, groups: dict[str, Transitions], made: dict[str, Transitions]) -> None:
+        """Called after each refresh with the real rows and some of the generated ones."""
 
     def _validate(self, split: dict[str, tuple[Transitions, Transitions]], made: dict[str, Transitions]) -> None:
         floor = self.refresh_config.validate
-        scored = [name for name in made if name in split and len(split[name][1])]
-        if floor is None or not scored:
+        if floor is None:
             return
-        found = [compare(split[name][1], split[name][0], made[name], self._rng) for name in scored]
+        fitted, held = ({name: parts[i] for name, parts in split.items()} for i in (0, 1))
+        pairs = {name: (self._real_like(name, held), self._real_like(name, fitted)) for name in made}
+        found = [compare(a, b, made[name], self._rng) for name, (a, b) in pairs.items() if len(a)]
+        if not found:
+            return
         worst: Fidelity = min(found, key=lambda fidelity: fidelity.ratio)
         self._stats.fidelity, self._stats.barred = worst.ratio, worst.ratio < floor
         if self._stats.barred:

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from d3rlpy.dataset import DatasetInfo, EpisodeBase, FIFOBuffer, ReplayBuffer, ReplayBufferBase, TransitionMiniBatch
+from d3rlpy.dataset import (
+    DatasetInfo,
+    EpisodeBase,
+    FIFOBuffer,
+    ReplayBuffer,
+    ReplayBufferBase,
+    Signature,
+    TransitionMiniBatch,
+)
 from gymnasium import spaces
 
 from synth_replay.batch_plans import SOURCE_NUMBERS, SYNTHETIC_OFFLINE, SYNTHETIC_ONLINE, BatchPlan
 from synth_replay.config import GeneratorConfig
-from synth_replay.datasets import open_dataset
 from synth_replay.errors import ConfigError, UnsupportedBufferError
 from synth_replay.mixed_synthesis import Generation, MixedSynthesisEngine, RealRows
-from synth_replay.offline import offline_rows
 from synth_replay.ratios import Ratio
 from synth_replay.refresh import RefreshConfig
 from synth_replay.seeding import seed_from_numpy
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
 from synth_replay_d3rlpy.columns import EpisodeColumns
-from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, default_extras, host_rows, infer_spaces, to_transitions
-from synth_replay_d3rlpy.episodes import to_replay_buffer
+from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, host_rows, to_transitions
 from synth_replay_d3rlpy.host import HostBuffer
-from synth_replay_d3rlpy.layout import RowLayout
-from synth_replay_d3rlpy.sources import MixedRows, PackedRows, RowSource
+from synth_replay_d3rlpy.offline import Offline
+from synth_replay_d3rlpy.sources import MixedRows, RowSource
 
 LIMIT = 1_000_000
 
@@ -103,13 +109,10 @@ class CFGMixedBuffer(HostBuffer):
         device: str | torch.device = "auto",
         progress: bool | None = None,
     ) -> None:
-        spaces_of_env = None if env is None else (env.observation_space, env.action_space)
-        self._inferred, self.gamma = env is None, gamma
-        self.offline_dataset, self._rows = _offline(offline, spaces_of_env)
-        found = spaces_of_env or (self._rows[0] if self._rows else infer_spaces(self.offline_dataset))
-        self.observation_space: spaces.Space[Any] = found[0]
-        self.action_space: spaces.Space[Any] = found[1]
-        self.extra_columns = default_extras(self.action_space) if extra_columns is None else tuple(extra_columns)
+        self._of_env, self.gamma = env is not None, gamma
+        self._held = Offline(offline, None if env is None else (env.observation_space, env.action_space))
+        self.observation_space, self.action_space = self._held.spaces
+        self.extra_columns = self._held.extras(extra_columns)
         self.engine: MixedSynthesisEngine = MixedSynthesisEngine(
             self.observation_space,
             self.action_space,
@@ -123,20 +126,16 @@ class CFGMixedBuffer(HostBuffer):
             device=device,
             progress=progress,
         )
-        self.dataset = _empty_like(self.offline_dataset, limit)
+        self.dataset = _empty_like(self._held.sample, limit, env)
         self._online = EpisodeColumns(self.dataset)
-        self._offline: RowSource = self._offline_source()
+        self._offline: RowSource = self._held.source()
+        self.layout = self._held.layout
         self.last_sources: Array = np.zeros(0, np.int8)
 
-    def _offline_source(self) -> RowSource:
-        columns = EpisodeColumns(self.offline_dataset)
-        assert columns.layout is not None
-        self.layout: RowLayout = columns.layout
-        if self._rows is not None:
-            return PackedRows(self._rows[1], self.observation_space, self.layout)
-        spec = self.engine.generator.spec.with_extras(())
-        spec.check(to_transitions(columns, self.observation_space, self.action_space))
-        return columns
+    @property
+    def offline_dataset(self) -> ReplayBufferBase:
+        """The offline data as a d3rlpy dataset; loose rows become one of episodes of one transition each."""
+        return self._held.dataset
 
     # -- sampling ---------------------------------------------------------------------------
 
@@ -174,22 +173,28 @@ class CFGMixedBuffer(HostBuffer):
         return to_transitions(columns, self.observation_space, self.action_space, self.extra_columns, self.gamma)
 
     def _offline_transitions(self) -> Transitions:
-        if self._rows is not None:
-            return self._rows[1]
-        assert isinstance(self._offline, EpisodeColumns)
-        return self._transitions(self._offline)
+        if isinstance(self._offline, EpisodeColumns):
+            return self._transitions(self._offline)
+        assert self._held.rows is not None
+        return self._held.rows
 
     def _online_transitions(self) -> Transitions:
         rows = self._transitions(self._online)
-        if self._inferred and isinstance(self.action_space, spaces.Box):
+        if isinstance(self.action_space, spaces.Box):
             self._widen(rows.actions)
         return rows
 
     def _widen(self, actions: Array) -> None:
-        """Bounds that were only read off the offline actions give way to online ones beyond them."""
+        """Bounds give way to online actions beyond them: those of the environment with a warning."""
         held: Any = self.action_space
         low, high = np.minimum(held.low, actions.min(axis=0)), np.maximum(held.high, actions.max(axis=0))
         if (low < held.low).any() or (high > held.high).any():
+            if self._of_env:
+                warnings.warn(
+                    f"Online actions range from {low} to {high}, beyond the environment's [{held.low}, {held.high}]; "
+                    "they are learnt as they are. d3rlpy's policies act in [-1, 1] without an action_scaler.",
+                    stacklevel=2,
+                )
             self.action_space = spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
             generator = self.engine.generator
             generator.spec = TransitionSpec(self.observation_space, self.action_space, generator.spec.extras)
@@ -213,7 +218,7 @@ class CFGMixedBuffer(HostBuffer):
     @property
     def dataset_info(self) -> DatasetInfo:
         """The offline dataset's."""
-        return self.offline_dataset.dataset_info
+        return self._held.sample.dataset_info
 
     def sample_transition(self) -> Any:
         """One offline transition, by d3rlpy itself."""
@@ -227,40 +232,29 @@ class CFGMixedBuffer(HostBuffer):
             "load them with d3rlpy's ReplayBuffer.load."
         )
 
-    from_episode_generator = load
+    @classmethod
+    def from_episode_generator(cls, *_: Any, **__: Any) -> CFGMixedBuffer:
+        """Not possible: give a dataset to the constructor."""
+        raise UnsupportedBufferError("Make a d3rlpy ReplayBuffer of the episodes, and pass it as the offline dataset.")
 
 
-def _offline(
-    offline: Any, wanted: tuple[spaces.Space[Any], spaces.Space[Any]] | None
-) -> tuple[ReplayBufferBase, tuple[tuple[Any, Any], Transitions] | None]:
-    """The offline dataset as d3rlpy's; and, if it came as loose rows, its spaces and the rows."""
-    if isinstance(offline, ReplayBufferBase):
-        return offline, None
-    if wanted is None and isinstance(offline, (str, Path)):
-        spec = open_dataset(offline).spec
-        wanted = spec.observation_space, spec.action_space
-    if wanted is None:
-        raise ConfigError(
-            f"CFGMixedBuffer needs env= to know the spaces of {type(offline).__name__}; only d3rlpy's own datasets "
-            "and files say what they are."
-        )
-    spec = TransitionSpec(*wanted)
-    rows = offline_rows(offline, spec)
-    return to_replay_buffer(rows[:1], spec), (wanted, rows)
-
-
-def _empty_like(dataset: ReplayBufferBase, limit: int) -> ReplayBuffer:
-    """A bounded buffer without episodes that takes the same steps."""
-    if limit < 1:
-        raise ConfigError(f"limit is the number of online transitions kept, at least 1; got {limit!r}.")
+def _empty_like(dataset: ReplayBufferBase, limit: int, env: Any) -> ReplayBuffer:
+    """A bounded buffer without episodes that takes the same steps; its numbers are never cut to whole ones."""
+    if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 2:
+        raise ConfigError(f"limit is the number of online transitions kept, a whole number from 2; got {limit!r}.")
     info = dataset.dataset_info
+    kinds = [
+        np.dtype(d) if np.issubdtype(d, np.floating) else np.dtype(np.float32) for d in info.observation_signature.dtype
+    ]
+    if env is not None and len(kinds) == 1 and env.observation_space.dtype is not None:
+        kinds = [env.observation_space.dtype]
     return ReplayBuffer(
-        FIFOBuffer(limit),
+        FIFOBuffer(int(limit)),
         transition_picker=dataset.transition_picker,
         trajectory_slicer=dataset.trajectory_slicer,
-        observation_signature=info.observation_signature,
+        observation_signature=Signature(dtype=kinds, shape=info.observation_signature.shape),
         action_signature=info.action_signature,
-        reward_signature=info.reward_signature,
+        reward_signature=Signature(dtype=[np.dtype(np.float32)], shape=info.reward_signature.shape),
         action_space=info.action_space,
         action_size=info.action_size,
     )

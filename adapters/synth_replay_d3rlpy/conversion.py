@@ -123,7 +123,7 @@ def host_rows(rows: Transitions, observation_space: spaces.Space[Any], layout: R
             leaves[f"{head}/{i}"] = leaves.pop(head if key is None else f"{head}/{key}")
     leaves["terminals"] = leaves.pop("terminations")
     leaves.setdefault("intervals", np.ones_like(leaves["rewards"]))
-    leaves.setdefault("next_actions", np.zeros_like(leaves["actions"]))
+    leaves.setdefault("next_actions", np.full(leaves["actions"].shape, np.nan, np.float32))
     packed = layout.pack(leaves)
     for name in [name for name in layout.slices if name.startswith("next_")]:
         packed[rows.terminations, layout.slices[name]] = 0

@@ -26,6 +26,12 @@ class HostBuffer(ReplayBufferBase):  # type: ignore[misc]
         """Refreshes, losses, shares: see :class:`~synth_replay.synthesis.SynthesisStats`."""
         return self.engine.stats
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """An episode that was running when the buffer was pickled ends here: nobody can go on with it."""
+        self.__dict__ |= state
+        if self._open_steps:
+            self.clip_episode(False)
+
     # -- writing: the host's own work, counted ----------------------------------------------
 
     def append(self, observation: Any, action: Any, reward: Any) -> None:

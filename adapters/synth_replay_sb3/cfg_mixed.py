@@ -23,7 +23,7 @@ from synth_replay.spaces import Array
 from synth_replay.store import ColumnStore
 from synth_replay.synthesis import SynthesisStats
 from synth_replay.transitions import Transitions
-from synth_replay_sb3.conversion import stored_transitions
+from synth_replay_sb3.conversion import from_host_columns, host_columns, stored_transitions
 from synth_replay_sb3.rows import HostRows, joined
 
 
@@ -46,7 +46,8 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
         n_envs: Given by SB3.
         optimize_memory_usage: Given by SB3; needs ``handle_timeout_termination=False``.
         handle_timeout_termination: As in SB3.
-        offline: The offline dataset: a path, the id of a local Minari dataset, or transitions in environment units.
+        offline: The offline dataset: a path, the id of a local Minari dataset, one of SB3's replay buffers, or
+            transitions in environment units. SB3 saves this argument with the model: a path keeps models small.
         plan: ``concat`` has exact numbers of all four sources in each batch; ``oorb`` makes each batch online-like or
             offline-like by the toss of a coin.
         synthetic_ratio: r, the share of synthetic rows in a batch. This and the next two are numbers in [0, 1] or
@@ -94,7 +95,7 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
         optimize_memory_usage: bool = False,
         handle_timeout_termination: bool = True,
         *,
-        offline: str | Path | Transitions | None = None,
+        offline: str | Path | Transitions | ReplayBuffer | None = None,
         plan: str = "concat",
         synthetic_ratio: Ratio = 1 / 3,
         online_ratio: Ratio = 0.5,
@@ -126,10 +127,14 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
             device=device,
             progress=progress,
         )
-        assert offline is not None
-        rows = offline_rows(offline, self.engine.generator.spec.with_extras(()))
+        spec = self.engine.generator.spec.with_extras(())
+        held = stored_transitions(offline) if isinstance(offline, ReplayBuffer) else offline
+        assert held is not None
+        rows = offline_rows(held, spec)
+        columns = rows.leaves()
         self.offline = ColumnStore(len(rows), compact=False)
-        self.offline.replace(rows.leaves())
+        kept = Transitions.from_leaves({leaf.name: columns[leaf.name] for leaf in spec.leaves})
+        self.offline.replace(host_columns(kept, action_space))
         self.last_sources: Array = np.zeros(0, np.int8)
         self._rng = np.random.default_rng(own_seed)
         super().__init__(
@@ -169,12 +174,14 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
         return joined(online, self.sample_fields(rows, env), order)
 
     def _offline(self, count: int) -> dict[str, Array]:
-        rows = self.offline.gather(self._rng.integers(len(self.offline), size=count))
-        return self.to_host(Transitions.from_leaves(rows))
+        return self.offline.gather(self._rng.integers(len(self.offline), size=count))
+
+    def _offline_transitions(self) -> Transitions:
+        return from_host_columns(self.offline.rows(), self.action_space)
 
     def _collect(self) -> RealRows:
         online: RealRows = {"online": lambda: stored_transitions(self)} if self.size() else {}
-        return online | {"offline": lambda: Transitions.from_leaves(self.offline.rows())}
+        return online | {"offline": self._offline_transitions}
 
 
 class DictCFGMixedBuffer(CFGMixedBuffer, DictReplayBuffer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,14 @@ def host_columns(rows: Transitions, action_space: spaces.Space[Any]) -> dict[str
     leaves["actions"] = scale_actions(leaves["actions"], action_space)
     leaves["dones"] = leaves.pop("terminations")
     return leaves
+
+
+def from_host_columns(columns: Mapping[str, Array], action_space: spaces.Space[Any]) -> Transitions:
+    """The inverse of :func:`host_columns`."""
+    leaves = dict(columns)
+    leaves["actions"] = unscale_actions(leaves["actions"], action_space)
+    leaves["terminations"] = leaves.pop("dones")
+    return Transitions.from_leaves(leaves)
 
 
 def write_transitions(buffer: ReplayBuffer, transitions: Transitions) -> None:

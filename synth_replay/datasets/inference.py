@@ -102,6 +102,7 @@ def infer_action_space(blocks: Iterable[Array], notes: list[str]) -> Space:
 
 def _action_box(low: Array, high: Array, shape: tuple[int, ...], notes: list[str]) -> spaces.Box:
     if low.min() >= -1 and high.max() <= 1:
+        notes.append("the actions are taken to be in [-1, 1], where all of them lie: give action_space if not")
         return spaces.Box(-1, 1, shape, np.float32)
     notes.append("the bounds of the actions are the smallest and largest in the data: give action_space if wider")
     low, high = (np.asarray(a, np.float32).reshape(shape) for a in (low, high))

@@ -16,7 +16,8 @@ class GuidanceConfig:
 
     Attributes:
         weight: w of CFDG's Eq. 7, ``(1 + w) conditional - w unconditional``. 0 is the conditional model, -1 the
-            unconditional one, more than 0 moves away from what all labels share. (CFDG's Eq. 6 writes the same with
+            unconditional one (of data with all classes equally often), more than 0 moves away from what all labels
+            share. (CFDG's Eq. 6 writes the same with
             ``1 + w`` as its w.)
         label_dropout: Share of training rows whose label becomes the null token, p_uncond. CFDG does not say what it
             used; 0.1 is Ho & Salimans' best. 0 saves the null token's share of training, but then only w = 0 is

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 from tqdm.auto import tqdm
 
 from synth_replay.errors import InvalidTransitionsError
@@ -18,6 +17,7 @@ from synth_replay.report.extra import require_report_extra
 from synth_replay.report.files import whole_file
 from synth_replay.report.measure import measure
 from synth_replay.report.rows import comparable_rows
+from synth_replay.report.sampled import comparable_kinds
 from synth_replay.report.simulated import check_environment
 from synth_replay.report.verdict import Verdict
 from synth_replay.snapshots import Snapshot
@@ -86,6 +86,9 @@ def write_report(
 def write_mixed_report(path: str | Path, snapshots: Sequence[Snapshot], **kwargs: Any) -> Verdict:
     """:func:`write_report` for a ``CFGMixedBuffer``: the last refresh's rows of both kinds, and a map of the sources.
 
+    Samples of real and of generated rows are compared, with as many of each kind on both sides. Copies are looked for
+    in the sample alone.
+
     Args:
         path: File to write.
         snapshots: ``buffer.engine.snapshots.held``.
@@ -97,13 +100,11 @@ def write_mixed_report(path: str | Path, snapshots: Sequence[Snapshot], **kwargs
     """
     if not snapshots:
         raise InvalidTransitionsError("There has been no refresh yet: nothing was generated that could be reported on.")
-    kinds: dict[bool, list[Transitions]] = {False: [], True: []}
-    for name, rows in snapshots[-1].rows.items():
-        kinds[name.startswith("synthetic")].append(rows)
-    real, synthetic = (Transitions.concatenate(kinds[generated]) for generated in (False, True))
-    order = np.random.default_rng(kwargs.get("seed", 0)).permutation(len(synthetic))
+    real, synthetic = comparable_kinds(snapshots[-1])
+    told = {"compared": f"samples of {len(real):,} real and {len(synthetic):,} generated rows of the last refresh"}
+    kwargs["provenance"] = told | dict(kwargs.get("provenance") or {})
     kwargs.setdefault("title", "Four sources of an offline-to-online run")
-    return write_report(path, real, synthetic[order], snapshots=snapshots, **kwargs)
+    return write_report(path, real, synthetic, snapshots=snapshots, **kwargs)
 
 
 @contextmanager

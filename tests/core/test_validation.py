@@ -84,6 +84,8 @@ def test_a_fit_waits_until_there_are_enough_rows_besides_the_held_out_ones():
     made.notify(100)
     made.update(lambda: rows()[:105], leaves)
     assert made.plan(10) == (10, 0) and made.stats.refreshes == 0
+    made.update(lambda: pytest.fail("the rows were read again before there were new ones"), leaves)
+    made.notify(1)
     made.update(lambda: rows()[:120], leaves)
     assert made.stats.refreshes == 1
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from synth_replay import Transitions
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.report import write_mixed_report
+from synth_replay.report.sampled import comparable_kinds
 from synth_replay.report.sources import sources_section
 from synth_replay.snapshots import MOST, NEWEST_ROWS, OLDER_ROWS, Snapshot, Snapshots
 from tests.conftest import rollout
@@ -72,4 +76,24 @@ def test_without_a_refresh_there_is_nothing_to_report_on(tmp_path):
 
 def test_rows_that_do_not_vary_are_not_drawn():
     rows = rollout("Pendulum-v1")[np.zeros(50, int)]
-    assert "vary" in sources_section([Snapshot(0, {"online": rows})], 0).missing
+    assert "vary" in sources_section([Snapshot(0, {"online": rows}, {"online": 50})], 0).missing
+
+
+@pytest.mark.parametrize("unlabelled", [True, False])
+def test_perfect_rows_in_other_proportions_get_a_perfect_comparison(unlabelled):
+    online = rollout("Pendulum-v1", 600)
+    offline = replace(online, rewards=online.rewards - 500, observations=online.observations + 3)
+    rows = {"online": online[:100], "offline": offline[:500]}
+    sizes = {"online": 100, "offline": 300}
+    if unlabelled:
+        made = {"synthetic": Transitions.concatenate([online[100:200], offline[100:400]])}
+    else:
+        made = {"synthetic_online": online[100:500], "synthetic_offline": offline[:100]}
+    real, generated = comparable_kinds(Snapshot(0, rows | made, sizes | {name: len(r) for name, r in made.items()}))
+    assert (real.rewards < -400).mean() == pytest.approx((generated.rewards < -400).mean(), abs=0.01)
+
+
+def test_a_kind_without_real_rows_cannot_be_compared():
+    rows = rollout("Pendulum-v1")
+    with pytest.raises(InvalidTransitionsError, match="no rows of a kind"):
+        comparable_kinds(Snapshot(0, {"offline": rows, "synthetic_online": rows}, {}))

@@ -145,6 +145,7 @@ def test_figures_reach_the_logger(tmp_path):
     model = make()
     model.set_logger(configure(str(tmp_path), ["csv"]))
     model.learn(230, callback=SyntheticReplayCallback(), log_interval=1)
+    model.logger.close()
     assert "synth/real_share" in (tmp_path / "progress.csv").read_text()
 
 
