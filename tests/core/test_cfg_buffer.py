@@ -17,7 +17,6 @@ from synth_replay.batch_plans import SOURCES, BatchPlan
 from synth_replay.cfg_buffer import CFGMixedBuffer
 from synth_replay.datasets import create_dataset
 from synth_replay.errors import ConfigError, DatasetError, InvalidTransitionsError, SpecMismatchError
-from synth_replay.mixing import apportion
 from synth_replay.ratios import LinearSchedule
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
@@ -62,12 +61,6 @@ def counted(buffer, batch=256):
 def test_the_papers_default_is_one_to_one_to_one_and_eight_to_two_among_the_generated():
     counts = BatchPlan().counts(300, 0, (1, 1, 1, 1), np.random.default_rng(0))
     assert counts == (100, 100, 80, 20)
-
-
-def test_ten_thousand_batches_have_the_same_exact_counts():
-    rng, plan = np.random.default_rng(0), BatchPlan()
-    seen = {plan.counts(256, step, (5, 5, 5, 5), rng) for step in range(10_000)}
-    assert seen == {apportion(256, (1 / 3, 1 / 3, 0.8 / 3, 0.2 / 3))}
 
 
 def test_a_coin_makes_a_batch_online_like_as_often_as_it_says():
@@ -214,6 +207,39 @@ def test_labels_train_equally_often_whatever_their_sizes(offline_rows):
     assert set(pool) == set(range(len(codes)))
 
 
+def test_ten_thousand_batches_have_the_same_exact_counts():
+    buffer = feed(make())
+    seen = {tuple(counted(buffer, 30)[1]) for _ in range(10_000)}
+    assert seen == {(10, 10, 8, 2)}
+
+
+def test_a_schedule_is_given_the_environment_step():
+    steps: list[int] = []
+    buffer = make(online_ratio=lambda step: steps.append(step) or 0.5, synthetic_ratio=LinearSchedule(0.0, 1.0, 400))
+    feed(buffer, 200)
+    assert counted(buffer, 100)[1][2:] == [40, 10]
+    feed(buffer, 100)
+    assert counted(buffer, 100)[1][2:] == [60, 15]
+    assert steps[-1] == 300
+
+
+@pytest.mark.parametrize("validate", [None, 0.1])
+def test_a_refresh_that_would_generate_nothing_is_put_off(validate):
+    buffer = feed(make(refresh_every=50, synthetic_online_ratio=1.0, validate=validate), 60)
+    assert counted(buffer, 300)[1] == [200, 100, 0, 0] and buffer.stats.refreshes == 0
+    feed(buffer, 60)
+    assert counted(buffer, 300)[1] == [100, 100, 100, 0]
+
+
+def test_the_ring_of_online_rows_can_overflow():
+    buffer = make()
+    for _ in range(8):
+        feed(buffer, 200)
+    rows, counts = counted(buffer, 300)
+    assert len(buffer) == 1000 and counts == [100, 100, 80, 20]
+    assert set(rows.rewards[buffer.last_sources == 0]) <= set(buffer.transitions().rewards)
+
+
 def test_guidance_reaches_the_generator():
     buffer = make(guidance_weight=1.5)
     assert buffer.engine.generator.config.guidance.weight == 1.5
@@ -288,6 +314,20 @@ def test_a_file_that_states_another_action_scale_is_refused(tmp_path):
         make(offline=tmp_path / "scaled")
 
 
+def test_a_file_that_states_no_action_space_is_read_with_the_environments(tmp_path):
+    rows = offline_data()
+    small = np.clip(rows.actions, -0.9, 0.9)  # all in [-1, 1], in an environment of [-2, 2]
+    columns = {name: getattr(rows, name) for name in ("observations", "rewards", "next_observations")}
+    np.savez(tmp_path / "bare.npz", actions=small, terminals=rows.terminations, **columns)
+    assert len(make(offline=tmp_path / "bare.npz").offline) == 600
+
+
+def test_a_pickle_says_how_it_can_be_given(tmp_path):
+    (tmp_path / "buffer.pkl").write_bytes(pickle.dumps({}))
+    with pytest.raises(DatasetError, match=r"open_dataset\(.*trusted=True\)"):
+        make(offline=tmp_path / "buffer.pkl")
+
+
 def test_actions_that_use_half_of_their_range_are_mentioned():
     rows = Transitions.concatenate([offline_data(), offline_data()])
     with pytest.warns(UserWarning, match="rescaled"):
@@ -300,6 +340,7 @@ def test_actions_that_use_half_of_their_range_are_mentioned():
         ({"generation": "vae"}, "generation is one of"),
         ({"generator": "additive_noise"}, "with labels"),
         ({"guidance_weight": -2.0}, "at least -1"),
+        ({"guidance_weight": 1.0, "generation": "online"}, "guidance_weight is for"),
         ({"synthetic_ratio": 2.0}, "synthetic_ratio"),
         ({"plan": "both"}, "concat, oorb"),
         ({"refresh_every": 0}, "refresh_every"),

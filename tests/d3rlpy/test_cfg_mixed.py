@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -103,11 +104,66 @@ def test_before_the_first_step_a_batch_is_offline_and_learning_can_begin():
     assert_sources(buffer, [180, 120, 0, 0])
 
 
-def test_ten_thousand_batches_have_the_same_exact_counts():
-    buffer = feed(make())
-    buffer.sample_transition_batch(256)
-    seen = {buffer.engine.plan_sources(256, 200, 600) for _ in range(10_000)}
-    assert seen == {(86, 85, 68, 17)}
+def test_a_full_fifo_keeps_the_counts():
+    buffer = make(limit=150)
+    for _ in range(3):
+        feed(buffer)
+        buffer.clip_episode(False)
+    assert buffer.dataset.transition_count <= 200
+    assert_sources(buffer, [100, 100, 80, 20])
+
+
+def test_the_columns_that_loose_rows_have_are_in_the_batches():
+    rows = rollout("Pendulum-v1")
+    full = replace(rows, next_actions=np.roll(rows.actions, -1, axis=0), returns_to_go=np.arange(600.0))
+    buffer = feed(make(offline=full, env=gym.make("Pendulum-v1")))
+    batch = buffer.sample_transition_batch(300)
+    assert buffer.extra_columns == ("next_actions", "returns_to_go")
+    assert np.isfinite(batch.next_actions).all() and (np.abs(batch.next_actions).max(axis=1) > 0).mean() > 0.9
+    assert all(np.isfinite(t.rewards_to_go).all() for t in batch.transitions[:])
+    bare = feed(make(offline=rows, env=gym.make("Pendulum-v1")))
+    assert bare.extra_columns == ()
+    assert np.isnan(bare.sample_transition_batch(300).next_actions[bare.last_sources > 0]).all()  # ReBRAC fails loudly
+    with pytest.raises(ConfigError, match="extra_columns"):
+        make(offline=rows, env=gym.make("Pendulum-v1"), extra_columns=("next_actions",))
+
+
+def test_loose_rows_are_a_dataset_for_scalers_and_evaluators():
+    buffer = feed(make(offline=rollout("Pendulum-v1"), env=gym.make("Pendulum-v1")))
+    buffer.clip_episode(False)
+    assert buffer.size() == 600 + buffer.dataset.size() == len(buffer.episodes)
+    algorithm = small(algos.IQLConfig, observation_scaler=d3rlpy.preprocessing.StandardObservationScaler())
+    train(algorithm, buffer, steps=10)
+    assert (algorithm.observation_scaler.std > 0.1).all()
+
+
+def test_whole_number_offline_rewards_do_not_cut_online_ones():
+    rows = rollout("Pendulum-v1")
+    whole = np.round(rows.rewards).astype(np.int64)
+    offline = d3rlpy.dataset.MDPDataset(rows.observations, rows.actions, whole, rows.terminations, rows.truncations)
+    buffer = feed(make(offline=offline))
+    online = buffer.sample_transition_batch(300).rewards[buffer.last_sources == 0]
+    assert (online != np.round(online)).any()
+
+
+def test_actions_beyond_the_environments_bounds_are_mentioned_and_do_not_end_the_run():
+    bound = np.full(1, 0.4, np.float32)
+    env = gym.wrappers.RescaleAction(gym.make("Pendulum-v1"), -bound, bound)
+    rows = rollout("Pendulum-v1")
+    offline = replace(rows, actions=(rows.actions / 5).astype(np.float32))
+    buffer = feed(make(offline=offline, env=env))
+    with pytest.warns(UserWarning, match="action_scaler"):
+        buffer.sample_transition_batch(30)
+    assert buffer.stats.refreshes == 1
+
+
+def test_a_resumed_buffer_does_not_join_two_episodes():
+    buffer = feed(make(), steps=30)
+    again = pickle.loads(pickle.dumps(buffer))
+    feed(again, steps=10)
+    again.clip_episode(False)
+    lengths = [episode.size() for episode in again.dataset.episodes]
+    assert lengths == [30, 10]
 
 
 def test_an_episode_of_the_buffer_is_offline_or_online():
@@ -195,7 +251,8 @@ def test_another_process_goes_on_with_the_same_stores_schedule_and_batch(tmp_pat
         ({"offline": 5}, ConfigError, "needs env="),
         ({"offline": rollout("Pendulum-v1"), "env": gym.make("CartPole-v1")}, SpecMismatchError, "another environment"),
         ({"env": gym.make("MountainCarContinuous-v0")}, SpecMismatchError, "another environment"),
-        ({"limit": 0}, ConfigError, "limit"),
+        ({"limit": 1}, ConfigError, "limit"),
+        ({"limit": 1e6}, ConfigError, "limit"),
         ({"online_ratio": 3}, ConfigError, "online_ratio"),
         ({"guidance_weight": -1.01}, ConfigError, "at least -1"),
     ],

@@ -78,15 +78,21 @@ def test_every_algorithm_learns_past_a_refresh_with_exact_counts(algorithm):
         assert batch.actions.abs().max() <= 1 and batch.actions.abs().max() > 0.9
 
 
-def test_ten_thousand_batches_have_the_same_exact_counts():
-    model = make()
-    model.learn(210)
-    buffer = model.replay_buffer
-    buffer.sample(256)
-    seen = set()
-    for _ in range(10_000):
-        seen.add(buffer.engine.plan_sources(256, buffer.size(), len(buffer.offline)))
-    assert seen == {(86, 85, 68, 17)}
+def test_a_full_ring_keeps_the_counts():
+    model = make(buffer_size=150)
+    model.learn(260)
+    assert model.replay_buffer.full and sources(model.replay_buffer)[1] == [100, 100, 80, 20]
+
+
+def test_offline_data_may_be_a_buffer_of_sb3():
+    other = SAC("MlpPolicy", "Pendulum-v1", seed=1, learning_starts=1000, device="cpu").learn(150)
+    model = make(offline=other.replay_buffer)
+    model.learn(0)
+    batch, _ = sources(model.replay_buffer)
+    theirs = {row.tobytes() for row in other.replay_buffer.observations[:150, 0]}
+    assert {row.tobytes() for row in batch.observations.numpy()} <= theirs
+    real = other.replay_buffer.actions[:150, 0]
+    assert np.abs(np.sort(real[:, 0])[[0, -1]] - [batch.actions.min(), batch.actions.max()]).max() < 0.1
 
 
 def test_before_the_first_step_training_is_offline():
