@@ -47,7 +47,9 @@ def assert_mixed(buffer, ratio=0.5, count=64):
     for name in ("observations", "actions", "rewards", "next_observations", "next_actions", "terminals", "intervals"):
         ours, theirs = first(getattr(batch, name)), first(getattr(stock, name))
         assert ours.shape == theirs.shape and ours.dtype == theirs.dtype, name
-        assert np.isfinite(ours).all() or (name == "next_actions" and "next_actions" not in buffer.extra_columns), name
+        assert np.isfinite(ours).all() or (
+            name == "next_actions" and "next_actions" not in buffer.engine.generator.spec.extras
+        ), name
     if 0 < ratio < 1:
         assert real[: real.sum()].sum() < real.sum()
     return batch
