@@ -16,17 +16,14 @@ from typing import Any
 import numpy as np
 
 from synth_replay.codec_config import CodecConfig
-from synth_replay.diffusion import LabelColumns
+from synth_replay.conditions import Conditions
 from synth_replay.errors import UnsupportedSpaceError
 from synth_replay.labels import LabelEncoder
 from synth_replay.normalizers import Affine, Quantile, heavy_tailed
 from synth_replay.spaces import Array, Leaf, as_matrix, leaves_bounds, one_hot
 from synth_replay.transitions import Transitions, TransitionSpec
 
-MAX_LEVELS = 16
 MAX_CONDITION_DIM = 8192
-MAX_REPEATS = 8
-MAX_HELD = 0.2  # of a class
 
 
 @dataclass(frozen=True)
@@ -62,24 +59,19 @@ class TransitionCodec:
     """
 
     def __init__(self, spec: TransitionSpec, config: CodecConfig, label: LabelEncoder | None = None) -> None:
-        self.spec, self.config, self.label = spec, config, label
-        self.levels: dict[str, Array] = {}
+        self.spec, self.config = spec, config
+        self.conditions = Conditions(spec, config, label)
         self.affine: Affine = Affine(np.zeros(0), np.ones(0), np.zeros(0, bool))
         self.quantiles: dict[int, Quantile] = {}
         self.loose: list[str] = []
-        self.table = np.zeros((1, 0), np.int64)
-        self.counts = np.ones(1, np.int64)
 
     # -- layout -----------------------------------------------------------------------------
-
-    def _conditioned(self, leaf: Leaf) -> bool:
-        return self.config.discrete == "condition" and (leaf.kind == "categorical" or leaf.name in self.levels)
 
     def slots(self) -> list[_Slot]:
         """The leaves that are part of the continuous row, with their columns."""
         slots, start = [], 0
         for leaf in self.spec.leaves:
-            if self._conditioned(leaf):
+            if self.conditions.includes(leaf):
                 continue
             one_hot = leaf.kind == "categorical" and leaf.name != "terminations"
             width = sum(leaf.categories) if one_hot else leaf.size
@@ -87,31 +79,10 @@ class TransitionCodec:
             start += width
         return slots
 
-    def condition_leaves(self) -> list[Leaf]:
-        """The leaves that are conditions."""
-        return [leaf for leaf in self.spec.leaves if self._conditioned(leaf)]
-
-    def cardinalities(self) -> list[int]:
-        """Number of values of each condition code, the label's left out."""
-        counts: list[int] = []
-        for leaf in self.condition_leaves():
-            counts += list(leaf.categories) if leaf.kind == "categorical" else [len(self.levels[leaf.name])]
-        return counts
-
     @property
     def row_dim(self) -> int:
         """D: numbers in a row, constants left out."""
         return int(self.affine.varies.sum())
-
-    @property
-    def condition_dim(self) -> int:
-        """C: width of the condition."""
-        return sum(self.cardinalities()) + (self.label.width if self.label is not None else 0)
-
-    @property
-    def label_columns(self) -> LabelColumns | None:
-        """Where the label is in the condition."""
-        return LabelColumns(sum(self.cardinalities())) if self.label is not None else None
 
     # -- fitting ----------------------------------------------------------------------------
 
@@ -124,29 +95,18 @@ class TransitionCodec:
             labels: Label values ``[n]``, if there are any.
         """
         leaves = transitions.leaves()
-        self.levels, self.quantiles = self._find_levels(leaves), {}
+        self.conditions.find_levels(leaves)
+        self.quantiles = {}
         self.loose = [leaf.name for leaf in self.spec.leaves if leaves_bounds(leaf, leaves[leaf.name])]
-        if self.condition_dim > MAX_CONDITION_DIM:
-            raise UnsupportedSpaceError(f"{self.condition_dim} categories in all are more than {MAX_CONDITION_DIM}.")
+        if self.conditions.dim > MAX_CONDITION_DIM:
+            raise UnsupportedSpaceError(f"{self.conditions.dim} categories in all are more than {MAX_CONDITION_DIM}.")
         values = self._gather(leaves)
         self.affine = Affine.fit(values)
         self._exempt_flags()
         scores = self._scores(values, rng)
-        codes = self.codes(leaves, labels)
-        self.table, self.counts = np.unique(codes, axis=0, return_counts=True)
+        codes = self.conditions.fit(leaves, labels)
         rows = scores[:, self.affine.varies].astype(np.float32)
-        return Encoded(rows, codes, self.conditions(codes, labels))
-
-    def _find_levels(self, leaves: dict[str, Array]) -> dict[str, Array]:
-        """Scalars with few distinct values, for example a sparse reward or an n-step discount."""
-        levels = {}
-        for leaf in self.spec.leaves:
-            if self.config.discrete == "condition" and leaf.kind == "continuous" and leaf.shape == ():
-                head = np.unique(leaves[leaf.name][:1000])
-                unique = np.unique(leaves[leaf.name]) if len(head) <= MAX_LEVELS else head
-                if len(unique) <= min(MAX_LEVELS, len(leaves[leaf.name]) // 10):
-                    levels[leaf.name] = unique.astype(np.float64)
-        return levels
+        return Encoded(rows, codes, self.conditions.encode(codes, labels))
 
     def _exempt_flags(self) -> None:
         """SynthER leaves the terminal flag un-normalised; one-hot columns need no scale either."""
@@ -204,88 +164,6 @@ class TransitionCodec:
             leaf.name.startswith("next_observations") and not self._is_delta(leaf)
         )
 
-    def codes(self, leaves: dict[str, Array], labels: Array | None = None) -> Array:
-        """Condition codes ``[n, K]``: category numbers from 0, or the nearest level's number; the label's bin last."""
-        parts = [np.zeros((len(leaves["rewards"]), 0), np.int64)]
-        for leaf in self.condition_leaves():
-            flat = as_matrix(leaves[leaf.name])
-            if leaf.kind == "categorical":
-                parts.append(flat.astype(np.int64) - leaf.low.reshape(-1).astype(np.int64))
-            else:
-                middles = (self.levels[leaf.name][1:] + self.levels[leaf.name][:-1]) / 2
-                parts.append(np.searchsorted(middles, flat))
-        if self.label is not None and labels is not None:
-            parts.append(self.label.bins(labels)[:, None])
-        return np.concatenate(parts, axis=1)
-
-    def conditions(self, codes: Array, labels: Array | None) -> Array:
-        """Conditions ``[n, C]`` float32 from codes ``[n, K]`` and label values ``[n]``."""
-        if self.label is None or labels is None:
-            return one_hot(codes, self.cardinalities())
-        return np.concatenate([one_hot(codes[:, :-1], self.cardinalities()), self.label.encode(labels)], axis=1)
-
-    def draw_labelled(self, bins: Array, rng: np.random.Generator) -> Array:
-        """Draws a condition code that was seen with each of the label bins ``[n]``, or with the nearest bin."""
-        seen = np.unique(self.table[:, -1])
-        bins = seen[np.abs(seen[:, None] - bins).argmin(axis=0)]
-        out = np.empty((len(bins), self.table.shape[1]), self.table.dtype)
-        for number in np.unique(bins):
-            rows = np.flatnonzero(bins == number)
-            out[rows] = self.draw_codes(len(rows), rng, int(number))
-        return out
-
-    def draw_codes(self, count: int, rng: np.random.Generator, label: int | None = None) -> Array:
-        """Draws ``count`` condition codes in the data's proportions, each to within one row, shuffled.
-
-        Args:
-            count: Number of rows.
-            rng: Source of the draw.
-            label: Only draw conditions that were seen with this label's bin.
-        """
-        counts = self.counts if label is None else self.counts * (self.table[:, -1] == label)
-        edges = np.cumsum(counts) / counts.sum()
-        positions = (np.arange(count) + rng.random()) / count
-        index = np.minimum(np.searchsorted(edges, positions, side="right"), np.flatnonzero(counts)[-1])
-        rng.shuffle(index)
-        drawn: Array = self.table[index]
-        return drawn
-
-    def training_pool(self, terminations: Array, codes: Array) -> Array:
-        """Row numbers to draw batches from: classes equally often, terminal rows at least ``rare_share`` of each.
-
-        A class is repeated until it is as large as the largest, or all together are eight times the rows.
-
-        Args:
-            terminations: ``[n]``.
-            codes: ``[n, K]``.
-        """
-        if self.label is None or not self.label.names:
-            return self._with_rare_ends(terminations)
-        classes = (np.flatnonzero(codes[:, -1] == number) for number in np.unique(codes[:, -1]))
-        pools = [rows[self._with_rare_ends(terminations[rows])] for rows in classes]
-        wanted = min(max(map(len, pools)), MAX_REPEATS * len(terminations) // len(pools))
-        return np.concatenate([np.resize(pool, max(wanted, len(pool))) for pool in pools])
-
-    def held_out(self, codes: Array, share: float, rng: np.random.Generator) -> Array:
-        """Which rows to keep for the held-out loss, ``[n]`` bool: as many of each class, like the batches."""
-        classed = self.label is not None and bool(self.label.names)
-        classes = np.unique(codes[:, -1]) if classed else np.zeros(1)
-        wanted, held = int(share * len(codes) / len(classes)), np.zeros(len(codes), bool)
-        for number in classes:
-            rows = np.flatnonzero(codes[:, -1] == number) if classed else np.arange(len(codes))
-            count = min(wanted, int(MAX_HELD * len(rows))) if classed else wanted
-            held[rng.choice(rows, count, replace=False)] = True
-        return held
-
-    def _with_rare_ends(self, terminations: Array) -> Array:
-        """All row numbers, those of terminal rows repeated up to ``rare_share``."""
-        count, rare = len(terminations), np.flatnonzero(terminations)
-        share = self.config.rare_share
-        wanted = int(share / (1 - share) * (count - len(rare)))
-        if self.config.discrete != "condition" or not 0 < len(rare) < wanted:
-            return np.arange(count)
-        return np.concatenate([np.arange(count), np.resize(rare, wanted - len(rare))])
-
     # -- decoding ---------------------------------------------------------------------------
 
     def decode(self, rows: Array, codes: Array) -> Transitions:
@@ -302,7 +180,7 @@ class TransitionCodec:
         leaves: dict[str, Array] = {}
         for slot in self.slots():
             leaves[slot.leaf.name] = self._decode_leaf(slot, values[:, slot.columns], leaves)
-        leaves |= self._decode_codes(codes)
+        leaves |= self.conditions.decode(codes)
         return Transitions.from_leaves({leaf.name: leaves[leaf.name] for leaf in self.spec.leaves})
 
     def _decode_leaf(self, slot: _Slot, values: Array, done: dict[str, Array]) -> Array:
@@ -321,23 +199,12 @@ class TransitionCodec:
             values = np.clip(values, leaf.low, leaf.high)
         return (np.rint(values) if np.issubdtype(leaf.dtype, np.integer) else values).astype(leaf.dtype)
 
-    def _decode_codes(self, codes: Array) -> dict[str, Array]:
-        leaves, start = {}, 0
-        for leaf in self.condition_leaves():
-            width = leaf.size if leaf.kind == "categorical" else 1
-            block = codes[:, start : start + width].reshape(len(codes), *leaf.shape)
-            start += width
-            values = block + leaf.low if leaf.kind == "categorical" else self.levels[leaf.name][block]
-            leaves[leaf.name] = values.astype(leaf.dtype)
-        return leaves
-
     # -- persistence ------------------------------------------------------------------------
 
     def state(self) -> dict[str, Array]:
         """Everything learnt, as named arrays."""
         arrays = {"shift": self.affine.shift, "scale": self.affine.scale, "varies": self.affine.varies}
-        arrays |= {"table": self.table, "counts": self.counts}
-        arrays |= {f"levels.{name}": values for name, values in self.levels.items()}
+        arrays |= self.conditions.state()
         arrays |= {f"loose.{name}": np.ones(1) for name in self.loose}
         for column, quantile in self.quantiles.items():
             arrays |= {f"knots.{column}": quantile.knots, f"scores.{column}": quantile.scores}
@@ -350,12 +217,10 @@ class TransitionCodec:
         """Rebuilds a fitted codec from :meth:`state` and its labels."""
         codec = cls(spec, config, label)
         codec.affine = Affine(arrays["shift"], arrays["scale"], arrays["varies"].astype(bool))
-        codec.table, codec.counts = arrays["table"], arrays["counts"]
+        codec.conditions.load(arrays)
         for name, values in arrays.items():
             kind, _, rest = name.partition(".")
-            if kind == "levels":
-                codec.levels[rest] = values
-            elif kind == "loose":
+            if kind == "loose":
                 codec.loose.append(rest)
             elif kind == "knots":
                 codec.quantiles[int(rest)] = Quantile(values, arrays[f"scores.{rest}"])

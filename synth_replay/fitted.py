@@ -39,8 +39,8 @@ def new_denoiser(codec: TransitionCodec, config: GeneratorConfig, device: torch.
     """A denoiser for the codec's rows, with initial weights of ``seed``."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = ResidualMLP(max(codec.row_dim, 1), codec.condition_dim, config.network)
-    return Denoiser(network.to(device), config.noise, codec.label_columns, config.guidance)
+        network = ResidualMLP(max(codec.row_dim, 1), codec.conditions.dim, config.network)
+    return Denoiser(network.to(device), config.noise, codec.conditions.label_columns, config.guidance)
 
 
 def on_device(conditions: Array, device: torch.device) -> Tensor | None:
@@ -77,9 +77,9 @@ class FittedModel:
         Raises:
             InvalidTransitionsError: If a label was not fitted.
         """
-        encoder = self.codec.label
+        encoder = self.codec.conditions.label
         if label is None:
-            codes = self.codec.draw_codes(count, rng)
+            codes = self.codec.conditions.draw(count, rng)
             return codes, None if encoder is None else encoder.draw(codes[:, -1], rng)
         if encoder is None:
             raise InvalidTransitionsError(
@@ -87,20 +87,20 @@ class FittedModel:
                 "fit(rows, labels=...)."
             )
         values = encoder.values(label, count)
-        return self.codec.draw_labelled(encoder.bins(values), rng), values
+        return self.codec.conditions.draw_labelled(encoder.bins(values), rng), values
 
     def draw(
         self, codes: Array, labels: Array | None, how: Drawing, rng: torch.Generator, relabel: bool = True
     ) -> Transitions:
         """One row for each of the conditions and labels."""
-        rows = self.codec.decode(self._denoise(self.codec.conditions(codes, labels), how, rng), codes)
+        rows = self.codec.decode(self._denoise(self.codec.conditions.encode(codes, labels), how, rng), codes)
         if not relabel:
             return rows
         if self.config.relabel.function is not None:
             return relabel_by_function(rows, resolve_function(self.config.relabel.function))
         if self.relabeler is None:
             return rows
-        encoder = self.codec.label
+        encoder = self.codec.conditions.label
         return self.relabeler(rows, None if encoder is None or labels is None else encoder.encode(labels))
 
     @torch.inference_mode()

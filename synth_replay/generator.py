@@ -181,10 +181,14 @@ class TransitionGenerator:
         config: GeneratorConfig,
         rng: np.random.Generator,
     ) -> DenoiserTrainer:
-        held = codec.held_out(encoded.codes, min(config.training.holdout_share, HELD_ROWS / len(encoded.rows)), rng)
+        held = codec.conditions.held_out(
+            encoded.codes, min(config.training.holdout_share, HELD_ROWS / len(encoded.rows)), rng
+        )
         rows, conditions = self._tensors(encoded, ~held)
         holdout = self._tensors(encoded, held) if held.any() else None
-        pool = torch.from_numpy(codec.training_pool(terminations[~held], encoded.codes[~held])).to(self.device)
+        pool = torch.from_numpy(codec.conditions.training_pool(terminations[~held], encoded.codes[~held])).to(
+            self.device
+        )
         torch_rng = torch.Generator(device=self.device).manual_seed(int(rng.integers(2**63)))
         return DenoiserTrainer(denoiser, rows, conditions, holdout, pool, config.training, torch_rng)
 

@@ -199,9 +199,9 @@ def test_labels_train_equally_often_whatever_their_sizes(offline_rows):
     buffer.sample(10)
     codec = buffer.engine.generator._model.codec
     codes = np.repeat([[0], [1]], [offline_rows, 300], axis=0)
-    if codec.table.shape[1] > 1:
+    if codec.conditions.table.shape[1] > 1:
         codes = np.concatenate([np.zeros_like(codes), codes], axis=1)
-    pool = codec.training_pool(np.zeros(len(codes), bool), codes)
+    pool = codec.conditions.training_pool(np.zeros(len(codes), bool), codes)
     drawn = np.bincount(codes[pool, -1])
     assert drawn[0] == drawn[1] == max(offline_rows, 300)
     assert set(pool) == set(range(len(codes)))

@@ -108,7 +108,7 @@ def test_any_network_output_decodes_to_a_row_that_satisfies_the_spec(seed, scale
     for config in CONFIGS:
         codec, encoded = fit(spec, rows, config)
         noise = rng.standard_normal(encoded.rows.shape) * scale
-        made = codec.decode(noise.astype(np.float32), codec.draw_codes(len(noise), rng))
+        made = codec.decode(noise.astype(np.float32), codec.conditions.draw(len(noise), rng))
         spec.check(made)
         assert (made.observations["p"] >= 0).all() and (made.observations["p"] <= 1).all()
         assert made.observations["p"].dtype == np.float32
@@ -118,7 +118,7 @@ def test_terminations_once_in_a_thousand_are_drawn_once_in_a_thousand():
     rows = some_rows(20_000)
     rows = Transitions(**(rows.columns() | {"terminations": np.arange(20_000) % 1000 == 0}))
     codec, _ = fit(TransitionSpec(FREE, UNIT), rows, CodecConfig())
-    codes = codec.draw_codes(100_000, np.random.default_rng(3))
+    codes = codec.conditions.draw(100_000, np.random.default_rng(3))
     assert codec.decode(np.zeros((100_000, codec.row_dim)), codes).terminations.sum() in (99, 100, 101)
 
 
@@ -126,8 +126,8 @@ def test_drawn_conditions_follow_the_joint_distribution_and_are_shuffled():
     cartpole = rollout("CartPole-v1", 3000)
     spec = TransitionSpec(spaces.Box(-np.inf, np.inf, (4,)), spaces.Discrete(2))
     codec, _ = fit(spec, cartpole, CodecConfig())
-    codes = codec.draw_codes(30_000, np.random.default_rng(0))
-    for combination, count in zip(codec.table, codec.counts, strict=True):
+    codes = codec.conditions.draw(30_000, np.random.default_rng(0))
+    for combination, count in zip(codec.conditions.table, codec.conditions.counts, strict=True):
         assert abs((codes == combination).all(axis=1).sum() - 10 * count) <= 1
     halves = codes[:15_000].mean(axis=0), codes[15_000:].mean(axis=0)
     np.testing.assert_allclose(*halves, atol=0.02)
@@ -139,7 +139,7 @@ def test_sparse_rewards_and_discounts_keep_their_exact_values():
     discounts = np.where(np.arange(500) % 10 == 0, 0.99, 0.99**3)
     rows = Transitions(**(rows.columns() | {"rewards": rewards, "discounts": discounts}))
     codec, _ = fit(TransitionSpec(FREE, UNIT, ["discounts"]), rows, CodecConfig())
-    made = codec.decode(np.zeros((500, codec.row_dim)), codec.draw_codes(500, np.random.default_rng(0)))
+    made = codec.decode(np.zeros((500, codec.row_dim)), codec.conditions.draw(500, np.random.default_rng(0)))
     assert set(made.rewards.tolist()) == {0.0, -1.0}
     assert set(made.discounts.tolist()) == {np.float32(0.99), np.float32(0.99**3)}
     assert (made.rewards == 0).mean() == pytest.approx(0.02, abs=0.005)
@@ -148,11 +148,11 @@ def test_sparse_rewards_and_discounts_keep_their_exact_values():
 def test_rare_terminal_rows_are_drawn_more_often_in_training_only():
     terminations = np.arange(10_000) % 1000 == 0
     codec = TransitionCodec(TransitionSpec(FREE, UNIT), CodecConfig(rare_share=0.05))
-    pool = codec.training_pool(terminations)
+    pool = codec.conditions.training_pool(terminations, np.zeros((len(terminations), 1), int))
     assert terminations[pool].mean() == pytest.approx(0.05, abs=0.001)
     assert set(pool.tolist()) == set(range(10_000))
-    diffuse = TransitionCodec(codec.spec, CodecConfig(discrete="diffuse")).training_pool(terminations)
-    assert len(diffuse) == 10_000
+    diffuse = TransitionCodec(codec.spec, CodecConfig(discrete="diffuse"))
+    assert len(diffuse.conditions.training_pool(terminations, np.zeros((len(terminations), 0), int))) == 10_000
 
 
 def test_observations_outside_a_sloppy_space_are_not_clipped():

@@ -69,7 +69,7 @@ def test_many_classes_of_unequal_size_do_not_fill_the_memory():
     labels = np.concatenate([np.zeros(400, int), np.arange(1, 201)])
     made = fitted("CartPole-v1", labels)
     codes = np.stack([np.zeros(600, int), labels], axis=1)
-    assert len(made._model.codec.training_pool(np.zeros(600, bool), codes)) <= 9 * 600
+    assert len(made._model.codec.conditions.training_pool(np.zeros(600, bool), codes)) <= 9 * 600
 
 
 def test_terminations_go_with_the_label_that_they_were_seen_with():

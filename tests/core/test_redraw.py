@@ -39,7 +39,7 @@ def test_redrawn_rows_are_more_plausible_and_keep_their_conditions():
     unchanged = (a.observations == b.observations).all(axis=1).mean()
     assert 0.5 < unchanged < 0.9  # three tenths were drawn again, some of them kept as the better of three
     model = plain._model
-    conditions = model.codec.conditions(*model.plan(2000, None, np.random.default_rng(0)))
+    conditions = model.codec.conditions.encode(*model.plan(2000, None, np.random.default_rng(0)))
     how = Drawing(model.config.sampler, model.config.guidance)
     scores = []
     for share in (0.0, 0.3):
