@@ -105,7 +105,9 @@ class MixedSynthesisEngine(SynthesisEngine):
         return bool(groups) and (self.generation != "cfg" or any(name in groups for name, _ in self._shares()))
 
     def _real_like(self, store: str, groups: dict[str, Transitions]) -> Transitions:
-        return groups[store] if store != "both" else Transitions.concatenate(list(groups.values()))
+        if store == "both":
+            return Transitions.concatenate(list(groups.values()))
+        return groups.get(store) or next(iter(groups.values()))[:0]  # a saved generator may know a kind without rows
 
     def _labels(self, groups: dict[str, Transitions]) -> Array | None:
         if self.generation != "cfg":

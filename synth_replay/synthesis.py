@@ -219,8 +219,8 @@ class SynthesisEngine:
         if floor is None:
             return
         fitted, held = ({name: parts[i] for name, parts in split.items()} for i in (0, 1))
-        pairs = {name: (self._real_like(name, held), self._real_like(name, fitted)) for name in made}
-        found = [compare(a, b, made[name], self._rng) for name, (a, b) in pairs.items() if len(a)]
+        pairs = {name: (self._real_like(name, held), self._real_like(name, fitted)) for name in made if held}
+        found = [compare(a, b, made[name], self._rng) for name, (a, b) in pairs.items() if len(a) and len(b)]
         if not found:
             return
         worst: Fidelity = min(found, key=lambda fidelity: fidelity.ratio)

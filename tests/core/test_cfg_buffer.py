@@ -360,3 +360,10 @@ def test_a_generator_without_the_labels_is_refused_and_one_with_them_fills_the_s
     unlabelled.fit(rows, labels=np.full(len(rows), "offline")).save(tmp_path / "labelled")
     buffer = make(generator=tmp_path / "labelled")
     assert counted(buffer, 300)[1] == [0, 280, 0, 20]
+
+
+def test_a_saved_generator_of_both_labels_is_validated_on_the_rows_that_are_there(tmp_path):
+    buffer = feed(make())
+    buffer.sample(10)
+    buffer.engine.generator.save(tmp_path)
+    assert counted(make(generator=tmp_path, validate=0.0), 300)[1] == [0, 200, 80, 20]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from synth_replay import TransitionGenerator
+from synth_replay import TransitionGenerator, Transitions
 from synth_replay.errors import ConfigError, InvalidTransitionsError
 from synth_replay.labels import BINS, LabelEncoder
 from tests.conftest import TINY, rollout
@@ -129,3 +132,23 @@ def test_a_saved_labelled_generator_draws_the_same_rows(labels, tmp_path):
         made.sample(50, label=one).leaves().values(), loaded.sample(50, label=one).leaves().values(), strict=True
     ):
         assert np.array_equal(a, b)
+
+
+def test_each_class_has_the_same_part_in_the_held_out_loss():
+    labels = np.where(np.arange(600) < 120, "few", "many")
+    made = fitted("CartPole-v1", labels)
+    codes = np.stack([np.zeros(600, int), labels == "many"], axis=1).astype(int)
+    held = made._model.codec.conditions.held_out(codes, 0.05, np.random.default_rng(0))
+    assert held[:120].sum() == held[120:].sum() == 15
+
+
+def test_tasks_that_reward_the_same_steps_differently_keep_their_rewards():
+    rng = np.random.default_rng(0)
+    observations = rng.standard_normal((2000, 2))
+    labels = np.where(np.arange(2000) % 2, "high", "low")
+    rewards = observations[:, 0] + np.where(labels == "high", 5.0, -5.0)
+    rows = Transitions(observations, rng.integers(0, 2, 2000), rewards, observations, np.zeros(2000))
+    config = replace(TINY, relabel=replace(TINY.relabel, steps=400, learning_rate=1e-2))
+    space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    made = TransitionGenerator(space, spaces.Discrete(2), config, seed=0, device="cpu").fit(rows, labels=labels)
+    assert made.sample(500, label="high").rewards.mean() > 4 and made.sample(500, label="low").rewards.mean() < -4
