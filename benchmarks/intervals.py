@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from rliable import library, metrics
 from scipy.stats import bootstrap
@@ -27,3 +29,17 @@ def gain(ours: np.ndarray, base: np.ndarray) -> tuple[float, float, float]:
         return (float(difference[0]),) * 3
     found = bootstrap((difference,), np.mean, n_resamples=REPETITIONS, method="percentile", random_state=0)
     return float(difference.mean()), *(float(x) for x in found.confidence_interval)
+
+
+def cell(line: dict[str, Any] | None) -> str:
+    """A number with its interval."""
+    return "not run" if line is None else f"{line['iqm']:.1f} [{line['low']:.1f}, {line['high']:.1f}]"
+
+
+def verdict(found: tuple[float, float, float] | None) -> str:
+    """What the interval of a gain says, in words."""
+    if found is None:
+        return "not run"
+    mean, low, high = found
+    said = "better" if low > 0 else "worse" if high < 0 else "cannot be told"
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] {said}"

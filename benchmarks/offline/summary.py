@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.intervals import estimate, gain
+from benchmarks.intervals import cell, estimate, gain, verdict
 from benchmarks.offline.study import (
     ALGORITHMS,
     ARMS,
@@ -92,20 +92,6 @@ def sizes_markdown(found: list[dict[str, Any]]) -> str:
     return "\n".join(out) + "\n"
 
 
-def cell(line: dict[str, Any] | None) -> str:
-    """A number with its interval."""
-    return "not run" if line is None else f"{line['iqm']:.1f} [{line['low']:.1f}, {line['high']:.1f}]"
-
-
-def verdict(line: dict[str, Any] | None) -> str:
-    """What the interval of the gain says, in words."""
-    if line is None or "gain over real" not in line:
-        return "not run"
-    mean, low, high = line["gain over real"]
-    said = "better" if low > 0 else "worse" if high < 0 else "cannot be told"
-    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] {said}"
-
-
 def markdown(found: list[dict[str, Any]]) -> str:
     """The table of the docs."""
     index = {(x["rows"], x["environment"], x["algorithm"], x["arm"]): x for x in found}
@@ -114,7 +100,13 @@ def markdown(found: list[dict[str, Any]]) -> str:
     for rows, env_id, algorithm in product(LEVELS, REFERENCE, ALGORITHMS):
         cells = [index.get((rows, env_id, algorithm, arm)) for arm in ARMS]
         if any(cells):
-            texts = [f"{rows:,}", env_id, NAMES[algorithm], *map(cell, cells), verdict(cells[-1])]
+            texts = [
+                f"{rows:,}",
+                env_id,
+                NAMES[algorithm],
+                *map(cell, cells),
+                verdict((cells[-1] or {}).get("gain over real")),
+            ]
             out.append("| " + " | ".join(texts) + " |")
     return "\n".join(out) + "\n"
 

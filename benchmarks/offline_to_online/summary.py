@@ -1,0 +1,128 @@
+"""Table and picture of the study: interquartile means over seeds with bootstrap intervals by rliable.
+
+``python -m benchmarks.offline_to_online.summary`` takes what is in ``runs/``; a cell counts when all seeds are there.
+The score of a run is the mean of its evaluations after the first environment step, which is the area under its curve.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.intervals import cell, estimate, gain, verdict
+from benchmarks.offline_to_online.study import (
+    ALGORITHMS,
+    ARMS,
+    ENVIRONMENTS,
+    EVERY,
+    ONLINE_STEPS,
+    QUALITIES,
+    ROOT,
+    SEEDS,
+    Part,
+)
+
+DOCS = ROOT.parents[1] / "docs"
+LABELS = {
+    "none": "both, no generation",
+    "online": "SynthER (online)",
+    "unconditional": "both, no labels",
+    "cfg_online": "CFDG, online half",
+    "cfg": "CFDG",
+}
+NAMES = {"iql": "IQL", "sac": "SAC"}
+COLOURS = dict(zip(ARMS, ("#555555", "#E69F00", "#009E73", "#56B4E9", "#D55E00"), strict=True))
+BASE, OURS = "none", "cfg"
+
+
+def curves(env_id: str, quality: str, algorithm: str, arm: str) -> np.ndarray | None:
+    """``[seeds, evaluations]``, None when a seed is missing."""
+    paths = [Part(env_id, quality, algorithm, arm, seed).path for seed in SEEDS]
+    if not all(path.exists() for path in paths):
+        return None
+    return np.array([json.loads(path.read_text())["curve"] for path in paths])
+
+
+def lines() -> list[dict[str, Any]]:
+    """One for each complete cell."""
+    found = []
+    for env_id, quality, algorithm in product(ENVIRONMENTS, QUALITIES, ALGORITHMS):
+        cells = {arm: curves(env_id, quality, algorithm, arm) for arm in ARMS}
+        for arm, curve in cells.items():
+            if curve is None:
+                continue
+            score = curve[:, 1:].mean(1)
+            iqm, low, high = estimate(score[:, None])
+            line = {"environment": env_id, "quality": quality, "algorithm": algorithm, "arm": arm}
+            line |= {"iqm": iqm, "low": low, "high": high, "curves": curve.round(2).tolist()}
+            line["points"] = [estimate(point[:, None]) for point in curve.T]
+            if arm != BASE and (base := cells[BASE]) is not None:
+                line["gain over no generation"] = gain(score, base[:, 1:].mean(1))
+            found.append(line)
+    return found
+
+
+def markdown(found: list[dict[str, Any]]) -> str:
+    """The table of the docs."""
+    index = {(x["environment"], x["quality"], x["algorithm"], x["arm"]): x for x in found}
+    head = ["environment", "offline data", "algorithm", *LABELS.values(), "CFDG minus no generation"]
+    out = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for env_id, quality, algorithm in product(ENVIRONMENTS, QUALITIES, ALGORITHMS):
+        cells = {arm: index.get((env_id, quality, algorithm, arm)) for arm in ARMS}
+        if any(cells.values()):
+            said = verdict((cells[OURS] or {}).get("gain over no generation"))
+            texts = [env_id, quality, NAMES[algorithm], *map(cell, cells.values()), said]
+            out.append("| " + " | ".join(texts) + " |")
+    return "\n".join(out) + "\n"
+
+
+def panel(axes: Axes, found: list[dict[str, Any]], task: tuple[str, str, str]) -> None:
+    """Curves of one task, a line with its band for each arm."""
+    for arm in ARMS:
+        mine = [x for x in found if (x["environment"], x["quality"], x["algorithm"], x["arm"]) == (*task, arm)]
+        for line in mine:
+            iqm, low, high = np.array(line["points"]).T
+            steps = EVERY * np.arange(len(iqm))
+            axes.plot(steps, iqm, color=COLOURS[arm], label=LABELS[arm], marker="o", ms=3, lw=1.3)
+            axes.fill_between(steps, low, high, color=COLOURS[arm], alpha=0.12, lw=0)
+    axes.set_title(f"{task[0]} {task[1]}, {NAMES[task[2]]}", fontsize=9)
+    axes.set_xticks(range(0, ONLINE_STEPS + 1, ONLINE_STEPS // 2))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def picture(found: list[dict[str, Any]]) -> None:
+    """``docs/img/offline_to_online.png``."""
+    tasks = list(product(ENVIRONMENTS, QUALITIES))
+    figure = Figure(figsize=(11, 5.5), layout="constrained")
+    grid = figure.subplots(len(ALGORITHMS), len(tasks), squeeze=False)
+    for (i, algorithm), (j, (env_id, quality)) in product(enumerate(ALGORITHMS), enumerate(tasks)):
+        panel(grid[i, j], found, (env_id, quality, algorithm))
+    figure.supxlabel("environment steps", fontsize=10)
+    figure.supylabel("normalised return: IQM of 5 seeds, 95 % interval", fontsize=10)
+    named = {label: line for axes in grid.flat for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    handles = [named[label] for label in LABELS.values() if label in named]
+    labels = [label for label in LABELS.values() if label in named]
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(ARMS), frameon=False, fontsize=9)
+    figure.savefig(DOCS / "img" / "offline_to_online.png", dpi=130)
+
+
+def main() -> None:
+    """Write the JSON, the table and the picture."""
+    found = lines()
+    total = len(ENVIRONMENTS) * len(QUALITIES) * len(ALGORITHMS) * len(ARMS)
+    complete = f"{len(found)} of {total}"
+    payload = {"steps": ONLINE_STEPS, "every": EVERY, "complete cells": complete, "cells": found}
+    (ROOT.parent / "results" / "offline_to_online.json").write_text(json.dumps(payload, indent=1) + "\n")
+    (DOCS / "tables" / "offline_to_online.md").write_text(markdown(found))
+    picture(found)
+    print(markdown(found))
+    print(f"{complete} cells are complete")
+
+
+if __name__ == "__main__":
+    main()
