@@ -18,6 +18,7 @@ from synth_replay.cfg_buffer import CFGMixedBuffer
 from synth_replay.datasets import create_dataset
 from synth_replay.errors import ConfigError, DatasetError, InvalidTransitionsError, SpecMismatchError
 from synth_replay.ratios import LinearSchedule
+from synth_replay.relabel_config import RelabelConfig
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
 
@@ -243,6 +244,14 @@ def test_the_ring_of_online_rows_can_overflow():
 def test_guidance_reaches_the_generator():
     buffer = make(guidance_weight=1.5)
     assert buffer.engine.generator.config.guidance.weight == 1.5
+
+
+def test_each_store_holds_rows_like_those_of_its_label():
+    learned = replace(TINY, training=replace(TINY.training, steps=400), relabel=RelabelConfig())
+    buffer = feed(make(generator=learned))
+    buffer.sample(8)
+    means = {name: store.rows()["rewards"].mean() for name, store in buffer.engine.stores.items()}
+    assert means["online"] - means["offline"] > SHIFT / 2  # without the label: 0
 
 
 def test_with_a_floor_that_no_generator_reaches_batches_hold_real_rows_alone():
