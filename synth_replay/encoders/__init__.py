@@ -1,0 +1,18 @@
+"""Frozen encoders: pixels to latents that can be modelled, generated and learnt from."""
+
+from synth_replay.encoders.encoding import encode_transitions
+from synth_replay.encoders.frozen import FrozenEncoder, LatentEncoder
+from synth_replay.encoders.layout import LatentLayout
+from synth_replay.encoders.networks import DrQConvolutions, ImpalaConvolutions, Trunk
+from synth_replay.encoders.observation import LatentObservation
+
+__all__ = [
+    "DrQConvolutions",
+    "FrozenEncoder",
+    "ImpalaConvolutions",
+    "LatentEncoder",
+    "LatentLayout",
+    "LatentObservation",
+    "Trunk",
+    "encode_transitions",
+]

@@ -1,0 +1,56 @@
+"""One file for an encoder: a graph of torch.export with its weights, and a few words of JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from synth_replay.checkpoint import write_whole
+from synth_replay.errors import CheckpointError, ConfigError
+
+META, SUFFIX = "encoder.json", ".pt2"
+MOST_ROWS = 1 << 20
+
+
+def export(module: nn.Module, pixel_shape: tuple[int, ...], path: Path, meta: dict[str, Any]) -> Path:
+    """Writes the module, for batches of any length, and ``meta``.
+
+    Raises:
+        ConfigError: If the path does not end in ``.pt2``, or the module cannot be exported.
+    """
+    if path.suffix != SUFFIX:
+        raise ConfigError(f"An encoder's file ends in {SUFFIX}: got {path.name!r}.")
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    rows = torch.export.Dim("rows", min=1, max=MOST_ROWS)
+    try:
+        graph = torch.export.export(module, (torch.zeros(4, *pixel_shape, device=device),), dynamic_shapes=({0: rows},))
+    except Exception as error:
+        raise ConfigError(f"The encoder's module cannot be exported by torch.export: {error}") from error
+    blob = io.BytesIO()
+    torch.export.save(graph, blob, extra_files={META: json.dumps(meta | {"pixel_shape": pixel_shape})})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, blob.getvalue())
+    return path
+
+
+def read(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The module and its ``meta``.
+
+    Raises:
+        CheckpointError: If the file is missing, cut short or no encoder.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"There is no encoder {path}: write one with FrozenEncoder.save().")
+    extra = {META: ""}
+    try:
+        module = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=extra).module()
+        return module, json.loads(extra[META])
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} is no encoder, or is cut short ({type(error).__name__}). Save it again."
+        ) from error

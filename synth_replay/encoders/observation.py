@@ -1,0 +1,40 @@
+"""Latents as the observations of a pixel environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from synth_replay.encoders.frozen import FrozenEncoder, LatentEncoder
+from synth_replay.errors import SpecMismatchError
+from synth_replay.spaces import Array
+
+
+class LatentObservation(gym.ObservationWrapper[Array, Any, Array]):
+    """Gives the latents of a frozen encoder in place of pixels, so that any agent of vectors can act.
+
+    Args:
+        env: Environment whose observations are what the encoder takes, channels first.
+        encoder: The encoder, or its file.
+
+    Raises:
+        SpecMismatchError: If the environment's observations are of another shape.
+    """
+
+    def __init__(self, env: gym.Env[Array, Any], encoder: LatentEncoder | str | Path) -> None:
+        super().__init__(env)
+        self.encoder = FrozenEncoder.load(encoder) if isinstance(encoder, str | Path) else encoder
+        if env.observation_space.shape != self.encoder.pixel_shape:
+            raise SpecMismatchError(
+                f"The environment's observations have the shape {env.observation_space.shape}, the encoder takes "
+                f"{self.encoder.pixel_shape}: stacked frames, channels first."
+            )
+        self.observation_space = self.encoder.layout.space
+
+    def observation(self, observation: Array) -> Array:
+        """One observation."""
+        latents: Array = self.encoder.encode(np.asarray(observation)[None])[0]
+        return latents
