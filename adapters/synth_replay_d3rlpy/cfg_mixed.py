@@ -23,6 +23,7 @@ from gymnasium import spaces
 from synth_replay.batch_plans import SOURCE_NUMBERS, SYNTHETIC_OFFLINE, SYNTHETIC_ONLINE, BatchPlan
 from synth_replay.config import GeneratorConfig
 from synth_replay.errors import ConfigError, UnsupportedBufferError
+from synth_replay.fitting import show_progress
 from synth_replay.mixed_synthesis import Generation, MixedSynthesisEngine, RealRows
 from synth_replay.ratios import Ratio
 from synth_replay.refresh import RefreshConfig
@@ -32,6 +33,7 @@ from synth_replay.transitions import Transitions, TransitionSpec
 from synth_replay_d3rlpy.columns import EpisodeColumns
 from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, host_rows, to_transitions
 from synth_replay_d3rlpy.host import HostBuffer
+from synth_replay_d3rlpy.latent_data import latent_offline
 from synth_replay_d3rlpy.offline import Offline
 from synth_replay_d3rlpy.sources import MixedRows, RowSource
 
@@ -68,6 +70,8 @@ class CFGMixedBuffer(HostBuffer):
         extra_columns: Modelled besides the transition: ``next_actions`` (ReBRAC), ``returns_to_go`` (Cal-QL). None
             takes both for continuous actions, where the offline data have them.
         gamma: Discount of the returns-to-go; give the algorithm's.
+        encoder: File of a :class:`~synth_replay.encoders.FrozenEncoder`. The offline frames are then encoded at once,
+            and the environment gives latents (:class:`~synth_replay.encoders.LatentObservation`).
         seed: Seed of the generated part; None follows ``d3rlpy.seed``. Real rows are drawn from NumPy's global
             stream, as in d3rlpy.
         device: Where the generator runs.
@@ -105,12 +109,16 @@ class CFGMixedBuffer(HostBuffer):
         validate: float | None = None,
         extra_columns: Sequence[str] | None = None,
         gamma: float = DEFAULT_GAMMA,
+        encoder: str | Path | None = None,
         seed: int | None = None,
         device: str | torch.device = "auto",
         progress: bool | None = None,
     ) -> None:
         self._of_env, self.gamma = env is not None, gamma
-        self._held = Offline(offline, None if env is None else (env.observation_space, env.action_space))
+        wanted = None if env is None else (env.observation_space, env.action_space)
+        if encoder is not None:
+            offline = latent_offline(offline, encoder, show_progress(progress))
+        self._held = Offline(offline, wanted)
         self.observation_space, self.action_space = self._held.spaces
         self.extra_columns = self._held.extras(extra_columns)
         self.engine: MixedSynthesisEngine = MixedSynthesisEngine(

@@ -11,63 +11,34 @@ from synth_replay.errors import UnsupportedBufferError
 from synth_replay.synthesis import SynthesisEngine, SynthesisStats
 
 
-class HostBuffer(ReplayBufferBase):  # type: ignore[misc]
-    """A d3rlpy buffer that stores into another one and counts the steps for an engine.
-
-    Subclasses set ``dataset``, the buffer of the real episodes, and ``engine``, and give ``sample_transition_batch``.
-    """
+class WrappingBuffer(ReplayBufferBase):  # type: ignore[misc]
+    """A d3rlpy buffer that leaves all but the batches to another one, ``dataset``."""
 
     dataset: ReplayBufferBase
-    engine: SynthesisEngine
-    _open_steps = 0
-
-    @property
-    def stats(self) -> SynthesisStats:
-        """Refreshes, losses, shares: see :class:`~synth_replay.synthesis.SynthesisStats`."""
-        return self.engine.stats
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """An episode that was running when the buffer was pickled ends here: nobody can go on with it."""
-        self.__dict__ |= state
-        if self._open_steps:
-            self.clip_episode(False)
-
-    # -- writing: the host's own work, counted ----------------------------------------------
 
     def append(self, observation: Any, action: Any, reward: Any) -> None:
-        """Stores a step, as d3rlpy does, and counts it."""
+        """Stores a step, as d3rlpy does."""
         self.dataset.append(observation, action, reward)
-        self._open_steps += 1
-        self.engine.notify()
 
     def append_episode(self, episode: EpisodeBase) -> None:
-        """Stores a whole episode and counts its steps."""
-        if self._open_steps:
-            raise UnsupportedBufferError("An episode is running: call clip_episode() before append_episode().")
+        """Stores a whole episode."""
         self.dataset.append_episode(episode)
-        self.engine.notify(episode.transition_count)
 
     def clip_episode(self, terminated: bool) -> None:
         """Ends the running episode."""
         self.dataset.clip_episode(terminated)
-        self._open_steps = 0
 
     def sample_transition(self) -> Transition:
         """One real transition, by d3rlpy itself."""
         return self.dataset.sample_transition()
 
-    def sample_trajectory(self, length: int) -> NoReturn:  # noqa: ARG002
-        """Not possible with generated transitions."""
-        raise UnsupportedBufferError(
-            "Decision Transformer and other trajectory models need whole sequences; generated transitions have no "
-            "neighbours. Train them on the wrapped dataset itself (buffer.dataset)."
-        )
+    def sample_trajectory(self, length: int) -> Any:
+        """By d3rlpy itself."""
+        return self.dataset.sample_trajectory(length)
 
-    def sample_trajectory_batch(self, batch_size: int, length: int) -> NoReturn:  # noqa: ARG002
-        """Not possible with generated transitions."""
-        self.sample_trajectory(length)
-
-    # -- the host's own ---------------------------------------------------------------------
+    def sample_trajectory_batch(self, batch_size: int, length: int) -> Any:
+        """By d3rlpy itself."""
+        return self.dataset.sample_trajectory_batch(batch_size, length)
 
     def dump(self, f: BinaryIO) -> None:
         """Writes the real episodes as d3rlpy does."""
@@ -107,3 +78,53 @@ class HostBuffer(ReplayBufferBase):  # type: ignore[misc]
     def dataset_info(self) -> DatasetInfo:
         """The wrapped buffer's own."""
         return self.dataset.dataset_info
+
+
+class HostBuffer(WrappingBuffer):
+    """A d3rlpy buffer that stores into another one and counts the steps for an engine.
+
+    Subclasses set ``dataset``, the buffer of the real episodes, and ``engine``, and give ``sample_transition_batch``.
+    """
+
+    engine: SynthesisEngine
+    _open_steps = 0
+
+    @property
+    def stats(self) -> SynthesisStats:
+        """Refreshes, losses, shares: see :class:`~synth_replay.synthesis.SynthesisStats`."""
+        return self.engine.stats
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """An episode that was running when the buffer was pickled ends here: nobody can go on with it."""
+        self.__dict__ |= state
+        if self._open_steps:
+            self.clip_episode(False)
+
+    def append(self, observation: Any, action: Any, reward: Any) -> None:
+        """Stores a step, as d3rlpy does, and counts it."""
+        super().append(observation, action, reward)
+        self._open_steps += 1
+        self.engine.notify()
+
+    def append_episode(self, episode: EpisodeBase) -> None:
+        """Stores a whole episode and counts its steps."""
+        if self._open_steps:
+            raise UnsupportedBufferError("An episode is running: call clip_episode() before append_episode().")
+        super().append_episode(episode)
+        self.engine.notify(episode.transition_count)
+
+    def clip_episode(self, terminated: bool) -> None:
+        """Ends the running episode."""
+        super().clip_episode(terminated)
+        self._open_steps = 0
+
+    def sample_trajectory(self, length: int) -> NoReturn:  # noqa: ARG002
+        """Not possible with generated transitions."""
+        raise UnsupportedBufferError(
+            "Decision Transformer and other trajectory models need whole sequences; generated transitions have no "
+            "neighbours. Train them on the wrapped dataset itself (buffer.dataset)."
+        )
+
+    def sample_trajectory_batch(self, batch_size: int, length: int) -> NoReturn:  # noqa: ARG002
+        """Not possible with generated transitions."""
+        self.sample_trajectory(length)

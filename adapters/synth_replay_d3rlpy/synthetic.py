@@ -18,6 +18,7 @@ from gymnasium import spaces
 
 from synth_replay.config import GeneratorConfig
 from synth_replay.errors import ConfigError, InvalidTransitionsError
+from synth_replay.fitting import show_progress
 from synth_replay.generator import MIN_ROWS
 from synth_replay.refresh import RefreshConfig
 from synth_replay.seeding import seed_from_numpy
@@ -28,6 +29,7 @@ from synth_replay_d3rlpy.batch import BatchRows
 from synth_replay_d3rlpy.columns import EpisodeColumns
 from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, default_extras, host_rows, infer_spaces, to_transitions
 from synth_replay_d3rlpy.host import HostBuffer
+from synth_replay_d3rlpy.latent_data import encode_buffer, latent_spaces
 from synth_replay_d3rlpy.layout import RowLayout
 
 
@@ -54,6 +56,8 @@ class SyntheticReplayBuffer(HostBuffer):
         extra_columns: Modelled besides the transition: ``next_actions`` (ReBRAC), ``returns_to_go`` (Cal-QL). None
             takes both for continuous actions.
         gamma: Discount of the generated returns-to-go; give the algorithm's.
+        encoder: File of a :class:`~synth_replay.encoders.FrozenEncoder`. The dataset's frames are then encoded at
+            once (:func:`encode_buffer`), and batches hold latents, for an algorithm of :func:`latent_agent`.
         seed: Seed of the generated part; None follows ``d3rlpy.seed``. Real rows are drawn from NumPy's global
             stream, as in d3rlpy.
         device: Where the generator runs.
@@ -80,14 +84,17 @@ class SyntheticReplayBuffer(HostBuffer):
         validate: float | None = None,
         extra_columns: Sequence[str] | None = None,
         gamma: float = DEFAULT_GAMMA,
+        encoder: str | Path | None = None,
         seed: int | None = None,
         device: str | torch.device = "auto",
         progress: bool | None = None,
     ) -> None:
         if not isinstance(dataset, ReplayBufferBase):
             raise ConfigError(f"wrap() takes a d3rlpy replay buffer or MDPDataset, not {type(dataset).__name__}.")
-        self.dataset, self.gamma = dataset, gamma
         found = infer_spaces(dataset) if env is None else (env.observation_space, env.action_space)
+        if encoder is not None:
+            dataset, found = encode_buffer(dataset, encoder, show_progress(progress)), latent_spaces(encoder, found)
+        self.dataset, self.gamma = dataset, gamma
         self.observation_space: spaces.Space[Any] = found[0]
         self.action_space: spaces.Space[Any] = found[1]
         self.extra_columns = default_extras(self.action_space) if extra_columns is None else tuple(extra_columns)

@@ -14,7 +14,9 @@ import tyro
 
 from synth_replay.cli.making import REPORT_ROWS, RunningOptions, SourceOptions, say_notes
 from synth_replay.cli.options import Format, Running, Source, Usage
-from synth_replay.datasets import Dataset, open_dataset
+from synth_replay.datasets import Dataset, PixelDataset, open_dataset, open_pixels
+from synth_replay.datasets.pixel_catalog import detect_pixels
+from synth_replay.errors import DatasetError
 from synth_replay.generator import TransitionGenerator
 from synth_replay.spaces import Array, as_matrix
 from synth_replay.upsampling import copy_dataset, digest
@@ -101,6 +103,8 @@ class Info:
         """Does it."""
         if (self.path / "generator.json").exists():
             found = _of_generator(TransitionGenerator.load(self.path, "cpu"))
+        elif (frames := _frames(self.path)) is not None:
+            found = _of_frames(frames)
         else:
             found = _of_dataset(self.source.open(self.path, self.source.make_env()))
         print(json.dumps(found, indent=2) if self.json else _as_text(found))
@@ -117,6 +121,20 @@ def _of_generator(generator: TransitionGenerator) -> dict[str, Any]:
     if generator.history:
         found |= {"held-out loss": generator.holdout_loss, "steps": generator.history[-1]["step"]}
     return found | {"seed": generator.seed, "config": generator.config.to_dict()}
+
+
+def _frames(path: Path) -> PixelDataset | None:
+    try:
+        detect_pixels(path)
+    except DatasetError:
+        return None
+    return open_pixels(path)
+
+
+def _of_frames(dataset: PixelDataset) -> dict[str, Any]:
+    found: dict[str, Any] = {"kind": "frames", "format": dataset.format, "episodes": len(dataset.lengths)}
+    found |= {"transitions": len(dataset), "frame": list(dataset.frame_shape), "actions": str(dataset.action_space)}
+    return found | ({"notes": dataset.notes} if dataset.notes else {})
 
 
 def _of_dataset(dataset: Dataset) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from synth_replay.datasets.base import Dataset, ReadOptions
 from synth_replay.datasets.d3rlpy import D3rlpyDataset, D3rlpyWriter
 from synth_replay.datasets.d4rl import D4rlDataset, D4rlWriter
 from synth_replay.datasets.files import reading
-from synth_replay.datasets.hdf5 import SIGNATURE, open_hdf5
+from synth_replay.datasets.hdf5 import FRAME_KEYS, SIGNATURE, open_hdf5
 from synth_replay.datasets.minari import MinariDataset, find_minari
 from synth_replay.datasets.minari_writer import MinariWriter
 from synth_replay.datasets.npz import NpzDataset, NpzWriter
@@ -156,6 +156,8 @@ def _detect_hdf5(path: Path) -> str:
         return "d3rlpy"
     if "episode_0" in keys:
         raise DatasetFormatError(f"{path} belongs to a Minari dataset, whose data/metadata.json is missing.")
+    if keys >= FRAME_KEYS:
+        raise DatasetFormatError(f"{path} holds frames (V-D4RL): open it with open_pixels().")
     return "d4rl"
 
 

@@ -12,6 +12,7 @@ from synth_replay.datasets.extras import load_extra
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 STAMP = "synth_replay"
+FRAME_KEYS = {"observation"}  # of V-D4RL; all other formats say observations
 
 
 @contextmanager
@@ -19,6 +20,12 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     """An HDF5 file open for reading."""
     with load_extra("h5py").File(path, "r") as file:
         yield file
+
+
+def holds_frames(path: Path) -> bool:
+    """Whether an HDF5 file is V-D4RL's."""
+    with open_hdf5(path) as file:
+        return set(file) >= FRAME_KEYS
 
 
 class _Disk(io.FileIO):

@@ -7,13 +7,14 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.utils import RecordConstructorArgs
 
 from synth_replay.encoders.frozen import FrozenEncoder, LatentEncoder
 from synth_replay.errors import SpecMismatchError
 from synth_replay.spaces import Array
 
 
-class LatentObservation(gym.ObservationWrapper[Array, Any, Array]):
+class LatentObservation(gym.ObservationWrapper[Array, Any, Array], RecordConstructorArgs):
     """Gives the latents of a frozen encoder in place of pixels, so that any agent of vectors can act.
 
     Args:
@@ -25,7 +26,8 @@ class LatentObservation(gym.ObservationWrapper[Array, Any, Array]):
     """
 
     def __init__(self, env: gym.Env[Array, Any], encoder: LatentEncoder | str | Path) -> None:
-        super().__init__(env)
+        RecordConstructorArgs.__init__(self, encoder=encoder)
+        gym.ObservationWrapper.__init__(self, env)
         self.encoder = FrozenEncoder.load(encoder) if isinstance(encoder, str | Path) else encoder
         if env.observation_space.shape != self.encoder.pixel_shape:
             raise SpecMismatchError(

@@ -7,9 +7,11 @@ import pytest
 
 from synth_replay import TransitionGenerator
 from synth_replay.config import PRESETS, GeneratorConfig
-from synth_replay.datasets import open_dataset
+from synth_replay.datasets import open_dataset, write_vd4rl_hdf5
+from synth_replay.errors import DatasetFormatError
 from tests.cli.helpers import run, start, write_npz, write_preset
 from tests.conftest import TINY, rollout
+from tests.datasets.pixel_helpers import episode_of
 
 COMMANDS = ("fit", "sample", "upsample", "report", "convert", "info")
 
@@ -158,3 +160,17 @@ def test_in_a_pipe_there_are_no_bars_and_a_closed_pipe_is_no_error(data):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and "600 rows" in out
     assert "\r" not in out + err and err == ""
+
+
+def test_info_describes_a_dataset_of_frames(capsys, tmp_path):
+    write_vd4rl_hdf5(tmp_path / "frames.hdf5", [episode_of(i, 5, size=84) for i in range(3)])
+    code, said, _ = run(capsys, "info", tmp_path / "frames.hdf5", "--json")
+    found = json.loads(said)
+    assert code == 0 and found["kind"] == "frames" and found["format"] == "vd4rl-hdf5"
+    assert (found["episodes"], found["transitions"], found["frame"]) == (3, 15, [3, 84, 84])
+
+
+def test_info_on_frames_with_another_reader_says_how_to_open_them(tmp_path):
+    write_vd4rl_hdf5(tmp_path / "frames.hdf5", [episode_of(0, 5, size=84)])
+    with pytest.raises(DatasetFormatError, match="open_pixels"):
+        open_dataset(tmp_path / "frames.hdf5")

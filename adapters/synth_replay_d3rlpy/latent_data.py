@@ -1,0 +1,134 @@
+"""d3rlpy buffers of frames as buffers of latents, and frames augmented as they are sampled."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from d3rlpy.dataset import (
+    BasicTransitionPicker,
+    Episode,
+    FrameStackTransitionPicker,
+    InfiniteBuffer,
+    MultiStepTransitionPicker,
+    ReplayBuffer,
+    ReplayBufferBase,
+    TransitionMiniBatch,
+)
+from gymnasium import spaces
+from tqdm import tqdm
+
+from synth_replay.datasets import open_pixels
+from synth_replay.encoders import LatentEncoder, encode_transitions
+from synth_replay.errors import ConfigError, InvalidTransitionsError, UnsupportedBufferError
+from synth_replay.spaces import Array
+from synth_replay.transitions import Transitions
+from synth_replay_d3rlpy.host import WrappingBuffer
+from synth_replay_d3rlpy.pixel_networks import cached_encoder
+
+Spaces = tuple[spaces.Space[Any], spaces.Space[Any]]
+Augment = Callable[[Array, Array], tuple[Array, Array]]
+PICKERS = (BasicTransitionPicker, FrameStackTransitionPicker, MultiStepTransitionPicker)
+
+
+def encode_buffer(
+    dataset: ReplayBufferBase, encoder: LatentEncoder | str | Path, progress: bool = False
+) -> ReplayBuffer:
+    """The same episodes with the latents of a frozen encoder as observations.
+
+    Frames are stacked as the dataset's own picker stacks them; the new buffer's picker stacks no more, and keeps n-step
+    returns.
+
+    Args:
+        dataset: Episodes of frames ``[T, C, H, W]``, uint8 or floats of 0 to 255.
+        encoder: The encoder, or its file.
+        progress: Show a bar.
+
+    Raises:
+        ConfigError: If the picker is one of the user's own.
+        SpecMismatchError: If the frames are not what the encoder takes.
+        InvalidTransitionsError: If there are no episodes.
+    """
+    frozen = cached_encoder(encoder) if isinstance(encoder, str | Path) else encoder
+    picker = dataset.transition_picker
+    if type(picker) not in PICKERS:
+        raise ConfigError(f"Frames are stacked as d3rlpy's own pickers do; got {type(picker).__name__}.")
+    if not dataset.episodes:
+        raise InvalidTransitionsError("The dataset has no episodes to encode.")
+    stacking = isinstance(picker, FrameStackTransitionPicker)
+    frames = picker._n_frames if stacking else 1
+    bar = tqdm(dataset.episodes, "Encoding", unit="episode", disable=not progress)
+    episodes = [
+        Episode(frozen.encode(stacked(e.observations, frames)), e.actions, e.rewards, e.terminated) for e in bar
+    ]
+    return ReplayBuffer(
+        InfiniteBuffer(),
+        episodes=episodes,
+        transition_picker=BasicTransitionPicker() if stacking else copy.copy(picker),
+        action_space=dataset.dataset_info.action_space,
+        action_size=dataset.dataset_info.action_size,
+    )
+
+
+def latent_offline(
+    given: ReplayBufferBase | str | Path | Transitions, encoder: LatentEncoder | str | Path, progress: bool = False
+) -> ReplayBufferBase | Transitions:
+    """Offline frames of any kind as latents: a d3rlpy dataset, pixel transitions, or a V-D4RL or Procgen dataset.
+
+    Raises:
+        DatasetError: If there is no such dataset.
+        SpecMismatchError: If the frames are not what the encoder takes.
+    """
+    if isinstance(given, ReplayBufferBase):
+        return encode_buffer(given, encoder, progress)
+    frozen = cached_encoder(encoder) if isinstance(encoder, str | Path) else encoder
+    if isinstance(given, Transitions):
+        return encode_transitions([given], frozen, progress=progress)
+    held = open_pixels(given)
+    stack = frozen.pixel_shape[0] // held.frame_shape[0]
+    return encode_transitions(held.transitions(frame_stack=stack), frozen, progress=progress)
+
+
+def latent_spaces(encoder: str | Path, of_pixels: Spaces) -> Spaces:
+    """The environment's spaces, with latents for frames."""
+    return cached_encoder(encoder).layout.space, of_pixels[1]
+
+
+def stacked(frames: Array, count: int) -> Array:
+    """``[T, C, H, W]`` as ``[T, count * C, H, W]``, zeros before the first frame, as d3rlpy's picker does."""
+    if count == 1:
+        return frames
+    zeros = np.zeros((count - 1, *frames.shape[1:]), frames.dtype)
+    padded = np.concatenate((zeros, frames))
+    return np.concatenate([padded[i : i + len(frames)] for i in range(count)], axis=1)
+
+
+class AugmentedReplayBuffer(WrappingBuffer):
+    """A d3rlpy buffer whose batches are augmented; episodes, evaluators and scalers see the frames as they are.
+
+    Args:
+        dataset: Any d3rlpy buffer of frames.
+        augmenter: A :class:`~synth_replay.augment.pixels.PixelAugmenter`, or any callable of the same arguments:
+            observations and next observations of a batch, to augmented ones of the same shape.
+    """
+
+    def __init__(self, dataset: ReplayBufferBase, augmenter: Augment) -> None:
+        self.dataset, self.augmenter = dataset, augmenter
+
+    def sample_transition_batch(self, batch_size: int) -> TransitionMiniBatch:
+        """The dataset's own batch, augmented; next observations after a termination stay zero."""
+        batch = self.dataset.sample_transition_batch(batch_size)
+        before, after = self.augmenter(batch.observations, batch.next_observations)
+        after[batch.terminals.reshape(-1) > 0] = 0
+        return dataclasses.replace(batch, observations=before, next_observations=after)
+
+    @classmethod
+    def load(cls, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG003
+        """Not offered: load the dataset, then wrap it."""
+        raise UnsupportedBufferError("Load the dataset itself, then wrap it: AugmentedReplayBuffer(dataset, ...).")
+
+    from_episode_generator = load
