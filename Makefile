@@ -18,6 +18,7 @@ $(VENV)/.base: constraints.txt pyproject.toml
 
 $(VENV)/.test: $(VENV)/.base
 	@$(PIP) --group test
+	@$(PIP) --no-deps procgen-mirror gym3
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test

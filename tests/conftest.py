@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from ctypes.util import find_library
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if sys.platform == "linux" and not os.environ.get("DISPLAY") and find_library("EGL"):
+    os.environ.setdefault("MUJOCO_GL", "egl")  # before d3rlpy imports dm_control, which would choose GLFW
 
 import warnings
 from dataclasses import replace

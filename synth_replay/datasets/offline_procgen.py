@@ -28,30 +28,11 @@ from synth_replay.datasets.pixel_files import (
 )
 from synth_replay.datasets.pixels import PixelDataset, check_actions, located
 from synth_replay.errors import DatasetError, DatasetFormatError, InvalidTransitionsError
+from synth_replay.procgen_games import TIME_LIMITS
 from synth_replay.spaces import Array
 
 ARRAYS = ("observations", "actions", "rewards", "dones")
 ACTIONS = 15
-
-# Steps after which a game ends an episode, in easy and hard mode (Cobbe et al. 2020, procgen/src/games).
-TIME_LIMITS: dict[str, int] = {
-    "bigfish": 6000,
-    "bossfight": 4000,
-    "caveflyer": 1000,
-    "chaser": 1000,
-    "climber": 1000,
-    "coinrun": 1000,
-    "dodgeball": 1000,
-    "fruitbot": 1000,
-    "heist": 1000,
-    "jumper": 1000,
-    "leaper": 500,
-    "maze": 500,
-    "miner": 1000,
-    "ninja": 1000,
-    "plunder": 4000,
-    "starpilot": 1000,
-}
 
 _NAME = re.compile(r"(?P<time>.+)_(?P<number>\d+)_(?P<steps>\d+)_(?P<level>-?\d+)_-?\d+\.\d+\.np[yz]")
 _EXAMPLE = "20230101T000000_17_63_42_10.00.npz"
@@ -71,7 +52,7 @@ class OfflineProcgenDataset(PixelDataset):
 
     Args:
         path: The folder.
-        game: A key of :data:`TIME_LIMITS`; None looks for one among the folders of the path.
+        game: Procgen's name of it; None looks for one among the folders of the path.
         size: Height and width of the frames.
 
     Raises:

@@ -1,0 +1,52 @@
+"""A picture of plain and distracted environments: one row for each domain, one column for each level.
+
+python examples/distractions.py --out docs/img/distractions.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from synth_replay.environments import Distraction, make_dmc_pixels
+
+TASKS = {"cheetah": "run", "walker": "walk", "humanoid": "walk"}
+LEVELS = ("plain", "easy", "medium", "hard")
+
+
+def frames(domain: str, level: str, args: argparse.Namespace) -> np.ndarray:
+    """Returns uint8 ``[episodes, size, size, 3]``: the same states at every level."""
+    distraction = None if level == "plain" else Distraction(level, variant=args.variant, backgrounds=args.backgrounds)
+    env = make_dmc_pixels(domain, TASKS[domain], size=args.size, frame_stack=1, distraction=distraction)
+    pictures = []
+    for episode in range(args.episodes):
+        env.reset(seed=args.seed + episode)
+        env.action_space.seed(args.seed + episode)
+        for _ in range(args.steps):
+            env.step(env.action_space.sample())
+        pictures.append(env.render())
+    env.close()
+    return np.stack(pictures)
+
+
+def main() -> None:
+    """Draws the grid."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("distractions.png"))
+    parser.add_argument("--backgrounds", type=Path, help="folder of images or DAVIS videos; default: drawn patterns")
+    parser.add_argument("--variant", default="static")
+    parser.add_argument("--episodes", type=int, default=2, help="pictures of each level")
+    parser.add_argument("--steps", type=int, default=10, help="random actions before each picture")
+    parser.add_argument("--size", type=int, default=168)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    rows = [np.concatenate([np.hstack(frames(domain, level, args)) for level in LEVELS], 1) for domain in TASKS]
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.concatenate(rows)).save(args.out)
+
+
+if __name__ == "__main__":
+    main()

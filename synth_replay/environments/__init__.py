@@ -1,0 +1,20 @@
+"""Pixel environments: Procgen, and dm_control with or without visual distractions.
+
+Importing this registers ``synth_replay/Procgen-<game>-v0`` with Gymnasium; the simulators are imported when an
+environment is made.
+"""
+
+from gymnasium import register
+
+from synth_replay.environments.distractions import DistractedEnv, Distraction
+from synth_replay.environments.dmc import make_dmc_pixels
+from synth_replay.environments.procgen import GAMES, ProcgenEnv
+
+for _game in GAMES:
+    register(
+        f"synth_replay/Procgen-{_game}-v0",
+        entry_point="synth_replay.environments.procgen:ProcgenEnv",
+        kwargs={"game": _game},
+    )
+
+__all__ = ["GAMES", "DistractedEnv", "Distraction", "ProcgenEnv", "make_dmc_pixels"]

@@ -1,0 +1,80 @@
+"""The simulators, imported when an environment is made. Errors name the package and the system library."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from importlib import import_module
+from importlib.util import find_spec
+from io import StringIO
+from typing import Any, NoReturn
+
+from synth_replay.errors import MissingExtraError
+
+
+def load_procgen() -> Any:
+    """Imports ``procgen.env``.
+
+    Raises:
+        MissingExtraError: With the pip commands, when a package is missing.
+    """
+    try:
+        with _quiet_imports():
+            return import_module("procgen.env")
+    except ImportError as error:
+        raise MissingExtraError(
+            f"Procgen cannot be imported ({error}): pip install 'synth-replay[procgen]'. Its metadata ask for numpy<2, "
+            "but it runs on numpy 2: pip install cffi gym && pip install --no-deps procgen-mirror==0.10.7 gym3"
+        ) from error
+
+
+def refuse_procgen(error: Exception) -> NoReturn:
+    """Raises the error for a compiled library that cannot be loaded."""
+    raise MissingExtraError(
+        f"Procgen's compiled library cannot be loaded ({error}). It needs OpenGL and GLib of the system: "
+        "apt-get install libgl1 libglib2.0-0"
+    ) from error
+
+
+def load_dm_control() -> tuple[Any, Any, Any]:
+    """Imports ``dm_control.suite``, its engine, and Shimmy's compatibility class.
+
+    On Linux without a display, ``MUJOCO_GL`` is set to ``egl`` unless the user has set it: dm_control would otherwise
+    choose GLFW, which opens windows and fails at the first picture.
+
+    Raises:
+        MissingExtraError: With the pip command for a missing package, or the system library for a missing backend.
+    """
+    for module in ("dm_control", "shimmy"):
+        if find_spec(module) is None:
+            raise MissingExtraError(f"{module} is not installed: pip install 'synth-replay[dmc]'")
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault("MUJOCO_GL", "egl")
+    modules = ("dm_control.suite", "dm_control.mujoco.engine", "shimmy.dm_control_compatibility")
+    try:
+        with _quiet_imports():
+            suite, engine, compatibility = map(import_module, modules)
+    except Exception as error:  # each OpenGL backend has errors of its own
+        refuse_rendering(error)
+    return suite, engine, compatibility.DmControlCompatibilityV0
+
+
+def refuse_rendering(error: Exception) -> NoReturn:
+    """Raises the error for an OpenGL backend that is missing or does not start."""
+    backend = os.environ.get("MUJOCO_GL", "not set")
+    raise MissingExtraError(
+        f"MuJoCo cannot render ({error}); MUJOCO_GL is {backend}. Without a display, install EGL (apt-get install "
+        "libegl1 libgl1-mesa-dri) and set MUJOCO_GL=egl, or install OSMesa (apt-get install libosmesa6) and set "
+        "MUJOCO_GL=osmesa; set it before dm_control is first imported, which d3rlpy does too."
+    ) from error
+
+
+@contextmanager
+def _quiet_imports() -> Iterator[None]:
+    """Leaves out gym's notice of its retirement, which both import, and warnings of files that procgen leaves open."""
+    with redirect_stderr(StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
