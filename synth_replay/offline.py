@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from gymnasium import spaces
 
-from synth_replay.datasets import Dataset, open_dataset
+from synth_replay.datasets import Dataset, open_dataset, open_pixels
+from synth_replay.encoders import LatentEncoder, encode_transitions
 from synth_replay.errors import (
     ConfigError,
     DatasetError,
@@ -99,3 +100,24 @@ def warn_if_rescaled(rows: Transitions, spec: TransitionSpec) -> None:
             "them back to environment units.",
             stacklevel=4,
         )
+
+
+def latent_rows(
+    given: str | Path | Transitions, encoder: LatentEncoder, progress: bool = False
+) -> str | Path | Transitions:
+    """Frames as latents: pixel transitions, or the path of a V-D4RL or Offline Procgen dataset.
+
+    What holds no frames is given back as it is: latents that were encoded before, say.
+
+    Raises:
+        SpecMismatchError: If the frames are not what the encoder takes.
+    """
+    if isinstance(given, Transitions):
+        latent = np.asarray(given.observations).shape[1:] == encoder.layout.space.shape
+        return given if latent else encode_transitions([given], encoder, progress=progress)
+    try:
+        held = open_pixels(given)
+    except DatasetError:
+        return given
+    stack = encoder.pixel_shape[0] // held.frame_shape[0]
+    return encode_transitions(held.transitions(frame_stack=stack), encoder, progress=progress)

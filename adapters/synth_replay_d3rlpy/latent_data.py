@@ -22,13 +22,12 @@ from d3rlpy.dataset import (
 from gymnasium import spaces
 from tqdm import tqdm
 
-from synth_replay.datasets import open_pixels
-from synth_replay.encoders import LatentEncoder, encode_transitions
+from synth_replay.encoders import LatentEncoder, cached_encoder
 from synth_replay.errors import ConfigError, InvalidTransitionsError, UnsupportedBufferError
+from synth_replay.offline import latent_rows
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 from synth_replay_d3rlpy.host import WrappingBuffer
-from synth_replay_d3rlpy.pixel_networks import cached_encoder
 
 Spaces = tuple[spaces.Space[Any], spaces.Space[Any]]
 Augment = Callable[[Array, Array], tuple[Array, Array]]
@@ -76,21 +75,16 @@ def encode_buffer(
 
 def latent_offline(
     given: ReplayBufferBase | str | Path | Transitions, encoder: LatentEncoder | str | Path, progress: bool = False
-) -> ReplayBufferBase | Transitions:
-    """Offline frames of any kind as latents: a d3rlpy dataset, pixel transitions, or a V-D4RL or Procgen dataset.
+) -> ReplayBufferBase | str | Path | Transitions:
+    """A d3rlpy dataset as :func:`encode_buffer`, anything else as :func:`~synth_replay.offline.latent_rows`.
 
     Raises:
-        DatasetError: If there is no such dataset.
         SpecMismatchError: If the frames are not what the encoder takes.
     """
     if isinstance(given, ReplayBufferBase):
         return encode_buffer(given, encoder, progress)
     frozen = cached_encoder(encoder) if isinstance(encoder, str | Path) else encoder
-    if isinstance(given, Transitions):
-        return encode_transitions([given], frozen, progress=progress)
-    held = open_pixels(given)
-    stack = frozen.pixel_shape[0] // held.frame_shape[0]
-    return encode_transitions(held.transitions(frame_stack=stack), frozen, progress=progress)
+    return latent_rows(given, frozen, progress)
 
 
 def latent_spaces(encoder: str | Path, of_pixels: Spaces) -> Spaces:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from d3rlpy.algos import QLearningAlgoBase
 from torch import Tensor, nn
 
-from synth_replay.encoders import FrozenEncoder
+from synth_replay.encoders import FrozenEncoder, cached_encoder
 from synth_replay.encoders.layout import CONCAT
 from synth_replay.errors import ConfigError, NotFittedError
 from synth_replay_d3rlpy.pixel_networks import (
@@ -23,7 +23,6 @@ from synth_replay_d3rlpy.pixel_networks import (
     FrameEncoder,
     FrameEncoderWithAction,
     LatentEncoderFactory,
-    cached_encoder,
 )
 
 Agent: TypeAlias = "QLearningAlgoBase[Any, Any]"

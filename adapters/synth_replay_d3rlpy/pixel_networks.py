@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 from d3rlpy.models.encoders import EncoderFactory, register_encoder_factory
 from d3rlpy.models.torch.encoders import Encoder, EncoderWithAction
 from torch import Tensor, nn
 
-from synth_replay.encoders import FrozenEncoder, Trunk
+from synth_replay.encoders import FrozenEncoder, Trunk, cached_encoder
 from synth_replay.encoders.networks import Architecture, convolutions
 from synth_replay.errors import ConfigError
 
@@ -184,17 +182,6 @@ class LatentEncoderFactory(_FrameFactory):
     def get_type() -> str:
         """Its name in d3rlpy's files."""
         return "synth_replay_latent"
-
-
-@lru_cache(maxsize=8)
-def _loaded(path: str, changed: int) -> FrozenEncoder:  # noqa: ARG001 - another file under the same name is another
-    return FrozenEncoder.load(path)
-
-
-def cached_encoder(path: str | Path) -> FrozenEncoder:
-    """The encoder of a file, one object for all networks that use it."""
-    path = Path(path).resolve()
-    return _loaded(str(path), path.stat().st_mtime_ns if path.exists() else 0)
 
 
 register_encoder_factory(TrunkEncoderFactory)

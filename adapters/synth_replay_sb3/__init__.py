@@ -6,6 +6,26 @@ require_extra("stable_baselines3", "sb3")
 
 from synth_replay_sb3.cfg_mixed import CFGMixedBuffer  # noqa: E402
 from synth_replay_sb3.logging import SyntheticReplayCallback  # noqa: E402
+from synth_replay_sb3.pixels import (  # noqa: E402
+    AugmentedReplayBuffer,
+    FrozenFeatures,
+    LatentDQNPolicy,
+    LatentSACPolicy,
+    LatentTD3Policy,
+    encoder_of,
+    transplant,
+)
 from synth_replay_sb3.synthetic import SyntheticReplayBuffer  # noqa: E402
 
-__all__ = ["CFGMixedBuffer", "SyntheticReplayBuffer", "SyntheticReplayCallback"]
+__all__ = [
+    "AugmentedReplayBuffer",
+    "CFGMixedBuffer",
+    "FrozenFeatures",
+    "LatentDQNPolicy",
+    "LatentSACPolicy",
+    "LatentTD3Policy",
+    "SyntheticReplayBuffer",
+    "SyntheticReplayCallback",
+    "encoder_of",
+    "transplant",
+]

@@ -14,8 +14,9 @@ from stable_baselines3.common.vec_env import VecNormalize
 from synth_replay.batch_plans import OFFLINE, ONLINE, SOURCE_NUMBERS, SYNTHETIC_OFFLINE, SYNTHETIC_ONLINE, BatchPlan
 from synth_replay.config import GeneratorConfig
 from synth_replay.errors import ConfigError, UnsupportedBufferError
+from synth_replay.fitting import show_progress
 from synth_replay.mixed_synthesis import Generation, MixedSynthesisEngine, RealRows
-from synth_replay.offline import offline_rows
+from synth_replay.offline import latent_rows, offline_rows
 from synth_replay.ratios import Ratio
 from synth_replay.refresh import RefreshConfig
 from synth_replay.seeding import seed_from_numpy
@@ -24,6 +25,7 @@ from synth_replay.store import ColumnStore
 from synth_replay.synthesis import SynthesisStats
 from synth_replay.transitions import Transitions
 from synth_replay_sb3.conversion import from_host_columns, host_columns, stored_transitions
+from synth_replay_sb3.latent_rows import FrameEncoding
 from synth_replay_sb3.rows import HostRows, joined
 
 
@@ -64,6 +66,8 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
         refit_steps: Gradient steps of a refit; None takes the preset's.
         validate: Keep generated rows out of the batches, with a warning, while their marginal on held-out real rows is
             below this share of what real rows reach (0.95, say); None never does.
+        encoder: File of a :class:`~synth_replay.encoders.FrozenEncoder` for frames. They are kept, generated and
+            sampled as latents, for a policy such as :class:`~synth_replay_sb3.LatentSACPolicy`.
         seed: Seed of everything random here but SB3's own draws; None follows SB3's seed.
         progress: Progress bars during a refresh; None shows them on a terminal.
 
@@ -108,11 +112,15 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
         refit: str = "scratch",
         refit_steps: int | None = None,
         validate: float | None = None,
+        encoder: str | Path | None = None,
         seed: int | None = None,
         progress: bool | None = None,
         **unknown: Any,
     ) -> None:
         _refuse(offline, unknown)
+        if encoder is not None:
+            self.frames = FrameEncoding(encoder, observation_space)
+            observation_space = self.frames.encoder.space
         engine_seed, own_seed = np.random.SeedSequence(seed_from_numpy() if seed is None else seed).generate_state(2)
         self.engine: MixedSynthesisEngine = MixedSynthesisEngine(
             observation_space,
@@ -130,6 +138,8 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
         spec = self.engine.generator.spec.with_extras(())
         held = stored_transitions(offline) if isinstance(offline, ReplayBuffer) else offline
         assert held is not None
+        if self.frames is not None:
+            held = latent_rows(held, self.frames.encoder, show_progress(progress))
         rows = offline_rows(held, spec)
         columns = rows.leaves()
         self.offline = ColumnStore(len(rows), compact=False)

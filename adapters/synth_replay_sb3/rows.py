@@ -13,16 +13,20 @@ from synth_replay.spaces import Array
 from synth_replay.synthesis import SynthesisEngine
 from synth_replay.transitions import Transitions
 from synth_replay_sb3.conversion import host_columns
+from synth_replay_sb3.latent_rows import FrameEncoding
 
 
 class HostRows:
     """What our buffers add to whichever of SB3's buffers they inherit from."""
 
     engine: SynthesisEngine
+    frames: FrameEncoding | None = None  # of environments whose observations are kept as latents
 
-    def add(self, *args: Any, **kwargs: Any) -> None:
+    def add(self, obs: Any, next_obs: Any, *args: Any, **kwargs: Any) -> None:
         """Stores a step of all environments, as SB3 does, and counts it."""
-        super().add(*args, **kwargs)  # type: ignore[misc]
+        if self.frames is not None:
+            obs, next_obs = self.frames.step(obs, next_obs)
+        super().add(obs, next_obs, *args, **kwargs)  # type: ignore[misc]
         self.engine.notify(self.n_envs)  # type: ignore[attr-defined]
 
     def to_host(self, rows: Transitions) -> dict[str, Array]:

@@ -18,6 +18,7 @@ from synth_replay.seeding import seed_from_numpy
 from synth_replay.synthesis import SynthesisEngine, SynthesisStats
 from synth_replay.transitions import Transitions
 from synth_replay_sb3.conversion import stored_transitions, write_transitions
+from synth_replay_sb3.latent_rows import FrameEncoding
 from synth_replay_sb3.rows import HostRows, joined
 
 HER_ARGUMENTS = {"n_sampled_goal", "goal_selection_strategy", "copy_info_dict"}
@@ -76,6 +77,8 @@ class SyntheticReplayBuffer(_Mixing, ReplayBuffer):
         refit_steps: Gradient steps of a refit; None takes the preset's.
         validate: Keep generated rows out of the batches, with a warning, while their marginal on held-out real rows is
             below this share of what real rows reach (0.95, say); None never does.
+        encoder: File of a :class:`~synth_replay.encoders.FrozenEncoder` for frames. They are kept, generated and
+            sampled as latents, for a policy such as :class:`~synth_replay_sb3.LatentSACPolicy`.
         seed: Seed of everything random here; None follows SB3's seed.
         progress: Progress bars during a refresh; None shows them on a terminal.
 
@@ -114,11 +117,15 @@ class SyntheticReplayBuffer(_Mixing, ReplayBuffer):
         refit: str = "scratch",
         refit_steps: int | None = None,
         validate: float | None = None,
+        encoder: str | Path | None = None,
         seed: int | None = None,
         progress: bool | None = None,
         **unknown: Any,
     ) -> None:
         _refuse(type(self), unknown, n_steps, observation_space)
+        if encoder is not None:
+            self.frames = FrameEncoding(encoder, observation_space)
+            observation_space = self.frames.encoder.space
         self.engine = SynthesisEngine(
             observation_space,
             action_space,
@@ -156,6 +163,7 @@ class SyntheticReplayBuffer(_Mixing, ReplayBuffer):
             InvalidTransitionsError: If rows are invalid or do not fit.
             SpecMismatchError: If they are of another environment.
         """
+        transitions = transitions if self.frames is None else self.frames.rows(transitions)
         self.engine.generator.spec.with_extras(()).check(transitions)
         write_transitions(self, transitions)
         self.engine.notify(len(transitions))

@@ -1,7 +1,7 @@
 """Frozen encoders: pixels to latents that can be modelled, generated and learnt from."""
 
 from synth_replay.encoders.encoding import encode_transitions
-from synth_replay.encoders.frozen import FrozenEncoder, LatentEncoder
+from synth_replay.encoders.frozen import FrozenEncoder, LatentEncoder, cached_encoder
 from synth_replay.encoders.layout import LatentLayout
 from synth_replay.encoders.networks import DrQConvolutions, ImpalaConvolutions, Trunk
 from synth_replay.encoders.observation import LatentObservation
@@ -14,5 +14,6 @@ __all__ = [
     "LatentLayout",
     "LatentObservation",
     "Trunk",
+    "cached_encoder",
     "encode_transitions",
 ]

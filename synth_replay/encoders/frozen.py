@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,7 +71,7 @@ class FrozenEncoder:
         bounds: tuple[float, float] = (-np.inf, np.inf),
     ) -> None:
         exported = isinstance(module, GraphModule)  # of a file of ours: nobody else's, and it refuses eval()
-        held = module if exported else copy.deepcopy(module).eval()
+        held = module if exported else copy.deepcopy(module).cpu().eval()
         self._module = held.requires_grad_(False)
         self.pixel_shape = tuple(int(n) for n in pixel_shape)
         self.layout = LatentLayout(self._sizes(), latent, *map(float, bounds))
@@ -192,3 +193,18 @@ def check_frames(observations: Any, pixel_shape: tuple[int, ...]) -> None:
         raise InvalidTransitionsError(f"Frames are of 0 to 255; these have values from {low:.4g} to {high:.4g}.")
     if 0 < high <= 1:
         raise InvalidTransitionsError("Frames are of 0 to 255; these look as if they were divided by 255 already.")
+
+
+def cached_encoder(path: str | Path) -> FrozenEncoder:
+    """The encoder of a file, one object for all that use it.
+
+    Raises:
+        CheckpointError: If the file is missing, cut short or no encoder.
+    """
+    path = Path(path).resolve()
+    return _loaded(str(path), path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: str, changed: int) -> FrozenEncoder:  # noqa: ARG001 - another file under the same name is another
+    return FrozenEncoder.load(path)

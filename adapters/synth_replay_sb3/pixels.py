@@ -1,0 +1,191 @@
+"""Pixels in Stable-Baselines3: frozen encoders as features, heads that move, batches that are augmented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.dqn.policies import DQNPolicy
+from stable_baselines3.sac.policies import SACPolicy
+from stable_baselines3.td3.policies import TD3Policy
+from torch import Tensor, nn
+
+from synth_replay.augment.pixels import PixelAugmenter
+from synth_replay.encoders import FrozenEncoder, cached_encoder
+from synth_replay.encoders.layout import CONCAT
+from synth_replay.errors import ConfigError
+
+EXTRACTORS = ("actor", "critic", "q_net")
+NAMES = {"q_net": "critic"}
+
+
+class FrozenFeatures(BaseFeaturesExtractor):
+    """SB3's features extractor on a frozen encoder; takes frames, and the latents of our buffers.
+
+    It has no parameters: optimisers, soft updates, ``train()`` and ``state_dict`` do not reach the encoder.
+
+    Args:
+        observation_space: Given by SB3.
+        encoder: File of the :class:`~synth_replay.encoders.FrozenEncoder`.
+        part: Feature that the network on top reads; None for the whole latent.
+
+    Raises:
+        CheckpointError: If the file is no encoder.
+        ConfigError: If the observations are neither frames nor latents of it, or there is no such part.
+    """
+
+    def __init__(self, observation_space: spaces.Space[Any], encoder: str | Path, part: str | None = None) -> None:
+        frozen = cached_encoder(encoder)
+        if observation_space.shape not in (frozen.pixel_shape, frozen.space.shape):
+            raise ConfigError(
+                f"Observations of shape {observation_space.shape} are neither frames {frozen.pixel_shape} nor latents "
+                f"{frozen.space.shape} of the encoder {encoder}."
+            )
+        self._part = slice(0, frozen.layout.size) if part is None else frozen.layout.part(part)
+        super().__init__(observation_space, self._part.stop - self._part.start)
+        self._held = (frozen,)  # outside of the module registry
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """``[n, C, H, W]`` of 0 to 255 or ``[n, d]`` to ``[n, features_dim]``."""
+        latents = self._held[0](observations) if observations.ndim == 4 else observations
+        return latents[:, self._part]
+
+
+class _OnLatents:
+    """What the policies below add to SB3's: ``encoder``, and networks that read their own part of a latent."""
+
+    def __init__(self, *args: Any, encoder: str | Path | None = None, **kwargs: Any) -> None:
+        if encoder is not None:
+            kwargs["features_extractor_kwargs"] = {"encoder": str(Path(encoder).resolve())}
+        if not (kwargs.get("features_extractor_kwargs") or {}).get("encoder"):
+            raise ConfigError("Give the encoder's file: policy_kwargs={'encoder': 'encoder.pt2'}.")
+        kwargs |= {"features_extractor_class": FrozenFeatures, "normalize_images": False}
+        super().__init__(*args, **kwargs)
+
+    def _read(self, part: str) -> FrozenFeatures:
+        return FrozenFeatures(self.observation_space, **self.features_extractor_kwargs, part=part)  # type: ignore[attr-defined]
+
+    def make_actor(self, features_extractor: BaseFeaturesExtractor | None = None) -> Any:  # noqa: ARG002
+        """Called by SB3; the actor reads its own part, also with ``share_features_extractor``."""
+        return super().make_actor(self._read("actor"))  # type: ignore[misc]
+
+    def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> Any:  # noqa: ARG002
+        """Called by SB3; likewise."""
+        return super().make_critic(self._read("critic"))  # type: ignore[misc]
+
+
+class LatentSACPolicy(_OnLatents, SACPolicy):
+    """``SAC(LatentSACPolicy, env, policy_kwargs={"encoder": path})``: acts on frames, learns from latents."""
+
+
+class LatentTD3Policy(_OnLatents, TD3Policy):
+    """The same for TD3 and DDPG."""
+
+
+class LatentDQNPolicy(_OnLatents, DQNPolicy):
+    """The same for DQN."""
+
+
+class NamedExtractors(nn.Module):
+    """The features extractors of a policy, each once."""
+
+    def __init__(self, extractors: dict[str, nn.Module], divisor: float) -> None:
+        super().__init__()
+        self.extractors, self.divisor = nn.ModuleDict(extractors), divisor
+
+    def forward(self, frames: Tensor) -> dict[str, Tensor]:
+        """``[n, C, H, W]`` of 0 to 255."""
+        return {name: extractor(frames / self.divisor) for name, extractor in self.extractors.items()}
+
+
+def encoder_of(model: BaseAlgorithm, latent: str = CONCAT) -> FrozenEncoder:
+    """Freezes what the policy of a trained SAC, TD3 or DQN sees.
+
+    Args:
+        model: Any SB3 model with ``"CnnPolicy"``, or with a features extractor of the user's own. It is not changed.
+        latent: ``concat`` (each head reads its own part), ``sum`` (arXiv 2508.12356, Eq. 5), ``actor`` or ``critic``;
+            one feature alone for DQN and where actor and critic share their extractor.
+
+    Raises:
+        ConfigError: If the policy is of another kind, or its observations are no frames.
+    """
+    policy: Any = model.policy
+    found = {NAMES.get(n, n): getattr(policy, n).features_extractor for n in EXTRACTORS if hasattr(policy, n)}
+    shape = model.observation_space.shape or ()
+    if not found or len(shape) != 3:
+        raise ConfigError(f"{type(model).__name__} with {type(policy).__name__} has no encoder of frames to freeze.")
+    divisor = 255.0 if policy.normalize_images else 1.0
+    return FrozenEncoder(NamedExtractors(found, divisor), shape, latent)
+
+
+def transplant(source: BaseAlgorithm, target: BaseAlgorithm) -> None:
+    """Copies all that does not see pixels: hidden and last layers, of target networks too.
+
+    From an agent of pixels to one of :class:`LatentSACPolicy` it is the start of fine-tuning; from there to an agent of
+    frames with the same policy class it gives the actions of the agent of latents.
+
+    Args:
+        source: Trained model.
+        target: Model of the same algorithm and ``net_arch``; changed in place.
+
+    Raises:
+        ConfigError: If the heads do not fit.
+    """
+    heads = {k: v for k, v in source.policy.state_dict().items() if ".features_extractor." not in f".{k}"}
+    wanted = {k for k in target.policy.state_dict() if ".features_extractor." not in f".{k}"}
+    if set(heads) != wanted:
+        differing = sorted(set(heads) ^ wanted)
+        raise ConfigError(f"The heads differ in {', '.join(differing[:4])}: give both models the same net_arch.")
+    try:
+        target.policy.load_state_dict(heads, strict=False)
+    except RuntimeError as error:
+        raise ConfigError(f"The heads do not fit: {error}") from error
+
+
+class AugmentedReplayBuffer(ReplayBuffer):
+    """SB3's buffer whose batches are augmented frames; everything after ``handle_timeout_termination`` is ours.
+
+    Args:
+        buffer_size: As in SB3, like the next six.
+        observation_space: Given by SB3.
+        action_space: Given by SB3.
+        device: Given by SB3.
+        n_envs: Given by SB3.
+        optimize_memory_usage: Given by SB3.
+        handle_timeout_termination: As in SB3.
+        **augmenter: Arguments of :class:`~synth_replay.augment.pixels.PixelAugmenter`.
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        device: torch.device | str = "auto",
+        n_envs: int = 1,
+        optimize_memory_usage: bool = False,
+        handle_timeout_termination: bool = True,
+        **augmenter: Any,
+    ) -> None:
+        self.augmenter = PixelAugmenter(**augmenter)
+        super().__init__(
+            buffer_size,
+            observation_space,
+            action_space,
+            device,
+            n_envs,
+            optimize_memory_usage,
+            handle_timeout_termination,
+        )
+
+    def _get_samples(self, batch_inds: Any, env: VecNormalize | None = None) -> ReplayBufferSamples:
+        samples = super()._get_samples(batch_inds, env)
+        before, after = self.augmenter(samples.observations, samples.next_observations)
+        return samples._replace(observations=before, next_observations=after)

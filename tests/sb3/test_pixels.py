@@ -1,0 +1,204 @@
+"""Pixels in Stable-Baselines3: encoders frozen beyond doubt, heads that move, latents and augmented frames in batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3 import DQN, PPO, SAC, TD3
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from synth_replay_sb3 import (
+    AugmentedReplayBuffer,
+    CFGMixedBuffer,
+    FrozenFeatures,
+    LatentDQNPolicy,
+    LatentSACPolicy,
+    LatentTD3Policy,
+    SyntheticReplayBuffer,
+    encoder_of,
+    transplant,
+)
+
+from synth_replay.encoders import FrozenEncoder, LatentObservation
+from synth_replay.errors import CheckpointError, ConfigError, SpecMismatchError
+from tests.conftest import TINY
+from tests.encoders.helpers import Towers, encoder, pixel_env, pixel_rollout
+
+ARCH = [16]
+MODELS = {
+    "SAC": (SAC, LatentSACPolicy, "Pendulum-v1"),
+    "TD3": (TD3, LatentTD3Policy, "Pendulum-v1"),
+    "DQN": (DQN, LatentDQNPolicy, "CartPole-v1"),
+}
+SHORT = {"batch_size": 16, "learning_starts": 30, "buffer_size": 500, "seed": 0, "device": "cpu"}
+
+
+class SmallCnn(BaseFeaturesExtractor):
+    """A user's own extractor; SB3's NatureCNN wants larger frames."""
+
+    def __init__(self, observation_space: spaces.Box) -> None:
+        super().__init__(observation_space, 8)
+        inside = torch.nn.Conv2d(observation_space.shape[0], 4, 5, 5)
+        self.net = torch.nn.Sequential(inside, torch.nn.Flatten(), torch.nn.Linear(100, 8), torch.nn.Tanh())
+
+    def forward(self, x):
+        return self.net(x)
+
+
+def pixel_model(name, steps=60, **kwargs):
+    algorithm, _, env_id = MODELS[name]
+    options = {"net_arch": ARCH, "features_extractor_class": SmallCnn}
+    model = algorithm("CnnPolicy", pixel_env(env_id), policy_kwargs=options, **SHORT | kwargs)
+    return model.learn(steps) if steps else model
+
+
+def latent_model(name, path, **kwargs):
+    algorithm, policy, env_id = MODELS[name]
+    options = {"encoder": path, "generator": TINY, "refresh_every": 100, "progress": False}
+    return algorithm(
+        policy,
+        pixel_env(env_id),
+        policy_kwargs={"encoder": path, "net_arch": ARCH},
+        replay_buffer_class=SyntheticReplayBuffer,
+        replay_buffer_kwargs=options,
+        **SHORT | kwargs,
+    )
+
+
+def frames(name):
+    return np.asarray(pixel_rollout(MODELS[name][2]).observations)
+
+
+def saved(model, tmp_path):
+    return encoder_of(model, "concat").save(tmp_path / "encoder.pt2")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_agent_of_latents_starts_as_the_agent_of_pixels_learns_and_leaves_the_encoder_alone(name, tmp_path):
+    source = pixel_model(name)
+    path = saved(source, tmp_path)
+    before = FrozenEncoder.load(path).hash
+    model = latent_model(name, path)
+    transplant(source, model)
+    actions = source.predict(frames(name), deterministic=True)[0]
+    np.testing.assert_allclose(model.predict(frames(name), deterministic=True)[0], actions, atol=1e-5)
+    model.learn(160)
+    model.policy.set_training_mode(True)
+    held = [m._held[0] for m in model.policy.modules() if isinstance(m, FrozenFeatures)]
+    assert len(held) >= 2 and {part.hash for part in held} == {before}
+    assert not any("features_extractor" in name for name, _ in model.policy.named_parameters())
+    batch = model.replay_buffer.sample(32)
+    assert batch.observations.shape == (32, FrozenEncoder.load(path).layout.size)
+    assert model.replay_buffer.stats.refreshes == 1
+
+
+@pytest.mark.parametrize("name", ["SAC", "DQN"])
+def test_an_agent_trained_on_latents_alone_is_transplanted_to_one_of_pixels(name, tmp_path):
+    path = saved(pixel_model(name, 40), tmp_path)
+    algorithm, policy, env_id = MODELS[name]
+    options = {"encoder": path, "net_arch": ARCH}
+    learner = algorithm(policy, LatentObservation(pixel_env(env_id), path), policy_kwargs=options, **SHORT).learn(60)
+    actor = algorithm(policy, pixel_env(env_id), policy_kwargs=options, **SHORT)
+    transplant(learner, actor)
+    latents = FrozenEncoder.load(path).encode(frames(name))
+    found, expected = (m.predict(x, deterministic=True)[0] for m, x in ((actor, frames(name)), (learner, latents)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_buffer_holds_the_latents_of_what_was_added(tmp_path):
+    path, rows = encoder().save(tmp_path / "encoder.pt2"), pixel_rollout()
+    env = pixel_env()
+    buffer = SyntheticReplayBuffer(500, env.observation_space, env.action_space, encoder=path, generator=TINY, seed=0)
+    for i in range(60):
+        end = np.array([rows.terminations[i]])
+        step = (rows.observations[i : i + 1], rows.next_observations[i : i + 1], rows.actions[i : i + 1])
+        buffer.add(*step, rows.rewards[i : i + 1], end, [{}])
+    np.testing.assert_allclose(buffer.observations[:60, 0], encoder().encode(rows.observations[:60]), atol=1e-5)
+    np.testing.assert_allclose(
+        buffer.next_observations[:60, 0], encoder().encode(rows.next_observations[:60]), atol=1e-5
+    )
+    assert buffer.observations.dtype == np.float32
+
+
+def test_offline_frames_are_preloaded_as_latents(tmp_path):
+    path, rows, env = encoder().save(tmp_path / "encoder.pt2"), pixel_rollout(), pixel_env()
+    spaces_ = (env.observation_space, env.action_space)
+    buffer = SyntheticReplayBuffer.from_transitions(rows, *spaces_, encoder=path, generator=TINY, progress=False)
+    np.testing.assert_allclose(buffer.observations[:, 0], encoder().encode(rows.observations), atol=1e-5)
+    assert buffer.sample(16).observations.shape == (16, encoder().layout.size)
+
+
+def test_a_mixed_buffer_of_latents_has_all_four_sources(tmp_path):
+    path = encoder().save(tmp_path / "encoder.pt2")
+    options = {"offline": pixel_rollout(), "encoder": path, "generator": TINY, "refresh_every": 120, "progress": False}
+    model = SAC(
+        LatentSACPolicy,
+        pixel_env(),
+        policy_kwargs={"encoder": path, "net_arch": ARCH},
+        replay_buffer_class=CFGMixedBuffer,
+        replay_buffer_kwargs=options,
+        **SHORT | {"learning_starts": 0},
+    )
+    model.learn(130)
+    assert np.bincount(model.replay_buffer.last_sources, minlength=4).min() > 0
+
+
+def test_models_and_buffers_come_back_from_disk(tmp_path):
+    path = saved(pixel_model("SAC", 40), tmp_path)
+    model = latent_model("SAC", path).learn(120)
+    model.save(tmp_path / "model.zip")
+    model.save_replay_buffer(tmp_path / "buffer.pkl")
+    again = SAC.load(tmp_path / "model.zip", env=pixel_env(), device="cpu")
+    np.testing.assert_array_equal(
+        again.predict(frames("SAC"), deterministic=True)[0], model.predict(frames("SAC"), deterministic=True)[0]
+    )
+    again.load_replay_buffer(tmp_path / "buffer.pkl")
+    again.learn(20)
+    assert again.replay_buffer.pos == 140
+    FrozenEncoder(Towers(sizes=(8, 8), seed=3), (6, 25, 25)).save(path)  # another encoder under the same name
+    again.load_replay_buffer(tmp_path / "buffer.pkl")
+    with pytest.raises(CheckpointError, match="another encoder"):
+        again.learn(2)
+
+
+def test_batches_of_the_augmented_buffer_are_sb3s_own_frames_augmented():
+    env = pixel_env()
+    options = {"augmentations": ["flip"], "frame_channels": 3, "seed": 0}
+    buffers = [
+        AugmentedReplayBuffer(300, env.observation_space, env.action_space, device="cpu", **options) for _ in range(2)
+    ]
+    rows = pixel_rollout()
+    for i in range(100):
+        step = (rows.observations[i : i + 1], rows.next_observations[i : i + 1], rows.actions[i : i + 1])
+        for buffer in buffers:
+            buffer.add(*step, rows.rewards[i : i + 1], np.zeros(1), [{}])
+    inside = np.arange(40)
+    found = buffers[0]._get_samples(inside)
+    plain = torch.as_tensor(rows.observations[:40])
+    turned = plain.flip(-1)
+    same = (found.observations == plain).flatten(1).all(1)
+    flipped = (found.observations == turned).flatten(1).all(1)
+    assert (same | flipped).all() and same.any() and flipped.any()
+    after = torch.as_tensor(rows.next_observations[:40])
+    assert torch.equal(found.next_observations[~same], after.flip(-1)[~same])
+    assert found.observations.dtype == torch.uint8
+    pixel_model("SAC", 40, replay_buffer_class=AugmentedReplayBuffer, replay_buffer_kwargs={"seed": 0})
+
+
+def test_what_cannot_work_is_refused(tmp_path):
+    path, env = encoder().save(tmp_path / "encoder.pt2"), pixel_env()
+    with pytest.raises(ConfigError, match="policy_kwargs"):
+        SAC(LatentSACPolicy, env, device="cpu", buffer_size=100)
+    with pytest.raises(ConfigError, match="neither frames"):
+        SAC(LatentSACPolicy, pixel_env(frames=3), policy_kwargs={"encoder": path}, device="cpu", buffer_size=100)
+    with pytest.raises(SpecMismatchError, match="takes"):
+        SyntheticReplayBuffer(10, pixel_env(frames=3).observation_space, env.action_space, encoder=path)
+    with pytest.raises(CheckpointError, match="no encoder"):
+        SyntheticReplayBuffer(10, env.observation_space, env.action_space, encoder=tmp_path / "absent.pt2")
+    with pytest.raises(ConfigError, match="no encoder of frames"):
+        encoder_of(PPO("MlpPolicy", "Pendulum-v1", device="cpu"))
+    wide = {"encoder": path, "net_arch": [16, 16]}
+    other = SAC(LatentSACPolicy, env, policy_kwargs=wide, device="cpu", buffer_size=100)
+    with pytest.raises(ConfigError, match="net_arch"):
+        transplant(pixel_model("SAC", 0), other)
