@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from synth_replay.errors import ConfigError
 from synth_replay_d3rlpy.pixel_networks import (
+    Convolutions,
     Features,
     FrameEncoder,
     FrameEncoderWithAction,
@@ -122,6 +124,14 @@ class DrQBCImpl(TD3PlusBCImpl):  # type: ignore[misc]
         start, end, steps = self.schedule
         self._target_smoothing_sigma = start + min(1.0, grad_step / steps) * (end - start)
         found: dict[str, float] = super().inner_update(batch, grad_step)
+        return found
+
+    def update_actor(self, batch: TorchMiniBatch) -> dict[str, float]:
+        """Called by d3rlpy; the convolutions, which the actor does not train, run once for actor and critic."""
+        features = self._modules.q_funcs[0].encoder.features
+        shared = features.shared if isinstance(features, Features) else None
+        with shared.held() if isinstance(shared, Convolutions) else nullcontext():
+            found: dict[str, float] = super().update_actor(batch)
         return found
 
     def _noisy(self, action: Tensor) -> Tensor:

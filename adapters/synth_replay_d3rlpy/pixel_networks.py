@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -47,6 +49,40 @@ class Features(nn.Module):
             hidden = self.shared(frames)
         out: Tensor = self.trunk(hidden)
         return out
+
+
+class Convolutions(nn.Module):
+    """Convolutions that several networks share; while the actor learns, they run once and without gradient.
+
+    Args:
+        inner: The convolutions.
+    """
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self._memo: list[tuple[Tensor, Tensor]] | None = None
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """``[n, C, H, W]``."""
+        if self._memo is None:
+            out: Tensor = self.inner(frames)
+            return out
+        found = [hidden for key, hidden in self._memo if key is frames]
+        if not found:
+            with torch.no_grad():
+                found = [self.inner(frames)]
+            self._memo.append((frames, found[0]))
+        return found[0]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within it, what was computed for a tensor of frames is used again."""
+        self._memo = []
+        try:
+            yield
+        finally:
+            self._memo = None
 
 
 class Latents(nn.Module):
@@ -141,7 +177,7 @@ class TrunkEncoderFactory(_FrameFactory):
 
     def _features(self, observation_shape: Shape) -> tuple[nn.Module, int]:
         made, count = convolutions(self.architecture, tuple(observation_shape))
-        return Features(made, count, self.feature_size), self.feature_size
+        return Features(Convolutions(made), count, self.feature_size), self.feature_size
 
     @staticmethod
     def get_type() -> str:
