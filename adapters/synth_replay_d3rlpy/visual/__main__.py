@@ -1,0 +1,46 @@
+"""``python -m synth_replay_d3rlpy.visual cheetah-run --data FOLDER --size smoke --out FOLDER``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from synth_replay.datasets import open_pixels
+from synth_replay_d3rlpy.visual.config import ARMS, SIZES
+from synth_replay_d3rlpy.visual.pipeline import run_pipeline
+from synth_replay_d3rlpy.visual.summary import write_summary
+from synth_replay_d3rlpy.visual.tasks import make_task
+
+
+def main() -> None:
+    """Runs what is missing, then writes tables and pictures of what is there."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("task", help="cheetah-run, walker-walk, humanoid-walk, or a game of Procgen")
+    parser.add_argument("--data", type=Path, required=True, help="V-D4RL or Offline Procgen dataset")
+    parser.add_argument("--out", type=Path, required=True, help="folder of all results; the same again goes on")
+    parser.add_argument("--size", choices=SIZES, default="cpu")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--latent", default="concat", help="concat, sum, actor or critic")
+    parser.add_argument("--feature-size", type=int, help="numbers in a feature; 50 as in DrQ-v2 by default")
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("synth_replay_d3rlpy").setLevel(logging.INFO)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # d3rlpy's
+    warnings.simplefilter("ignore")
+    task, data = make_task(args.task), open_pixels(args.data)
+    size = replace(SIZES[args.size], latent=args.latent)
+    size = size if args.feature_size is None else replace(size, feature_size=args.feature_size)
+    results = run_pipeline(task, data, size, args.out, seeds=args.seeds, arms=args.arms)
+    files = write_summary(task, data, results, args.out)
+    print((args.out / "table.md").read_text())
+    print("\n".join(map(str, files)))
+
+
+if __name__ == "__main__":
+    main()

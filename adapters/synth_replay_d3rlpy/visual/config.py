@@ -1,0 +1,71 @@
+"""How large each step of the pipeline is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from synth_replay.config import CPU, PAPER, GeneratorConfig
+from synth_replay.errors import ConfigError
+
+# Arm: whether pixels are augmented, whether latents are upsampled (the paper's Section 4.1)
+ARMS: dict[str, tuple[bool, bool]] = {
+    "baseline": (False, False),
+    "upsampled": (False, True),
+    "augmented": (True, False),
+    "augmented_upsampled": (True, True),
+}
+
+
+@dataclass(frozen=True)
+class VisualConfig:
+    """Sizes of the pipeline; all arms make the same number of updates.
+
+    Attributes:
+        pretrain_steps: Updates of the agent of pixels.
+        finetune_steps: Updates of the heads on latents, in every arm.
+        batch_size: Of both.
+        feature_size: Numbers in the features of actor and critic (50 in DrQ-v2; the paper's ablation: 32 to 256).
+        hidden_units: Of the heads.
+        latent: ``concat``, ``sum`` (the paper's Eq. 5) or the name of one feature.
+        generator: Of the latent transitions.
+        real_ratio: Share of real latents in a batch of the upsampled arms.
+        rows: Most transitions of the dataset that are used; None for all.
+        episodes: Of each evaluation.
+        save_every: Updates between two checkpoints of the agent of pixels.
+
+    Raises:
+        ConfigError: If a size is not positive.
+    """
+
+    pretrain_steps: int = 20_000
+    finetune_steps: int = 10_000
+    batch_size: int = 128
+    feature_size: int = 50
+    hidden_units: tuple[int, ...] = (256, 256)
+    latent: str = "concat"
+    generator: GeneratorConfig = field(default=CPU)
+    real_ratio: float = 0.5
+    rows: int | None = None
+    episodes: int = 10
+    save_every: int = 1_000
+
+    def __post_init__(self) -> None:
+        for name in ("pretrain_steps", "finetune_steps", "batch_size", "feature_size", "episodes", "save_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}.")
+
+
+SMOKE_GENERATOR = replace(
+    CPU,
+    training=replace(CPU.training, steps=1_500, batch_size=256),
+    relabel=replace(CPU.relabel, steps=1_000),
+    store_rows=10_000,
+)
+SIZES = {
+    # two cores, under 15 minutes, to see that all of it works
+    "smoke": VisualConfig(300, 300, 32, 50, (128,), generator=SMOKE_GENERATOR, rows=3_000, episodes=2, save_every=100),
+    # hours on two cores, in parts
+    "cpu": VisualConfig(generator=replace(CPU, store_rows=100_000)),
+    # the published settings: V-D4RL's DrQ+BC and SynthER's denoiser, for a GPU
+    "paper": VisualConfig(100_000, 100_000, 256, 50, (1024, 1024), generator=PAPER, episodes=10, save_every=5_000),
+}

@@ -1,0 +1,107 @@
+"""The four arms from the same data with equal numbers of updates, resumable, ending in tables and pictures."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from synth_replay import TransitionGenerator, TransitionSpec, evaluate
+from synth_replay.checkpoint import write_whole
+from synth_replay.datasets import PixelDataset, open_pixels
+from synth_replay.evaluation.divergence import latent_divergence
+from synth_replay_d3rlpy.visual import stages
+from synth_replay_d3rlpy.visual.config import ARMS, VisualConfig
+from synth_replay_d3rlpy.visual.evaluation import play
+from synth_replay_d3rlpy.visual.tasks import Task
+
+SCORED_ROWS = 10_000
+TEST_SEED = 10_000  # far from the seeds of training
+logger = logging.getLogger(__name__)
+
+
+def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: int, out: Path) -> dict[str, Any]:
+    """One arm of one seed; what is on disk already is not made again.
+
+    Args:
+        task: See :func:`make_task`.
+        data: The pixel dataset.
+        size: The sizes.
+        arm: A key of :data:`ARMS`.
+        seed: Of everything random.
+        out: Folder of all results.
+
+    Returns:
+        Returns of each kind of environment, the divergence of training and test latents, the generator's fidelity.
+    """
+    augmented, upsampled = ARMS[arm]
+    path = out / f"seed-{seed}" / f"{arm}.json"
+    if path.exists():
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+    folder = path.parent / ("augmented" if augmented else "plain")
+    episodes = stages.chosen_episodes(data, size.rows)
+    logger.info("%s, seed %d: learning from pixels", arm, seed)
+    agent = stages.pretrained(task, episodes, data.action_space, size, augmented, seed, folder)
+    encoder = stages.frozen(agent, size, folder)
+    logger.info("%s, seed %d: encoding", arm, seed)
+    rows = stages.latents(task, episodes, encoder, augmented, seed, folder)
+    spec = TransitionSpec(encoder.space, data.action_space)
+    result: dict[str, Any] = {"task": task.name, "arm": arm, "seed": seed, "rows": len(rows), "encoder": encoder.hash}
+    source = None
+    if upsampled:
+        logger.info("%s, seed %d: fitting the generator", arm, seed)
+        source = stages.generator(rows, spec, size, seed, folder)
+        made = TransitionGenerator.load(source).sample(min(SCORED_ROWS, len(rows)), progress=False)
+        scores = evaluate(rows[:SCORED_ROWS], made)
+        result |= {"marginal": scores.marginal, "correlation": scores.correlation}
+    logger.info("%s, seed %d: fine-tuning and evaluating", arm, seed)
+    actor = stages.finetuned(agent, rows, spec, source, size, seed, folder)
+    result |= _scores(task, actor, encoder, data.frame_shape[1], size.episodes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(result, indent=1).encode())
+    return result
+
+
+def _scores(task: Task, actor: Any, encoder: Any, frame: int, episodes: int) -> dict[str, Any]:
+    returns, seen = {}, {}
+    for kind in (task.train, *task.tests):
+        returns[kind], seen[kind] = play(actor, partial(task.make_env, kind, frame), episodes, TEST_SEED)
+    latents = {kind: encoder.encode(observations) for kind, observations in seen.items()}
+    found = {kind: latent_divergence(latents[task.train], latents[kind]) for kind in task.tests}
+    divergence = {kind: [float(x) for x in d.per_dimension] for kind, d in found.items()}
+    return {"returns": returns, "divergence": divergence}
+
+
+def run_pipeline(
+    task: Task,
+    data: str | Path | PixelDataset,
+    size: VisualConfig,
+    out: str | Path,
+    *,
+    seeds: Iterable[int] = (0,),
+    arms: Iterable[str] = tuple(ARMS),
+) -> list[dict[str, Any]]:
+    """All arms of all seeds; call it again after a stop, and it goes on.
+
+    Args:
+        task: See :func:`make_task`.
+        data: A pixel dataset, or its path.
+        size: The sizes.
+        out: Folder of all results.
+        seeds: Seeds to run.
+        arms: Arms to run.
+
+    Returns:
+        The results of :func:`run_arm`.
+
+    Raises:
+        DatasetError: If there is no such dataset.
+        CheckpointError: If the folder holds latents of another encoder or dataset.
+    """
+    dataset = data if isinstance(data, PixelDataset) else open_pixels(data)
+    chosen = list(arms)
+    return [run_arm(task, dataset, size, arm, seed, Path(out)) for seed in seeds for arm in chosen]

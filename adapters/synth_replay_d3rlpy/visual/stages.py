@@ -1,0 +1,139 @@
+"""The steps of the pipeline, each with its result on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import d3rlpy
+from d3rlpy.logging import NoopAdapterFactory
+
+from synth_replay import TransitionGenerator, Transitions, TransitionSpec
+from synth_replay.checkpoint import write_whole
+from synth_replay.datasets import PixelDataset, PixelEpisode, stack_transitions
+from synth_replay.encoders import FrozenEncoder, encode_transitions
+from synth_replay_d3rlpy.episodes import to_replay_buffer
+from synth_replay_d3rlpy.frames import PixelReplayBuffer
+from synth_replay_d3rlpy.latents import encoder_of, latent_agent, transplant
+from synth_replay_d3rlpy.synthetic import SyntheticReplayBuffer
+from synth_replay_d3rlpy.visual.config import VisualConfig
+from synth_replay_d3rlpy.visual.tasks import Task
+
+QUIET: dict[str, Any] = {"logger_adapter": NoopAdapterFactory()}
+AGENT, STEPS, ENCODER = "agent.d3", "steps.json", "encoder.pt2"
+
+
+def chosen_episodes(dataset: PixelDataset, rows: int | None) -> list[PixelEpisode]:
+    """Episodes until there are ``rows`` transitions, or all."""
+    found, count = [], 0
+    for episode in dataset.episodes():
+        if rows is not None and count >= rows:
+            break
+        found.append(episode)
+        count += len(episode)
+    return found
+
+
+def pretrained(
+    task: Task, episodes: list[PixelEpisode], space: Any, size: VisualConfig, augmented: bool, seed: int, folder: Path
+) -> Any:
+    """The agent of pixels, learnt in parts that survive a stop."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = json.loads((folder / STEPS).read_text()) if (folder / STEPS).exists() else 0
+    if done:
+        agent = d3rlpy.load_learnable(str(folder / AGENT), device="auto_gpu" if _gpu() else "cpu")
+        agent.set_grad_step(done)
+    else:
+        d3rlpy.seed(seed)
+        agent = task.config(size).create(device="cuda:0" if _gpu() else "cpu")
+    config = task.config(size)
+    buffer = PixelReplayBuffer(
+        episodes,
+        frame_stack=task.frame_stack,
+        n_steps=task.n_steps,
+        gamma=config.gamma,
+        augmenter=task.augmenter(augmented, seed + done),
+        action_space=space,
+    )
+    while done < size.pretrain_steps:
+        part = min(size.save_every, size.pretrain_steps - done)
+        d3rlpy.seed(seed + done)
+        agent.fit(buffer, n_steps=part, n_steps_per_epoch=part, show_progress=False, **QUIET)
+        done += part
+        agent.save(str(folder / "unfinished.d3"))
+        (folder / "unfinished.d3").replace(folder / AGENT)
+        write_whole(folder / STEPS, json.dumps(done).encode())
+    return agent
+
+
+def _gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def frozen(agent: Any, size: VisualConfig, folder: Path) -> FrozenEncoder:
+    """The agent's encoder, saved beside it."""
+    path = folder / ENCODER
+    return FrozenEncoder.load(path if path.exists() else encoder_of(agent, size.latent).save(path))
+
+
+def latents(
+    task: Task, episodes: list[PixelEpisode], encoder: FrozenEncoder, augmented: bool, seed: int, folder: Path
+) -> Transitions:
+    """All transitions as latents, of augmented views in the augmented arms (Eq. 2)."""
+    views = _Augmenting(task, seed) if augmented else None
+    chunks = stack_transitions(episodes, frame_stack=task.frame_stack)
+    return encode_transitions(chunks, encoder, augment=views, seed=seed, cache=folder / "latents")
+
+
+class _Augmenting:
+    """A task's augmentation, begun anew for each chunk."""
+
+    def __init__(self, task: Task, seed: int) -> None:
+        self.task = task
+        self.reseed(seed)
+
+    def reseed(self, seed: int) -> None:
+        self._augment: Any = self.task.augmenter(True, seed)
+
+    def __call__(self, observations: Any, next_observations: Any, /) -> tuple[Any, Any]:
+        found: tuple[Any, Any] = self._augment(observations, next_observations)
+        return found
+
+
+def generator(rows: Transitions, spec: TransitionSpec, size: VisualConfig, seed: int, folder: Path) -> Path:
+    """The folder of the generator of latent transitions, fitted when it is not there."""
+    made = folder / "generator"
+    if not (made / "generator.json").exists():
+        fitted = TransitionGenerator(spec.observation_space, spec.action_space, size.generator, seed)
+        fitted.fit(rows, checkpoint=made / "training").save(made)
+    return made
+
+
+def finetuned(
+    agent: Any,
+    rows: Transitions,
+    spec: TransitionSpec,
+    source: Path | None,
+    size: VisualConfig,
+    seed: int,
+    folder: Path,
+) -> Any:
+    """Heads learnt on latents, back on pixels; ``source`` is the generator, None for real latents alone."""
+    learner = latent_agent(agent, folder / ENCODER)
+    buffer = SyntheticReplayBuffer.wrap(
+        to_replay_buffer(rows, spec),
+        env=SimpleNamespace(observation_space=spec.observation_space, action_space=spec.action_space),
+        real_ratio=1.0 if source is None else size.real_ratio,
+        generator=source,
+        extra_columns=(),
+        seed=seed,
+        progress=False,
+    )
+    d3rlpy.seed(seed)
+    steps = size.finetune_steps
+    learner.fit(buffer, n_steps=steps, n_steps_per_epoch=steps, show_progress=False, **QUIET)
+    return transplant(learner)

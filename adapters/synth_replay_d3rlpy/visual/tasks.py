@@ -1,0 +1,165 @@
+"""What differs between dm_control and Procgen: environments, algorithm, what an evaluation compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from d3rlpy.algos import DiscreteCQLConfig
+from gymnasium import spaces
+
+from synth_replay.augment.pixels import PixelAugmenter
+from synth_replay.environments import make_dmc_pixels
+from synth_replay.errors import ConfigError
+from synth_replay.procgen_games import TIME_LIMITS
+from synth_replay.spaces import Array
+from synth_replay_d3rlpy.drq_bc import DrQBCConfig
+from synth_replay_d3rlpy.latent_data import Augment
+from synth_replay_d3rlpy.pixel_networks import TrunkEncoderFactory
+from synth_replay_d3rlpy.visual.config import VisualConfig
+
+DOMAINS = ("cheetah", "walker", "humanoid")
+
+
+class Task(Protocol):
+    """A task of the pipeline."""
+
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+        ...
+
+    @property
+    def frame_stack(self) -> int:
+        """Frames of an observation."""
+        ...
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of a return in learning from pixels."""
+        ...
+
+    @property
+    def train(self) -> str:
+        """Kind of the environment that the data are from."""
+        ...
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Kinds of the unseen ones."""
+        ...
+
+    def make_env(self, kind: str, size: int) -> gym.Env[Array, Any]:
+        """An environment of ``train`` or one of ``tests`` with frames ``[C, size, size]``."""
+        ...
+
+    def config(self, size: VisualConfig) -> Any:
+        """Settings of the agent of pixels."""
+        ...
+
+    def augmenter(self, augmented: bool, seed: int) -> Augment | None:
+        """What the agent of pixels sees in training."""
+        ...
+
+
+@dataclass(frozen=True)
+class DmcTask:
+    """A task of dm_control with DrQ+BC; tests have distractions of three levels (V-D4RL)."""
+
+    name: str
+    frame_stack: int = 3
+    n_steps: int = 3
+    train: str = "original"
+    tests: tuple[str, ...] = ("easy", "medium", "hard")
+
+    def make_env(self, kind: str, size: int) -> gym.Env[Array, Any]:
+        """Stacked frames, an action repeat of 2, drawn fast."""
+        domain, _, task = self.name.partition("-")
+        distraction = None if kind == self.train else kind
+        made: gym.Env[Array, Any] = make_dmc_pixels(
+            domain, task, size=size, frame_stack=self.frame_stack, distraction=distraction
+        )
+        return made
+
+    def config(self, size: VisualConfig) -> DrQBCConfig:
+        """DrQ+BC; its noise has shrunk when the updates are over."""
+        factory = TrunkEncoderFactory("drq", size.feature_size, list(size.hidden_units))
+        return DrQBCConfig(
+            batch_size=size.batch_size,
+            actor_encoder_factory=factory,
+            critic_encoder_factory=factory,
+            noise_steps=size.pretrain_steps,
+        )
+
+    def augmenter(self, augmented: bool, seed: int) -> Augment:
+        """DrQ's random shift, and the paper's four on top of it."""
+        shift = PixelAugmenter(["random_shift"], channels_last=False, seed=seed)
+        return _Both(_generalization(seed + 1), shift) if augmented else shift
+
+
+@dataclass(frozen=True)
+class ProcgenTask:
+    """A game of Procgen with discrete CQL; tests are levels that the data do not have (Mediratta et al. 2024)."""
+
+    name: str
+    frame_stack: int = 1
+    n_steps: int = 1
+    train: str = "train"
+    tests: tuple[str, ...] = ("test",)
+
+    def make_env(self, kind: str, size: int) -> gym.Env[Array, Any]:
+        """Levels 0 to 199, or all levels."""
+        if size != 64:
+            raise ConfigError(f"Procgen draws frames of 64 x 64; the dataset has {size} x {size}.")
+        from synth_replay.environments import ProcgenEnv
+
+        env = ProcgenEnv(self.name, num_levels=200 if kind == self.train else 0)
+        space = spaces.Box(0, 255, (3, 64, 64), np.uint8)
+        return gym.wrappers.TransformObservation(env, lambda frame: np.moveaxis(frame, -1, 0), space)
+
+    def config(self, size: VisualConfig) -> DiscreteCQLConfig:
+        """Discrete CQL with an IMPALA network."""
+        factory = TrunkEncoderFactory("impala", size.feature_size, list(size.hidden_units))
+        return DiscreteCQLConfig(
+            batch_size=size.batch_size,
+            learning_rate=5e-4,
+            encoder_factory=factory,
+            target_update_interval=min(1_000, max(1, size.pretrain_steps // 10)),
+        )
+
+    def augmenter(self, augmented: bool, seed: int) -> Augment | None:
+        """Nothing, or the paper's four."""
+        return _generalization(seed) if augmented else None
+
+
+def make_task(name: str) -> Task:
+    """``cheetah-run``, ``walker-walk``, ... or a game of Procgen.
+
+    Raises:
+        ConfigError: If there is no such task.
+    """
+    if name in TIME_LIMITS:
+        return ProcgenTask(name)
+    if name.partition("-")[0] in DOMAINS and name.partition("-")[2]:
+        return DmcTask(name)
+    raise ConfigError(
+        f"Unknown task {name!r}: a game of Procgen ({', '.join(TIME_LIMITS)}), or cheetah-run and the like."
+    )
+
+
+def _generalization(seed: int) -> PixelAugmenter:
+    return PixelAugmenter("generalization", channels_last=False, seed=seed)
+
+
+@dataclass
+class _Both:
+    """One augmentation after the other."""
+
+    first: PixelAugmenter
+    second: PixelAugmenter
+
+    def __call__(self, observations: Array, next_observations: Array) -> tuple[Array, Array]:
+        found: tuple[Array, Array] = self.second(*self.first(observations, next_observations))
+        return found

@@ -1,0 +1,84 @@
+"""The pipeline of arXiv 2508.12356 end to end, as small as it gets, on real environments."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from shutil import rmtree
+
+import numpy as np
+import pytest
+from synth_replay_d3rlpy.visual import ARMS, VisualConfig, make_task, run_arm, run_pipeline
+from synth_replay_d3rlpy.visual.summary import write_summary
+
+from synth_replay.datasets import collect_episodes, open_pixels, write_offline_procgen, write_vd4rl_npz
+from synth_replay.encoders import FrozenEncoder
+from synth_replay.environments import ProcgenEnv, make_dmc_pixels
+from synth_replay.errors import ConfigError
+from tests.conftest import TINY
+from tests.environments.helpers import needs_procgen, needs_rendering
+
+SIZE = VisualConfig(4, 6, 8, 6, (16,), generator=replace(TINY, store_rows=100), episodes=1, save_every=2)
+
+
+def random_data(env, steps, seed=0):
+    env.action_space.seed(seed)
+    return collect_episodes(env, lambda _: env.action_space.sample(), steps=steps, seed=seed, progress=False)
+
+
+@pytest.fixture
+def fruitbot(tmp_path):
+    folder = tmp_path / "fruitbot"
+    write_offline_procgen(folder, random_data(ProcgenEnv("fruitbot", seed=0), 200))
+    return open_pixels(folder)
+
+
+@needs_procgen
+def test_four_arms_of_a_game_make_equal_updates_and_end_in_table_and_pictures(fruitbot, tmp_path):
+    task, out = make_task("fruitbot"), tmp_path / "out"
+    results = run_pipeline(task, fruitbot, SIZE, out)
+    assert [found["arm"] for found in results] == list(ARMS)
+    assert all(len(found["returns"]["test"]) == 1 and "train" in found["returns"] for found in results)
+    encoders = {found["arm"]: found["encoder"] for found in results}
+    assert encoders["baseline"] == encoders["upsampled"] != encoders["augmented"] == encoders["augmented_upsampled"]
+    assert all(("marginal" in found) == ("upsampled" in found["arm"]) for found in results)
+    files = write_summary(task, fruitbot, results, out)
+    assert all(file.stat().st_size > 100 for file in files)
+    table = (out / "table.md").read_text()
+    assert all(word in table for word in ("Baseline", "Upsampled", "Augmented", "Both", "Train", "Test", "G_perf"))
+
+
+@needs_procgen
+def test_a_stopped_run_goes_on_and_what_is_done_is_not_made_again(fruitbot, tmp_path):
+    task, out = make_task("fruitbot"), tmp_path / "out"
+    half = replace(SIZE, pretrain_steps=2)
+    run_arm(task, fruitbot, half, "baseline", 0, out)  # a run that stopped after its first checkpoint
+    (out / "seed-0" / "baseline.json").unlink()
+    (out / "seed-0" / "plain" / "encoder.pt2").unlink()
+    rmtree(out / "seed-0" / "plain" / "latents")
+    first = run_arm(task, fruitbot, SIZE, "baseline", 0, out)
+    assert json.loads((out / "seed-0" / "plain" / "steps.json").read_text()) == 4
+    (out / "seed-0" / "plain" / "agent.d3").unlink()
+    assert run_arm(task, fruitbot, SIZE, "baseline", 0, out) == first
+
+
+@needs_rendering
+def test_a_task_of_dm_control_is_evaluated_under_three_levels_of_distraction(tmp_path):
+    env = make_dmc_pixels("cheetah", "run", size=64, frame_stack=1)
+    write_vd4rl_npz(tmp_path / "data", random_data(env, 120))
+    task, data = make_task("cheetah-run"), open_pixels(tmp_path / "data")
+    found = run_arm(task, data, replace(SIZE, latent="sum"), "augmented_upsampled", 0, tmp_path / "out")
+    assert list(found["returns"]) == ["original", "easy", "medium", "hard"]
+    assert list(found["divergence"]) == ["easy", "medium", "hard"]
+    assert np.isfinite(list(found["divergence"].values())).all()
+    encoder = FrozenEncoder.load(tmp_path / "out" / "seed-0" / "augmented" / "encoder.pt2")
+    assert (encoder.layout.latent, encoder.layout.size, encoder.space.high[0]) == ("sum", 6, 2)
+
+
+def test_unknown_tasks_and_sizes_are_refused():
+    with pytest.raises(ConfigError, match="Unknown task"):
+        make_task("cartpole")
+    with pytest.raises(ConfigError, match="batch_size"):
+        VisualConfig(batch_size=0)
+    with pytest.raises(ConfigError, match="64 x 64"):
+        make_task("coinrun").make_env("train", 84)
