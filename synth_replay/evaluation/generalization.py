@@ -31,7 +31,8 @@ def generalization_performance(test: ArrayLike, baseline_train: ArrayLike, basel
         ConfigError: If a return is missing or not finite, or the baseline does no worse in test than in training, so
             that there is no gap to close.
     """
-    ours, train, base = (_mean(x, name) for x, name in ((test, "T"), (baseline_train, "B"), (baseline_test, "B")))
+    given = {"test": test, "baseline_train": baseline_train, "baseline_test": baseline_test}
+    ours, train, base = (_mean(returns, name) for name, returns in given.items())
     if train <= base:
         raise ConfigError(
             f"The baseline's mean return is {base:.4g} in test and {train:.4g} in training: there is no gap to close. "
@@ -43,7 +44,7 @@ def generalization_performance(test: ArrayLike, baseline_train: ArrayLike, basel
 def _mean(returns: ArrayLike, name: str) -> float:
     values = np.asarray(returns, np.float64)
     if not values.size or not np.isfinite(values).all():
-        raise ConfigError(f"The returns of {name} are missing, or hold NaN or infinity: got {values}.")
+        raise ConfigError(f"The returns {name} are missing, or hold NaN or infinity: got {values}.")
     return float(values.mean())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +32,12 @@ class GeneralizationTable:
         returns: Columns ``Original``, each level, and ``Test Mean`` if there are several levels.
         gaps: Columns ``Test / Train``, ``Train - Test``, ``G_perf``. Several environments with the same methods have a
             last entry, ``Average``: the first two of mean returns, as in Table 3, the third the mean of all shares.
-        seeds: Seeds of each method in each environment, in order and without repetition.
+        seeds: Fewest and most seeds of a method in an environment.
     """
 
     returns: Figures
     gaps: Figures
-    seeds: tuple[int, ...]
+    seeds: tuple[int, int]
 
     def markdown(self, digits: int = 1) -> str:
         """Two tables, of the returns and of the gaps.
@@ -45,10 +45,12 @@ class GeneralizationTable:
         Args:
             digits: Decimals of returns: 1 in Table 1, 2 in Table 3.
         """
+        fewest, most = self.seeds
+        seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
         parts = [
             _markdown(self.returns, lambda _: digits),
             _markdown(self.gaps, lambda name: digits if name == "Train - Test" else 2),
-            f"Means over {' to '.join(map(str, self.seeds))} seeds, with 95 % bootstrap intervals over seeds.\n",
+            f"Means over {seeds}, with 95 % bootstrap intervals over seeds.\n",
         ]
         return "\n".join(parts)
 
@@ -97,17 +99,19 @@ def generalization_table(
         environment: {method: resample(returns, rng) for method, returns in methods.items()}
         for environment, methods in environments.items()
     }
-    seeds = sorted({len(returns.train) for methods in environments.values() for returns in methods.values()})
+    seeds = [len(returns.train) for methods in environments.values() for returns in methods.values()]
     returns = {
         environment: {method: _return_line(means, train, levels) for method, means in methods.items()}
         for environment, methods in found.items()
     }
-    return GeneralizationTable(returns, _gaps(found, baseline), tuple(seeds))
+    return GeneralizationTable(returns, _gaps(found, baseline), (min(seeds), max(seeds)))
 
 
 def _check(environments: Mapping[str, Mapping[str, Returns]], levels: Sequence[str], baseline: str) -> None:
     if not environments:
         raise ConfigError("There are no environments to tabulate.")
+    if AVERAGE in environments:
+        raise ConfigError(f"{AVERAGE!r} names the mean over environments; give that environment another name.")
     for environment, methods in environments.items():
         if baseline not in methods:
             raise ConfigError(f"{environment} has no method {baseline!r}; it has {', '.join(methods) or 'none'}.")
@@ -142,12 +146,12 @@ def _gaps(found: Mapping[str, Mapping[str, Resampled]], baseline: str) -> Figure
     }
 
 
-def _markdown(figures: Figures, digits: Any) -> str:
+def _markdown(figures: Figures, digits: Callable[[str], int]) -> str:
     columns = list(next(iter(next(iter(figures.values())).values())))
     return "\n".join(["| " + " | ".join(cells) + " |" for cells in _lines(figures, columns, digits)]) + "\n"
 
 
-def _lines(figures: Figures, columns: list[str], digits: Any) -> Iterator[list[str]]:
+def _lines(figures: Figures, columns: list[str], digits: Callable[[str], int]) -> Iterator[list[str]]:
     yield ["Environment", "Method", *columns]
     yield ["---", "---", *["---:"] * len(columns)]
     for environment, methods in figures.items():

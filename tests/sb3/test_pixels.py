@@ -1,4 +1,4 @@
-"""Pixels in Stable-Baselines3: encoders frozen beyond doubt, heads that move, latents and augmented frames in batches."""
+"""Pixels in Stable-Baselines3: encoders frozen beyond doubt, heads that move, latent and augmented batches."""
 
 from __future__ import annotations
 
