@@ -7,14 +7,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 from d3rlpy.constants import ActionSpace
-from d3rlpy.dataset import Episode, FrameStackTransitionPicker, InfiniteBuffer, ReplayBuffer, TransitionMiniBatch
+from d3rlpy.dataset import Episode, InfiniteBuffer, ReplayBuffer, TransitionMiniBatch
 from gymnasium import spaces
 
 from synth_replay.datasets import PixelDataset, PixelEpisode
 from synth_replay.errors import ConfigError, InvalidTransitionsError, UnsupportedBufferError
 from synth_replay.spaces import Array
 from synth_replay_d3rlpy.host import WrappingBuffer
-from synth_replay_d3rlpy.latent_data import Augment
+from synth_replay_d3rlpy.latent_data import Augment, FirstFramePicker
 
 
 class PixelReplayBuffer(WrappingBuffer):
@@ -108,7 +108,7 @@ def _host(episodes: list[Episode], frame_stack: int, space: spaces.Space[Any] | 
     return ReplayBuffer(
         InfiniteBuffer(),
         episodes=episodes,
-        transition_picker=FrameStackTransitionPicker(frame_stack),
+        transition_picker=FirstFramePicker(frame_stack),
         action_space=ActionSpace.DISCRETE if discrete else ActionSpace.CONTINUOUS,
         action_size=int(space.n) if isinstance(space, spaces.Discrete) else episodes[0].actions.shape[1],
     )

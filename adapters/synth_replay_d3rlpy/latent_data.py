@@ -12,11 +12,13 @@ import numpy as np
 from d3rlpy.dataset import (
     BasicTransitionPicker,
     Episode,
+    EpisodeBase,
     FrameStackTransitionPicker,
     InfiniteBuffer,
     MultiStepTransitionPicker,
     ReplayBuffer,
     ReplayBufferBase,
+    Transition,
     TransitionMiniBatch,
 )
 from gymnasium import spaces
@@ -31,7 +33,25 @@ from synth_replay_d3rlpy.host import WrappingBuffer
 
 Spaces = tuple[spaces.Space[Any], spaces.Space[Any]]
 Augment = Callable[[Array, Array], tuple[Array, Array]]
-PICKERS = (BasicTransitionPicker, FrameStackTransitionPicker, MultiStepTransitionPicker)
+
+
+class FirstFramePicker(FrameStackTransitionPicker):  # type: ignore[misc]
+    """d3rlpy's picker of stacks, which begin with repeats of an episode's first frame instead of zeros.
+
+    So do DrQ's, V-D4RL's and Gymnasium's.
+    """
+
+    def __call__(self, episode: EpisodeBase, index: int) -> Transition:
+        """Called by d3rlpy."""
+        found = super().__call__(episode, index)
+        after = found.next_observation if found.terminal else self._stack(episode, index + 1)
+        return dataclasses.replace(found, observation=self._stack(episode, index), next_observation=after)
+
+    def _stack(self, episode: EpisodeBase, index: int) -> Array:
+        return np.concatenate([episode.observations[max(index - i, 0)] for i in reversed(range(self._n_frames))])
+
+
+PICKERS = (BasicTransitionPicker, FrameStackTransitionPicker, FirstFramePicker, MultiStepTransitionPicker)
 
 
 def encode_buffer(
@@ -61,8 +81,9 @@ def encode_buffer(
     stacking = isinstance(picker, FrameStackTransitionPicker)
     frames = picker._n_frames if stacking else 1
     bar = tqdm(dataset.episodes, "Encoding", unit="episode", disable=not progress)
+    first = isinstance(picker, FirstFramePicker)
     episodes = [
-        Episode(frozen.encode(stacked(e.observations, frames)), e.actions, e.rewards, e.terminated) for e in bar
+        Episode(frozen.encode(stacked(e.observations, frames, first)), e.actions, e.rewards, e.terminated) for e in bar
     ]
     return ReplayBuffer(
         InfiniteBuffer(),
@@ -92,12 +113,11 @@ def latent_spaces(encoder: str | Path, of_pixels: Spaces) -> Spaces:
     return cached_encoder(encoder).layout.space, of_pixels[1]
 
 
-def stacked(frames: Array, count: int) -> Array:
-    """``[T, C, H, W]`` as ``[T, count * C, H, W]``, zeros before the first frame, as d3rlpy's picker does."""
+def stacked(frames: Array, count: int, first: bool = False) -> Array:
+    """``[T, C, H, W]`` as ``[T, count * C, H, W]``; before the first frame are zeros, or its repeats."""
     if count == 1:
         return frames
-    zeros = np.zeros((count - 1, *frames.shape[1:]), frames.dtype)
-    padded = np.concatenate((zeros, frames))
+    padded = np.concatenate((np.repeat(frames[:1] * np.uint8(first), count - 1, axis=0), frames))
     return np.concatenate([padded[i : i + len(frames)] for i in range(count)], axis=1)
 
 

@@ -61,11 +61,15 @@ class FrozenFeatures(BaseFeaturesExtractor):
 class _OnLatents:
     """What the policies below add to SB3's: ``encoder``, and networks that read their own part of a latent."""
 
+    net_arch_of_cnn: tuple[int, ...] = (256, 256)  # SB3's default over its own convolutions, so that heads fit
+
     def __init__(self, *args: Any, encoder: str | Path | None = None, **kwargs: Any) -> None:
         if encoder is not None:
             kwargs["features_extractor_kwargs"] = {"encoder": str(Path(encoder).resolve())}
         if not (kwargs.get("features_extractor_kwargs") or {}).get("encoder"):
             raise ConfigError("Give the encoder's file: policy_kwargs={'encoder': 'encoder.pt2'}.")
+        if kwargs.get("net_arch") is None:
+            kwargs["net_arch"] = list(self.net_arch_of_cnn)
         kwargs |= {"features_extractor_class": FrozenFeatures, "normalize_images": False}
         super().__init__(*args, **kwargs)
 
@@ -91,6 +95,8 @@ class LatentTD3Policy(_OnLatents, TD3Policy):
 
 class LatentDQNPolicy(_OnLatents, DQNPolicy):
     """The same for DQN."""
+
+    net_arch_of_cnn = ()
 
 
 class NamedExtractors(nn.Module):

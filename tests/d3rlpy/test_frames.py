@@ -9,10 +9,12 @@ from d3rlpy.logging import NoopAdapterFactory
 from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synth_replay_d3rlpy import DrQBCConfig, PixelReplayBuffer, TrunkEncoderFactory
+from synth_replay_d3rlpy import DrQBCConfig, PixelReplayBuffer, TrunkEncoderFactory, encode_buffer, encoder_of
 
 from synth_replay.errors import ConfigError, InvalidTransitionsError, UnsupportedBufferError
 from tests.datasets.pixel_helpers import BOX, DISCRETE, Listed, episode_of
+
+SMALL = TrunkEncoderFactory(feature_size=5, hidden_units=[8])
 
 
 def naive(episode, t, frame_stack, n_steps, gamma):
@@ -52,6 +54,21 @@ def test_every_row_is_that_of_a_naive_loop(lengths, ends, frame_stack, n_steps):
             row += 1
 
 
+def test_encoded_rows_are_those_that_batches_hold():
+    agent = DrQBCConfig(actor_encoder_factory=SMALL, critic_encoder_factory=SMALL).create("cpu")
+    buffer = PixelReplayBuffer([episode_of(i, 12, size=24, terminated=bool(i)) for i in range(2)])
+    agent.build_with_dataset(buffer)
+    frozen = encoder_of(agent)
+    latents = encode_buffer(buffer, frozen)
+    rows = [0, 1, 2, 11, 12, 13, 23]
+    expected = frozen.encode(buffer.stacks(buffer.before[rows]))
+    held = np.concatenate([episode.observations for episode in latents.episodes])
+    np.testing.assert_allclose(held[rows], expected, atol=1e-5)
+    picked = buffer.transition_picker(buffer.episodes[0], 1)
+    np.testing.assert_array_equal(picked.observation, buffer.stacks(buffer.before[1:2])[0])
+    np.testing.assert_array_equal(picked.next_observation, buffer.stacks(buffer.after[1:2])[0])
+
+
 def test_a_batch_has_d3rlpys_dtypes_and_shapes_and_is_augmented():
     class Inverted:
         def __call__(self, before, after):
@@ -73,12 +90,11 @@ def test_a_batch_has_d3rlpys_dtypes_and_shapes_and_is_augmented():
 def test_algorithms_of_both_kinds_of_actions_learn_from_it(space):
     dataset = Listed([episode_of(i, 30, space, terminated=True, size=24) for i in range(3)], space)
     buffer = PixelReplayBuffer(dataset, n_steps=3)
-    factory = TrunkEncoderFactory(feature_size=5, hidden_units=[8])
     common = {"batch_size": 8}
     if isinstance(space, spaces.Discrete):
-        agent = DiscreteCQLConfig(encoder_factory=factory, **common).create("cpu")
+        agent = DiscreteCQLConfig(encoder_factory=SMALL, **common).create("cpu")
     else:
-        agent = DrQBCConfig(actor_encoder_factory=factory, critic_encoder_factory=factory, **common).create("cpu")
+        agent = DrQBCConfig(actor_encoder_factory=SMALL, critic_encoder_factory=SMALL, **common).create("cpu")
     agent.fit(buffer, n_steps=3, n_steps_per_epoch=3, show_progress=False, logger_adapter=NoopAdapterFactory())
     assert agent.impl.action_size == (15 if isinstance(space, spaces.Discrete) else 2)
     assert agent.predict(np.zeros((2, 9, 24, 24), np.uint8)).shape[0] == 2
