@@ -121,6 +121,7 @@ def panel(axes: Axes, found: list[dict[str, Any]], env_id: str, algorithm: str) 
             error = [iqm - [x["low"] for x in mine], [x["high"] for x in mine] - iqm]
             axes.errorbar(at, iqm, error, color=COLOURS[arm], label=LABELS[arm], marker="o", ms=4, capsize=2, lw=1.2)
     axes.set_xscale("log")
+    axes.set_xlim(LEVELS[0] / 1.4, LEVELS[-1] * 1.4)
     axes.set_xticks(LEVELS, [f"{level:,}" for level in LEVELS])
     axes.minorticks_off()
     axes.set_title(f"{env_id}, {NAMES[algorithm]}", fontsize=10)
