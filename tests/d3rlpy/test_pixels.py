@@ -248,3 +248,18 @@ def test_a_mixed_buffer_takes_offline_frames_of_any_kind(tmp_path):
     assert buffer.stats.refreshes == 1 and np.bincount(buffer.last_sources, minlength=4).min() > 0
     batch = CFGMixedBuffer(dataset(), progress=False, **options).sample_transition_batch(8)
     assert batch.observations.shape == (8, 12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["DrQ+BC", "IQL"])
+def test_an_encoder_is_the_same_after_two_thousand_updates(name, tmp_path):
+    path = saved(trained(name), tmp_path)
+    learner = latent_agent(trained(name), path)
+    held = learner.impl.modules.policy._encoder.features._held[0]
+    before = held.hash
+    buffer = SyntheticReplayBuffer.wrap(dataset(), encoder=path, generator=TINY, extra_columns=(), progress=False)
+    learner.fit(buffer, n_steps=2_000, n_steps_per_epoch=2_000, **QUIET)
+    assert held.hash == before == FrozenEncoder.load(path).hash
+    rows = np.concatenate([stacks()] * 4)  # 1,000 observations
+    actions = transplant(learner).predict(rows)
+    np.testing.assert_allclose(actions, learner.predict(FrozenEncoder.load(path).encode(rows)), atol=1e-5)

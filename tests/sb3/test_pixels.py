@@ -202,3 +202,15 @@ def test_what_cannot_work_is_refused(tmp_path):
     other = SAC(LatentSACPolicy, env, policy_kwargs=wide, device="cpu", buffer_size=100)
     with pytest.raises(ConfigError, match="net_arch"):
         transplant(pixel_model("SAC", 0), other)
+
+
+@pytest.mark.slow
+def test_an_encoder_is_the_same_after_two_thousand_updates(tmp_path):
+    source = pixel_model("SAC")
+    path = saved(source, tmp_path)
+    model = latent_model("SAC", path).learn(150)
+    model.policy.set_training_mode(True)
+    before = model.policy.actor.features_extractor._held[0].hash
+    model.train(gradient_steps=2_000, batch_size=16)
+    held = [m._held[0] for m in model.policy.modules() if isinstance(m, FrozenFeatures)]
+    assert {part.hash for part in held} == {before, FrozenEncoder.load(path).hash} and len(held) == 3

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from synth_replay import TransitionGenerator, TransitionSpec, evaluate
+from synth_replay import TransitionSpec
 from synth_replay.checkpoint import write_whole
 from synth_replay.datasets import PixelDataset, open_pixels
 from synth_replay.evaluation.divergence import latent_divergence
@@ -18,7 +18,6 @@ from synth_replay_d3rlpy.visual.config import ARMS, VisualConfig
 from synth_replay_d3rlpy.visual.evaluation import play
 from synth_replay_d3rlpy.visual.tasks import Task
 
-SCORED_ROWS = 10_000
 TEST_SEED = 10_000  # far from the seeds of training
 logger = logging.getLogger(__name__)
 
@@ -55,9 +54,7 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
     if upsampled:
         logger.info("%s, seed %d: fitting the generator", arm, seed)
         source = stages.generator(rows, spec, size, seed, folder)
-        made = TransitionGenerator.load(source).sample(min(SCORED_ROWS, len(rows)), progress=False)
-        scores = evaluate(rows[:SCORED_ROWS], made)
-        result |= {"marginal": scores.marginal, "correlation": scores.correlation}
+        result |= stages.judged(rows, source, folder)
     logger.info("%s, seed %d: fine-tuning and evaluating", arm, seed)
     actor = stages.finetuned(agent, rows, spec, source, size, seed, folder)
     result |= _scores(task, actor, encoder, data.frame_shape[1], size.episodes)

@@ -8,12 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import d3rlpy
+import numpy as np
 from d3rlpy.logging import NoopAdapterFactory
 
-from synth_replay import TransitionGenerator, Transitions, TransitionSpec
+from synth_replay import TransitionGenerator, Transitions, TransitionSpec, evaluate
 from synth_replay.checkpoint import write_whole
 from synth_replay.datasets import PixelDataset, PixelEpisode, stack_transitions
 from synth_replay.encoders import FrozenEncoder, encode_transitions
+from synth_replay.report import write_report
 from synth_replay_d3rlpy.episodes import to_replay_buffer
 from synth_replay_d3rlpy.frames import PixelReplayBuffer
 from synth_replay_d3rlpy.latents import encoder_of, latent_agent, transplant
@@ -22,6 +24,7 @@ from synth_replay_d3rlpy.visual.config import VisualConfig
 from synth_replay_d3rlpy.visual.tasks import Task
 
 QUIET: dict[str, Any] = {"logger_adapter": NoopAdapterFactory()}
+SCORED_ROWS = 10_000
 AGENT, STEPS, ENCODER = "agent.d3", "steps.json", "encoder.pt2"
 
 
@@ -84,24 +87,9 @@ def latents(
     task: Task, episodes: list[PixelEpisode], encoder: FrozenEncoder, augmented: bool, seed: int, folder: Path
 ) -> Transitions:
     """All transitions as latents, of augmented views in the augmented arms (Eq. 2)."""
-    views = _Augmenting(task, seed) if augmented else None
+    views = task.augmenter(True, seed) if augmented else None
     chunks = stack_transitions(episodes, frame_stack=task.frame_stack)
     return encode_transitions(chunks, encoder, augment=views, seed=seed, cache=folder / "latents")
-
-
-class _Augmenting:
-    """A task's augmentation, begun anew for each chunk."""
-
-    def __init__(self, task: Task, seed: int) -> None:
-        self.task = task
-        self.reseed(seed)
-
-    def reseed(self, seed: int) -> None:
-        self._augment: Any = self.task.augmenter(True, seed)
-
-    def __call__(self, observations: Any, next_observations: Any, /) -> tuple[Any, Any]:
-        found: tuple[Any, Any] = self._augment(observations, next_observations)
-        return found
 
 
 def generator(rows: Transitions, spec: TransitionSpec, size: VisualConfig, seed: int, folder: Path) -> Path:
@@ -111,6 +99,18 @@ def generator(rows: Transitions, spec: TransitionSpec, size: VisualConfig, seed:
         fitted = TransitionGenerator(spec.observation_space, spec.action_space, size.generator, seed)
         fitted.fit(rows, checkpoint=made / "training").save(made)
     return made
+
+
+def judged(rows: Transitions, source: Path, folder: Path) -> dict[str, float]:
+    """How close generated latents are to real ones, and ``latents.html``, the report on it."""
+    fitted = TransitionGenerator.load(source)
+    real = rows[np.random.default_rng(0).permutation(len(rows))[:SCORED_ROWS]]
+    made = fitted.sample(len(real), progress=False)
+    page = folder / "latents.html"
+    if not page.exists():
+        write_report(page, real, made, history=fitted.history, title="Latent transitions", progress=False)
+    scores = evaluate(real, made)
+    return {"marginal": scores.marginal, "correlation": scores.correlation}
 
 
 def finetuned(

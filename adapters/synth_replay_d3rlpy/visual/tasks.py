@@ -11,12 +11,12 @@ from d3rlpy.algos import DiscreteCQLConfig
 from gymnasium import spaces
 
 from synth_replay.augment.pixels import PixelAugmenter
+from synth_replay.encoders.encoding import Augmenter
 from synth_replay.environments import make_dmc_pixels
 from synth_replay.errors import ConfigError
 from synth_replay.procgen_games import TIME_LIMITS
 from synth_replay.spaces import Array
 from synth_replay_d3rlpy.drq_bc import DrQBCConfig
-from synth_replay_d3rlpy.latent_data import Augment
 from synth_replay_d3rlpy.pixel_networks import TrunkEncoderFactory
 from synth_replay_d3rlpy.visual.config import VisualConfig
 
@@ -59,7 +59,7 @@ class Task(Protocol):
         """Settings of the agent of pixels."""
         ...
 
-    def augmenter(self, augmented: bool, seed: int) -> Augment | None:
+    def augmenter(self, augmented: bool, seed: int) -> Augmenter | None:
         """What the agent of pixels sees in training."""
         ...
 
@@ -93,7 +93,7 @@ class DmcTask:
             noise_steps=size.pretrain_steps,
         )
 
-    def augmenter(self, augmented: bool, seed: int) -> Augment:
+    def augmenter(self, augmented: bool, seed: int) -> Augmenter:
         """DrQ's random shift, and the paper's four on top of it."""
         shift = PixelAugmenter(["random_shift"], channels_last=False, seed=seed)
         return _Both(_generalization(seed + 1), shift) if augmented else shift
@@ -129,7 +129,7 @@ class ProcgenTask:
             target_update_interval=min(1_000, max(1, size.pretrain_steps // 10)),
         )
 
-    def augmenter(self, augmented: bool, seed: int) -> Augment | None:
+    def augmenter(self, augmented: bool, seed: int) -> Augmenter | None:
         """Nothing, or the paper's four."""
         return _generalization(seed) if augmented else None
 
@@ -160,6 +160,10 @@ class _Both:
     first: PixelAugmenter
     second: PixelAugmenter
 
-    def __call__(self, observations: Array, next_observations: Array) -> tuple[Array, Array]:
+    def reseed(self, seed: int) -> None:
+        self.first.reseed(seed)
+        self.second.reseed(seed + 1)
+
+    def __call__(self, observations: Array, next_observations: Array, /) -> tuple[Array, Array]:
         found: tuple[Array, Array] = self.second(*self.first(observations, next_observations))
         return found
