@@ -1,0 +1,87 @@
+"""The experiment of arXiv 2508.12356 (Tables 1 and 3, and its ablation of the latent size) at the size of two cores.
+
+A task of dm_control with distractions that the data do not have, and a game of Procgen on unseen levels. The four arms
+of a seed learn from the same data with equal numbers of updates; baseline and upsampled share the agent of pixels,
+augmented and both share another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+from synth_replay_d3rlpy.visual import ARMS, VisualConfig
+
+from synth_replay.config import CPU
+
+ROOT = Path(__file__).parent
+DATA = ROOT.parents[1] / "data" / "pixels"
+WORK = ROOT.parents[1] / "data" / "visual"
+RUNS = ROOT / "runs"
+
+SEEDS = range(3)
+# Task: its dataset, the size of its features, the episodes of an evaluation
+TASKS = {"cheetah-run": ("cheetah-run-medium-replay", 50, 5), "coinrun": ("coinrun", 64, 50)}
+ABLATED, FEATURE_SIZES = "cheetah-run", (32, 64, 128, 256)
+SIZE = VisualConfig(
+    pretrain_steps=3_000,
+    finetune_steps=3_000,
+    batch_size=64,
+    hidden_units=(256,),
+    generator=replace(CPU, training=replace(CPU.training, steps=5_000, batch_size=256), store_rows=20_000),
+    rows=20_000,
+    save_every=500,
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One arm of one seed."""
+
+    task: str
+    features: int
+    arm: str
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        """Where its result goes."""
+        return RUNS / f"{self.task}-{self.features}-{self.arm}-{self.seed}.json"
+
+    @property
+    def arguments(self) -> list[str]:
+        """Of :mod:`benchmarks.visual.agent`."""
+        return [self.task, str(self.features), self.arm, str(self.seed)]
+
+    @property
+    def shares(self) -> tuple[str, int, bool, int]:
+        """Two arms use one agent of pixels."""
+        return self.task, self.features, ARMS[self.arm][0], self.seed
+
+    @property
+    def size(self) -> VisualConfig:
+        """The sizes, with this part's features."""
+        return replace(SIZE, feature_size=self.features, episodes=TASKS[self.task][2])
+
+    @property
+    def folder(self) -> Path:
+        """Agents, encoders, latents and generators."""
+        return WORK / f"{self.task}-{self.features}"
+
+
+def parts() -> list[Part]:
+    """All of them, seed by seed, so that an interrupted study is balanced; the ablation comes last."""
+    found = [Part(task, TASKS[task][1], arm, seed) for seed, task, arm in product(SEEDS, TASKS, ARMS)]
+    return found + [Part(ABLATED, size, "augmented_upsampled", seed) for seed, size in product(SEEDS, FEATURE_SIZES)]
+
+
+def data_path(task: str) -> Path:
+    """Where the dataset of a task lies."""
+    return DATA / TASKS[task][0]
+
+
+def how_to_collect(task: str) -> str:
+    """The command that makes it."""
+    options = "--quality medium-replay --steps 20000" if task == ABLATED else "--quality expert --steps 50000"
+    return f"collect its data with python examples/collect_pixels.py --task {task} {options} --out {data_path(task)}"
