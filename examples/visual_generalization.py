@@ -1,9 +1,9 @@
-"""Zero-shot visual generalization (arXiv 2508.12356) from nothing: collects a dataset, then makes the paper's four arms.
+"""Zero-shot visual generalization (arXiv 2508.12356): collects a dataset, then makes the paper's four arms.
 
 python examples/visual_generalization.py --task cheetah-run --size smoke
 
-``smoke`` takes minutes on two cores and shows that all of it works; its returns say nothing. ``cpu`` takes hours; the same
-command again goes on where a run was stopped.
+``smoke`` takes minutes on two cores and shows that all of it works; its returns say nothing. ``cpu`` takes hours; the
+same command again goes on where a run was stopped.
 """
 
 from __future__ import annotations
