@@ -11,7 +11,7 @@ from pixel_tasks import Task
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from tqdm.auto import tqdm
 
-SNAPSHOTS = 20  # besides the untrained policy
+SNAPSHOTS = 20  # at most, besides the untrained policy; each is scored, which takes as long as 1,000 steps
 
 
 class Snapshot(NamedTuple):
@@ -40,7 +40,8 @@ def learn(task: Task, folder: Path, steps: int, seed: int) -> list[Snapshot]:
     if taken and taken[-1].step >= steps:
         return taken
     model = started(task, folder, taken, steps, seed)
-    with tqdm(np.linspace(0, steps, SNAPSHOTS + 1).astype(int).tolist(), desc="learning", unit="snapshot") as bar:
+    count = int(np.clip(steps // 1_000, 3, SNAPSHOTS))
+    with tqdm(np.linspace(0, steps, count + 1).astype(int).tolist(), desc="learning", unit="snapshot") as bar:
         for target in bar:
             if taken and taken[-1].step >= target:  # PPO goes on to the end of its rollout
                 continue

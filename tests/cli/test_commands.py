@@ -157,7 +157,7 @@ def test_in_a_pipe_there_are_no_bars_and_a_closed_pipe_is_no_error(data):
         assert code in (0, 141)
         assert process.stderr.read() == ""
     with start("convert", data, data.with_name("x.hdf5")) as process:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     assert process.returncode == 0 and "600 rows" in out
     assert "\r" not in out + err and err == ""
 

@@ -84,7 +84,7 @@ def test_interrupted_by_ctrl_c_it_says_how_to_go_on(tmp_path):
     while process.poll() is None and not any(work.glob("fit/training.json")):
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "the same command" in err and err.count("\n") == 1
     assert not out.exists()
@@ -97,7 +97,7 @@ def test_a_second_process_does_not_join_in(tmp_path):
     while first.poll() is None and not any(out.with_name("more.unfinished").glob("fit/training.json")):
         time.sleep(0.005)
     with start(*command(tmp_path, out, steps=10**9)) as second:
-        _, err = second.communicate(timeout=60)
+        _, err = second.communicate(timeout=600)
     assert second.returncode == 1 and "Another process is making" in err and err.count("\n") == 1
     assert first.poll() is None
     first.kill()
