@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from synth_replay.datasets import Dataset, open_dataset, open_pixels
+from synth_replay.datasets.pixel_catalog import detect_pixels
 from synth_replay.encoders import LatentEncoder, encode_transitions
 from synth_replay.errors import (
     ConfigError,
@@ -116,8 +117,9 @@ def latent_rows(
         latent = np.asarray(given.observations).shape[1:] == encoder.layout.space.shape
         return given if latent else encode_transitions([given], encoder, progress=progress)
     try:
-        held = open_pixels(given)
+        detect_pixels(given)
     except DatasetError:
         return given
+    held = open_pixels(given)
     stack = encoder.pixel_shape[0] // held.frame_shape[0]
     return encode_transitions(held.transitions(frame_stack=stack), encoder, progress=progress)

@@ -114,7 +114,7 @@ class CFGMixedBuffer(HostBuffer):
         device: str | torch.device = "auto",
         progress: bool | None = None,
     ) -> None:
-        self._of_env, self.gamma = env is not None, gamma
+        self._of_env, self.gamma, self.encoder = env is not None, gamma, encoder
         wanted = None if env is None else (env.observation_space, env.action_space)
         if encoder is not None:
             offline = latent_offline(offline, encoder, show_progress(progress))

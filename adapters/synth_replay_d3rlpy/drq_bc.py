@@ -32,12 +32,13 @@ Shape = tuple[int, ...]
 
 @dataclasses.dataclass()
 class DrQBCConfig(TD3PlusBCConfig):  # type: ignore[misc]
-    """Settings of V-D4RL; ``create()`` gives the algorithm.
+    """Settings of DrQ-v2 with TD3+BC's weight; ``create()`` gives the algorithm.
 
     Random shifts are the buffer's work (:class:`AugmentedReplayBuffer` with ``["random_shift"]``), n-step returns the
     transition picker's. It differs from the original in this: a transition's observation and next observation share
-    one shift, the hidden layers are narrower (256 instead of 1024; set ``hidden_units``), and what d3rlpy does alike in
-    all algorithms stays (initialisation, a mean over the batch and a sum over critics).
+    one shift, the critics' targets have convolutions of their own that follow slowly, the hidden layers are narrower
+    (256 instead of 1024; set ``hidden_units``), and what d3rlpy does alike in all algorithms stays (initialisation, a
+    mean over the batch and a sum over critics).
 
     Args:
         noise_start: Standard deviation of the noise on the actor's actions at the first update.
@@ -59,8 +60,10 @@ class DrQBCConfig(TD3PlusBCConfig):  # type: ignore[misc]
         """A new algorithm; factories that were not given are :class:`TrunkEncoderFactory`.
 
         Raises:
-            ConfigError: If a factory is of another kind.
+            ConfigError: If a factory is of another kind, or for ``compile_graph``.
         """
+        if self.compile_graph:
+            raise ConfigError("A compiled graph would keep the noise of its first updates: leave compile_graph=False.")
         for name in ("actor_encoder_factory", "critic_encoder_factory"):
             factory = getattr(self, name)
             if factory.get_type() == "default":
@@ -137,7 +140,8 @@ class DrQBCImpl(TD3PlusBCImpl):  # type: ignore[misc]
     def _noisy(self, action: Tensor) -> Tensor:
         noise = torch.randn_like(action) * self._target_smoothing_sigma
         clip = self._target_smoothing_clip
-        return (action + noise.clamp(-clip, clip)).clamp(-1.0, 1.0)
+        noisy = action + noise.clamp(-clip, clip)
+        return noisy + (noisy.clamp(-1.0, 1.0) - noisy).detach()  # the gradient passes where it is clipped
 
     def compute_target(self, batch: TorchMiniBatch) -> Tensor:
         """Called by d3rlpy."""

@@ -53,7 +53,7 @@ class PixelReplayBuffer(WrappingBuffer):
             raise InvalidTransitionsError("There are no episodes.")
         if len({episode.frames.shape[1:] for episode in episodes}) > 1:
             raise InvalidTransitionsError("All frames need one size.")
-        self.augmenter = augmenter
+        self.augmenter, self.n_steps, self.gamma = augmenter, n_steps, gamma
         self.frames = np.concatenate([episode.frames for episode in episodes])
         starts = np.cumsum([0, *(len(episode.frames) for episode in episodes)])[:-1].tolist()
         rows = [_rows(e, start, frame_stack, n_steps, gamma) for e, start in zip(episodes, starts, strict=True)]
@@ -89,6 +89,13 @@ class PixelReplayBuffer(WrappingBuffer):
         """Frame numbers ``[n, S]`` as stacks ``[n, S * C, H, W]`` uint8."""
         found = self.frames[numbers]
         return found.reshape(len(numbers), -1, *self.frames.shape[2:])
+
+    def append(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG002
+        """Not offered: the frames are fixed."""
+        raise UnsupportedBufferError("A PixelReplayBuffer is for fit(), not fit_online(): it takes no further steps.")
+
+    append_episode = append
+    clip_episode = append
 
     @property
     def transition_count(self) -> int:

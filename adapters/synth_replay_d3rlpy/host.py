@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+import numpy as np
 from d3rlpy.dataset import DatasetInfo, EpisodeBase, ReplayBufferBase, Transition
 
+from synth_replay.encoders import cached_encoder
 from synth_replay.errors import UnsupportedBufferError
 from synth_replay.synthesis import SynthesisEngine, SynthesisStats
 
@@ -87,6 +90,7 @@ class HostBuffer(WrappingBuffer):
     """
 
     engine: SynthesisEngine
+    encoder: str | Path | None = None
     _open_steps = 0
 
     @property
@@ -101,7 +105,9 @@ class HostBuffer(WrappingBuffer):
             self.clip_episode(False)
 
     def append(self, observation: Any, action: Any, reward: Any) -> None:
-        """Stores a step, as d3rlpy does, and counts it."""
+        """Stores a step, as d3rlpy does, and counts it; frames as latents, where the buffer has an encoder."""
+        if self.encoder is not None and np.shape(observation) == (frozen := cached_encoder(self.encoder)).pixel_shape:
+            observation = frozen.encode(np.asarray(observation)[None])[0]
         super().append(observation, action, reward)
         self._open_steps += 1
         self.engine.notify()

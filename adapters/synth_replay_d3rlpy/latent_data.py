@@ -59,7 +59,8 @@ def encode_buffer(
 ) -> ReplayBuffer:
     """The same episodes with the latents of a frozen encoder as observations.
 
-    Frames are stacked as the dataset's own picker stacks them; the new buffer's picker stacks no more, and keeps n-step
+    Frames are stacked as the dataset's own picker stacks them, and not augmented (for that, see
+    :func:`~synth_replay.encoders.encode_transitions`); the new buffer's picker stacks no more, and keeps n-step
     returns.
 
     Args:
@@ -85,10 +86,12 @@ def encode_buffer(
     episodes = [
         Episode(frozen.encode(stacked(e.observations, frames, first)), e.actions, e.rewards, e.terminated) for e in bar
     ]
+    n_steps = getattr(dataset, "n_steps", 1)  # of a PixelReplayBuffer
+    stacked_no_more = BasicTransitionPicker() if n_steps == 1 else MultiStepTransitionPicker(n_steps, dataset.gamma)
     return ReplayBuffer(
         InfiniteBuffer(),
         episodes=episodes,
-        transition_picker=BasicTransitionPicker() if stacking else copy.copy(picker),
+        transition_picker=stacked_no_more if stacking else copy.copy(picker),
         action_space=dataset.dataset_info.action_space,
         action_size=dataset.dataset_info.action_size,
     )

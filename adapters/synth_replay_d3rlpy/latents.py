@@ -78,18 +78,24 @@ def latent_agent(agent: Agent, encoder: str | Path) -> Agent:
     Raises:
         ConfigError: If the encoder is of another architecture.
     """
-    frozen, parts = cached_encoder(encoder), _parts(agent)
+    frozen, parts = cached_encoder(encoder), list(_features(agent))
     config = copy.deepcopy(agent.config)
     _check_scaler(config)
     for name in _factory_fields(config):
         # actor_encoder_factory makes the networks of "actor"; encoder_factory those of all there are
         mine = [part for part in parts if part.startswith(name.removesuffix("encoder_factory").rstrip("_"))]
+        if not mine or len({part.partition("_")[0] for part in mine}) > 1:
+            raise ConfigError(
+                f"{type(agent).__name__} makes networks by its {name} that cannot be told apart. TD3+BC, DrQ+BC, IQL, "
+                "CQL, SAC, AWAC, BC, DQN and discrete CQL and BC are served."
+            )
         for part in mine:
             frozen.layout.part(part)
         hidden_units = getattr(config, name).hidden_units
         setattr(config, name, LatentEncoderFactory(str(Path(encoder).resolve()), mine, hidden_units))
     made = config.create(device=agent._device)
     made.create_impl(frozen.space.shape, _impl(agent).action_size)
+    made.set_grad_step(agent.grad_step)  # schedules go on
     _move(agent, made)
     return made
 
@@ -152,10 +158,6 @@ def _features(agent: Agent) -> dict[str, Features]:
     return found
 
 
-def _parts(agent: Agent) -> list[str]:
-    return list(_features(agent))
-
-
 def _check_scaler(config: Any) -> None:
     if config.observation_scaler is not None:
         raise ConfigError("Encoders scale frames themselves: create the algorithm with observation_scaler=None.")
@@ -169,9 +171,11 @@ def _move(source: Agent, target: Agent) -> None:
         if isinstance(network, nn.Module):
             state = {key: value for key, value in network.state_dict().items() if ".features." not in f".{key}"}
             try:
-                getattr(taking, held.name).load_state_dict(state)
+                missing, unexpected = getattr(taking, held.name).load_state_dict(state, strict=False)
             except RuntimeError as error:
                 raise ConfigError(f"The heads of {held.name} do not fit this encoder: {error}") from error
+            if unexpected or [key for key in missing if ".features." not in f".{key}"]:
+                raise ConfigError(f"The heads of {held.name} do not fit this encoder: {missing}, {unexpected}")
 
 
 def hashes(agent: Agent) -> dict[str, str]:

@@ -12,7 +12,7 @@ from d3rlpy.models.encoders import EncoderFactory, register_encoder_factory
 from d3rlpy.models.torch.encoders import Encoder, EncoderWithAction
 from torch import Tensor, nn
 
-from synth_replay.encoders import FrozenEncoder, Trunk, cached_encoder
+from synth_replay.encoders import FrozenModule, Trunk, cached_encoder
 from synth_replay.encoders.networks import Architecture, convolutions
 from synth_replay.errors import ConfigError
 
@@ -83,19 +83,6 @@ class Convolutions(nn.Module):
             yield
         finally:
             self._memo = None
-
-
-class Latents(nn.Module):
-    """A frozen encoder and the part of its latents that a head reads; takes latents as well as frames."""
-
-    def __init__(self, encoder: FrozenEncoder, part: slice) -> None:
-        super().__init__()
-        self._held, self.part = (encoder,), part
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``[n, C, H, W]`` or ``[n, d]`` to the head's part."""
-        latents = self._held[0](x) if x.ndim == 4 else x
-        return latents[:, self.part]
 
 
 class _Headed:
@@ -204,6 +191,8 @@ class LatentEncoderFactory(_FrameFactory):
         self._made = 0
 
     def _features(self, observation_shape: Shape) -> tuple[nn.Module, int]:
+        if not self.parts:
+            raise ConfigError("LatentEncoderFactory needs the names of the parts that its networks read.")
         frozen = cached_encoder(self.encoder)
         if tuple(observation_shape) not in (frozen.pixel_shape, frozen.space.shape):
             raise ConfigError(
@@ -212,7 +201,7 @@ class LatentEncoderFactory(_FrameFactory):
             )
         part = frozen.layout.part(self.parts[self._made % len(self.parts)])
         self._made += 1
-        return Latents(frozen, part), part.stop - part.start
+        return FrozenModule(frozen, part), part.stop - part.start
 
     @staticmethod
     def get_type() -> str:

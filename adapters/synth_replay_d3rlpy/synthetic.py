@@ -94,7 +94,7 @@ class SyntheticReplayBuffer(HostBuffer):
         found = infer_spaces(dataset) if env is None else (env.observation_space, env.action_space)
         if encoder is not None:
             dataset, found = encode_buffer(dataset, encoder, show_progress(progress)), latent_spaces(encoder, found)
-        self.dataset, self.gamma = dataset, gamma
+        self.dataset, self.gamma, self.encoder = dataset, gamma, encoder
         self.observation_space: spaces.Space[Any] = found[0]
         self.action_space: spaces.Space[Any] = found[1]
         self.extra_columns = default_extras(self.action_space) if extra_columns is None else tuple(extra_columns)

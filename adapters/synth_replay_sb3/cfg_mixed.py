@@ -172,6 +172,7 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
         Returns:
             SB3's own sample type, dtypes, shapes and device.
         """
+        self.refuse_normalized(env)
         self.engine.update(self._collect, self.to_host)
         counts = self.engine.plan_sources(batch_size, self.size(), len(self.offline))
         order = self.engine.permutation(batch_size)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
@@ -18,7 +20,7 @@ from stable_baselines3.td3.policies import TD3Policy
 from torch import Tensor, nn
 
 from synth_replay.augment.pixels import PixelAugmenter
-from synth_replay.encoders import FrozenEncoder, cached_encoder
+from synth_replay.encoders import FrozenEncoder, FrozenModule, cached_encoder
 from synth_replay.encoders.layout import CONCAT
 from synth_replay.errors import ConfigError
 
@@ -48,14 +50,14 @@ class FrozenFeatures(BaseFeaturesExtractor):
                 f"Observations of shape {observation_space.shape} are neither frames {frozen.pixel_shape} nor latents "
                 f"{frozen.space.shape} of the encoder {encoder}."
             )
-        self._part = slice(0, frozen.layout.size) if part is None else frozen.layout.part(part)
-        super().__init__(observation_space, self._part.stop - self._part.start)
-        self._held = (frozen,)  # outside of the module registry
+        read = slice(0, frozen.layout.size) if part is None else frozen.layout.part(part)
+        super().__init__(observation_space, read.stop - read.start)
+        self.frozen = FrozenModule(frozen, read)
 
     def forward(self, observations: Tensor) -> Tensor:
         """``[n, C, H, W]`` of 0 to 255 or ``[n, d]`` to ``[n, features_dim]``."""
-        latents = self._held[0](observations) if observations.ndim == 4 else observations
-        return latents[:, self._part]
+        found: Tensor = self.frozen(observations)
+        return found
 
 
 class _OnLatents:
@@ -74,7 +76,9 @@ class _OnLatents:
         super().__init__(*args, **kwargs)
 
     def _read(self, part: str) -> FrozenFeatures:
-        return FrozenFeatures(self.observation_space, **self.features_extractor_kwargs, part=part)  # type: ignore[attr-defined]
+        kwargs: Any = self.features_extractor_kwargs  # type: ignore[attr-defined]
+        own = part if part in cached_encoder(kwargs["encoder"]).layout.sizes else None  # one feature for all heads
+        return FrozenFeatures(self.observation_space, **kwargs, part=own)  # type: ignore[attr-defined]
 
     def make_actor(self, features_extractor: BaseFeaturesExtractor | None = None) -> Any:  # noqa: ARG002
         """Called by SB3; the actor reads its own part, also with ``share_features_extractor``."""
@@ -102,22 +106,28 @@ class LatentDQNPolicy(_OnLatents, DQNPolicy):
 class NamedExtractors(nn.Module):
     """The features extractors of a policy, each once."""
 
+    divisor: Tensor
+
     def __init__(self, extractors: dict[str, nn.Module], divisor: float) -> None:
         super().__init__()
-        self.extractors, self.divisor = nn.ModuleDict(extractors), divisor
+        self.extractors = nn.ModuleDict(extractors)
+        self.register_buffer("divisor", torch.tensor(divisor))  # part of the encoder's hash
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """``[n, C, H, W]`` of 0 to 255."""
         return {name: extractor(frames / self.divisor) for name, extractor in self.extractors.items()}
 
 
-def encoder_of(model: BaseAlgorithm, latent: str = CONCAT) -> FrozenEncoder:
+def encoder_of(
+    model: BaseAlgorithm, latent: str = CONCAT, bounds: tuple[float, float] = (-np.inf, np.inf)
+) -> FrozenEncoder:
     """Freezes what the policy of a trained SAC, TD3 or DQN sees.
 
     Args:
         model: Any SB3 model with ``"CnnPolicy"``, or with a features extractor of the user's own. It is not changed.
         latent: ``concat`` (each head reads its own part), ``sum`` (arXiv 2508.12356, Eq. 5), ``actor`` or ``critic``;
             one feature alone for DQN and where actor and critic share their extractor.
+        bounds: Of every feature, which generated latents keep: (0, inf) for SB3's own convolutions, that end with ReLU.
 
     Raises:
         ConfigError: If the policy is of another kind, or its observations are no frames.
@@ -127,8 +137,13 @@ def encoder_of(model: BaseAlgorithm, latent: str = CONCAT) -> FrozenEncoder:
     shape = model.observation_space.shape or ()
     if not found or len(shape) != 3:
         raise ConfigError(f"{type(model).__name__} with {type(policy).__name__} has no encoder of frames to freeze.")
-    divisor = 255.0 if policy.normalize_images else 1.0
-    return FrozenEncoder(NamedExtractors(found, divisor), shape, latent)
+    if getattr(model.get_vec_normalize_env(), "norm_obs", False):
+        raise ConfigError(
+            "The frames are normalised by VecNormalize: use norm_obs=False, so that an encoder sees frames."
+        )
+    found = {name: e for i, (name, e) in enumerate(found.items()) if e not in list(found.values())[:i]}
+    scaled = policy.normalize_images and is_image_space(model.observation_space)
+    return FrozenEncoder(NamedExtractors(found, 255.0 if scaled else 1.0), shape, latent, bounds)
 
 
 def transplant(source: BaseAlgorithm, target: BaseAlgorithm) -> None:
@@ -153,6 +168,9 @@ def transplant(source: BaseAlgorithm, target: BaseAlgorithm) -> None:
         target.policy.load_state_dict(heads, strict=False)
     except RuntimeError as error:
         raise ConfigError(f"The heads do not fit: {error}") from error
+    given, taken = (getattr(model, "log_ent_coef", None) for model in (source, target))  # SAC's temperature
+    if isinstance(given, Tensor) and isinstance(taken, Tensor):
+        taken.data.copy_(given.data)
 
 
 class AugmentedReplayBuffer(ReplayBuffer):

@@ -9,6 +9,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecNormalize
 
+from synth_replay.errors import ConfigError
 from synth_replay.spaces import Array
 from synth_replay.synthesis import SynthesisEngine
 from synth_replay.transitions import Transitions
@@ -28,6 +29,15 @@ class HostRows:
             obs, next_obs = self.frames.step(obs, next_obs)
         super().add(obs, next_obs, *args, **kwargs)  # type: ignore[misc]
         self.engine.notify(self.n_envs)  # type: ignore[attr-defined]
+
+    def refuse_normalized(self, env: VecNormalize | None) -> None:
+        """Latents are not what VecNormalize has seen.
+
+        Raises:
+            ConfigError: If it normalises observations that are kept as latents.
+        """
+        if self.frames is not None and env is not None and env.norm_obs:
+            raise ConfigError("An encoder sees frames as they are: use VecNormalize(norm_obs=False).")
 
     def to_host(self, rows: Transitions) -> dict[str, Array]:
         """Rows in environment units as SB3's columns."""

@@ -39,6 +39,7 @@ class _Mixing(HostRows):
         Returns:
             SB3's own sample type, dtypes, shapes and device.
         """
+        self.refuse_normalized(env)
         self.engine.update(lambda: stored_transitions(self), self.to_host)  # type: ignore[arg-type]
         real, generated = self.engine.plan(batch_size)
         samples = super().sample(real, env)  # type: ignore[misc]

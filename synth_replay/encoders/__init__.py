@@ -3,12 +3,14 @@
 from synth_replay.encoders.encoding import encode_transitions
 from synth_replay.encoders.frozen import FrozenEncoder, LatentEncoder, cached_encoder
 from synth_replay.encoders.layout import LatentLayout
+from synth_replay.encoders.module import FrozenModule
 from synth_replay.encoders.networks import DrQConvolutions, ImpalaConvolutions, Trunk
 from synth_replay.encoders.observation import LatentObservation
 
 __all__ = [
     "DrQConvolutions",
     "FrozenEncoder",
+    "FrozenModule",
     "ImpalaConvolutions",
     "LatentEncoder",
     "LatentLayout",

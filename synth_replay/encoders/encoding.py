@@ -66,7 +66,11 @@ def encode_transitions(
     """
     if draws < 1 or (draws > 1 and augment is None):
         raise ConfigError(f"draws is a number of augmentations; got {draws} and augment={augment}.")
-    folder = None if cache is None else _opened(Path(cache), encoder.hash, note, draws, seed)
+    folder = (
+        None
+        if cache is None
+        else _opened(Path(cache), encoder.hash, note, (draws, seed) if augment is not None else None)
+    )
     rows = _encoded(chunks, encoder, _Views(augment, draws, seed), folder)
     with tqdm(desc="Encoding", unit="row", unit_scale=True, disable=not progress) as bar:
         parts = []
@@ -78,8 +82,8 @@ def encode_transitions(
     return Transitions.concatenate(parts)
 
 
-def _opened(folder: Path, encoder: str, note: str, draws: int, seed: int) -> Path:
-    key = {"encoder": encoder, "note": note, "draws": draws, "seed": seed}
+def _opened(folder: Path, encoder: str, note: str, augmented: tuple[int, int] | None) -> Path:
+    key = {"encoder": encoder, "note": note, "draws and seed": augmented and list(augmented)}
     path = folder / KEY
     folder.mkdir(parents=True, exist_ok=True)
     if not path.exists():

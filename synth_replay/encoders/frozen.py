@@ -191,7 +191,7 @@ def check_frames(observations: Any, pixel_shape: tuple[int, ...]) -> None:
     low, high = float(observations.min()), float(observations.max())
     if not (low >= 0 and high <= 255):
         raise InvalidTransitionsError(f"Frames are of 0 to 255; these have values from {low:.4g} to {high:.4g}.")
-    if 0 < high <= 1:
+    if 0 < high <= 1 and (observations != np.round(observations)).any():
         raise InvalidTransitionsError("Frames are of 0 to 255; these look as if they were divided by 255 already.")
 
 

@@ -109,3 +109,14 @@ def test_what_cannot_work_is_refused():
         PixelReplayBuffer([episode_of(0, 3)], n_steps=0)
     with pytest.raises(UnsupportedBufferError, match="open_pixels"):
         PixelReplayBuffer.load(None, None)
+
+
+def test_encoded_rows_keep_n_step_returns_and_no_step_is_appended():
+    buffer = PixelReplayBuffer([episode_of(0, 12, size=24)], n_steps=3, gamma=0.9)
+    agent = DrQBCConfig(actor_encoder_factory=SMALL, critic_encoder_factory=SMALL).create("cpu")
+    agent.build_with_dataset(buffer)
+    latents = encode_buffer(buffer, encoder_of(agent))
+    found = latents.transition_picker(latents.episodes[0], 4)
+    assert found.interval == 3 and found.reward[0] == pytest.approx(buffer.rewards[4, 0], rel=1e-5)
+    with pytest.raises(UnsupportedBufferError, match="fit_online"):
+        buffer.append(None, None, None)

@@ -10,6 +10,7 @@ from d3rlpy.algos import (
     AWACConfig,
     BCConfig,
     DiscreteBCConfig,
+    DiscreteBCQConfig,
     DiscreteCQLConfig,
     IQLConfig,
     SACConfig,
@@ -37,7 +38,13 @@ from synth_replay_d3rlpy import (
 )
 
 from synth_replay.encoders import FrozenEncoder, LatentObservation
-from synth_replay.errors import ConfigError, NotFittedError, SpecMismatchError, UnsupportedBufferError
+from synth_replay.errors import (
+    CheckpointError,
+    ConfigError,
+    NotFittedError,
+    SpecMismatchError,
+    UnsupportedBufferError,
+)
 from tests.conftest import TINY
 from tests.encoders.helpers import pixel_env, pixel_rollout
 
@@ -263,3 +270,54 @@ def test_an_encoder_is_the_same_after_two_thousand_updates(name, tmp_path):
     rows = np.concatenate([stacks()] * 4)  # 1,000 observations
     actions = transplant(learner).predict(rows)
     np.testing.assert_allclose(actions, learner.predict(FrozenEncoder.load(path).encode(rows)), atol=1e-5)
+
+
+def test_an_agent_does_not_load_with_another_encoder_under_the_same_name(tmp_path):
+    agent = trained("DrQ+BC")
+    path = saved(agent, tmp_path)
+    transplant(latent_agent(agent, path)).save(str(tmp_path / "agent.d3"))
+    encoder_of(trained("DrQ+BC", 6)).save(path)
+    with pytest.raises(CheckpointError, match="another encoder"):
+        d3rlpy.load_learnable(str(tmp_path / "agent.d3"), device="cpu")
+
+
+def test_an_algorithm_whose_networks_cannot_be_told_apart_is_refused(tmp_path):
+    agent = DiscreteBCQConfig(encoder_factory=IMPALA, batch_size=8).create("cpu")
+    agent.fit(dataset("CartPole-v1"), n_steps=1, n_steps_per_epoch=1, **QUIET)
+    path = saved(agent, tmp_path)
+    with pytest.raises(ConfigError, match="told apart"):
+        latent_agent(agent, path)
+
+
+def test_values_too_are_those_of_the_agent_of_pixels(tmp_path):
+    agent = trained("IQL")
+    path = saved(agent, tmp_path)
+    latents, actions = FrozenEncoder.load(path).encode(stacks()), np.asarray(pixel_rollout().actions)
+    found = latent_agent(agent, path).predict_value(latents, actions)
+    np.testing.assert_allclose(found, agent.predict_value(stacks().astype(np.float32), actions), atol=1e-5)
+
+
+def test_steps_of_a_pixel_environment_are_stored_as_latents(tmp_path):
+    path = saved(trained("DrQ+BC"), tmp_path)
+    actor = transplant(latent_agent(trained("DrQ+BC"), path))
+    buffer = SyntheticReplayBuffer.wrap(dataset(), encoder=path, generator=TINY, extra_columns=(), progress=False)
+    rows = buffer.transition_count
+    actor.fit_online(pixel_env(), buffer, n_steps=210, n_steps_per_epoch=210, update_start_step=205, **QUIET)
+    assert buffer.transition_count > rows
+    assert buffer.episodes[-1].observations.shape[1:] == (12,)
+
+
+def test_noise_goes_on_where_the_agent_of_pixels_stopped(tmp_path):
+    agent = DrQBCConfig(**BOTH, noise_steps=10).create("cpu")
+    agent.fit(dataset(), n_steps=10, n_steps_per_epoch=10, **QUIET)
+    learner = latent_agent(agent, saved(agent, tmp_path))
+    learner.fit(encode_buffer(dataset(), tmp_path / "concat.pt2"), n_steps=1, n_steps_per_epoch=1, **QUIET)
+    assert learner.impl._target_smoothing_sigma == pytest.approx(0.1)
+
+
+def test_the_gradient_passes_an_action_that_is_clipped():
+    agent = trained("DrQ+BC")
+    action = torch.full((64, 1), 0.999, requires_grad=True)
+    noisy = agent.impl._noisy(action)
+    noisy.sum().backward()
+    assert noisy.max() <= 1 and torch.equal(action.grad, torch.ones(64, 1))

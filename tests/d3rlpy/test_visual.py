@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from shutil import rmtree
 
@@ -14,7 +13,7 @@ from synth_replay_d3rlpy.visual.summary import write_summary
 from synth_replay.datasets import collect_episodes, open_pixels, write_offline_procgen, write_vd4rl_npz
 from synth_replay.encoders import FrozenEncoder
 from synth_replay.environments import ProcgenEnv, make_dmc_pixels
-from synth_replay.errors import ConfigError
+from synth_replay.errors import CheckpointError, ConfigError
 from tests.conftest import TINY
 from tests.environments.helpers import needs_procgen, needs_rendering
 
@@ -54,12 +53,15 @@ def test_a_stopped_run_goes_on_and_what_is_done_is_not_made_again(fruitbot, tmp_
     half = replace(SIZE, pretrain_steps=2)
     run_arm(task, fruitbot, half, "baseline", 0, out)  # a run that stopped after its first checkpoint
     (out / "seed-0" / "baseline.json").unlink()
+    (out / "run.json").unlink()
     (out / "seed-0" / "plain" / "encoder.pt2").unlink()
     rmtree(out / "seed-0" / "plain" / "latents")
     first = run_arm(task, fruitbot, SIZE, "baseline", 0, out)
-    assert json.loads((out / "seed-0" / "plain" / "steps.json").read_text()) == 4
-    (out / "seed-0" / "plain" / "agent.d3").unlink()
+    assert [path.name for path in (out / "seed-0" / "plain").glob("*.d3")] == ["agent-000000004.d3"]
+    (out / "seed-0" / "plain" / "agent-000000004.d3").unlink()
     assert run_arm(task, fruitbot, SIZE, "baseline", 0, out) == first
+    with pytest.raises(CheckpointError, match="another size"):
+        run_arm(task, fruitbot, replace(SIZE, latent="critic"), "upsampled", 0, out)
 
 
 @needs_rendering

@@ -44,10 +44,13 @@ def test_the_mean_over_many_draws_is_nearer_to_the_mean_latent_than_one_draw_is(
 
 
 def test_a_row_and_its_next_observation_share_the_draw():
-    found = encode_transitions(chunks(), encoder(), augment=Brighter(), seed=5)
-    inside = np.arange(99)  # within the first episode and chunk, s' of a row is s of the next
-    assert not np.allclose(found.next_observations[inside], found.observations[inside + 1])
-    again = encode_transitions(chunks(), encoder(), augment=Brighter(), seed=5)
+    rows, found = pixel_rollout(), encode_transitions(chunks(250), encoder(), augment=Brighter(), seed=5)
+    seed = int(np.random.SeedSequence([5, 0]).generate_state(1)[0])
+    more = np.random.default_rng(seed).integers(0, 20, (250, 1, 1, 1))
+    for name in ("observations", "next_observations"):
+        naive = np.minimum(getattr(rows, name).astype(int) + more, 255).astype(np.uint8)
+        np.testing.assert_allclose(getattr(found, name), encoder().encode(naive), atol=1e-6)
+    again = encode_transitions(chunks(250), encoder(), augment=Brighter(), seed=5)
     np.testing.assert_array_equal(found.observations, again.observations)
 
 
@@ -84,6 +87,8 @@ def test_a_cache_of_something_else_is_refused(tmp_path):
         encode_transitions(chunks(), encoder("sum"), cache=tmp_path, note="pendulum")
     with pytest.raises(CheckpointError, match="another folder"):
         encode_transitions(chunks(), encoder(), cache=tmp_path, note="cheetah")
+    with pytest.raises(CheckpointError, match="another folder"):
+        encode_transitions(chunks(), encoder(), cache=tmp_path, note="pendulum", augment=Brighter())
     with pytest.raises(CheckpointError, match="another dataset"):
         encode_transitions(chunks(50), encoder(), cache=tmp_path, note="pendulum")
 

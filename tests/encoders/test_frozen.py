@@ -114,3 +114,9 @@ def test_files_that_are_no_encoders_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(CheckpointError, match="cut short"):
         FrozenEncoder.load(path)
+
+
+def test_a_loaded_graph_asks_nothing_of_the_device_of_its_frames(tmp_path):
+    held = FrozenEncoder.load(encoder().save(tmp_path / "encoder.pt2"))
+    names = [str(node.target) for node in held._module.graph.nodes]
+    assert any("conv2d" in name for name in names) and not any("assert" in name for name in names)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from gymnasium.wrappers import TransformObservation
 from stable_baselines3 import DQN, PPO, SAC, TD3
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from synth_replay_sb3 import (
     AugmentedReplayBuffer,
     CFGMixedBuffer,
@@ -85,7 +87,7 @@ def test_an_agent_of_latents_starts_as_the_agent_of_pixels_learns_and_leaves_the
     np.testing.assert_allclose(model.predict(frames(name), deterministic=True)[0], actions, atol=1e-5)
     model.learn(160)
     model.policy.set_training_mode(True)
-    held = [m._held[0] for m in model.policy.modules() if isinstance(m, FrozenFeatures)]
+    held = [m.frozen._held[0] for m in model.policy.modules() if isinstance(m, FrozenFeatures)]
     assert len(held) >= 2 and {part.hash for part in held} == {before}
     assert not any("features_extractor" in name for name, _ in model.policy.named_parameters())
     batch = model.replay_buffer.sample(32)
@@ -210,7 +212,54 @@ def test_an_encoder_is_the_same_after_two_thousand_updates(tmp_path):
     path = saved(source, tmp_path)
     model = latent_model("SAC", path).learn(150)
     model.policy.set_training_mode(True)
-    before = model.policy.actor.features_extractor._held[0].hash
+    before = model.policy.actor.features_extractor.frozen._held[0].hash
     model.train(gradient_steps=2_000, batch_size=16)
-    held = [m._held[0] for m in model.policy.modules() if isinstance(m, FrozenFeatures)]
+    held = [m.frozen._held[0] for m in model.policy.modules() if isinstance(m, FrozenFeatures)]
     assert {part.hash for part in held} == {before, FrozenEncoder.load(path).hash} and len(held) == 3
+
+
+def test_a_model_does_not_load_with_another_encoder_under_the_same_name(tmp_path):
+    path = encoder().save(tmp_path / "encoder.pt2")
+    options = {"encoder": path, "net_arch": ARCH}
+    SAC(LatentSACPolicy, pixel_env(), policy_kwargs=options, **SHORT).save(tmp_path / "model.zip")
+    FrozenEncoder(Towers(seed=3), (6, 25, 25)).save(path)
+    with pytest.raises(CheckpointError, match="another encoder"):
+        SAC.load(tmp_path / "model.zip", device="cpu")
+
+
+def test_float_frames_are_not_divided_where_sb3_does_not_divide_them():
+    space = spaces.Box(0, 255, (6, 25, 25), np.float32)
+    env = TransformObservation(pixel_env(), lambda frame: frame.astype(np.float32), space)
+    options = {"net_arch": ARCH, "features_extractor_class": SmallCnn}
+    model = SAC("MlpPolicy", env, policy_kwargs=options, **SHORT)
+    rows = torch.as_tensor(pixel_rollout().observations[:8]).float()
+    with torch.no_grad():
+        expected = model.policy.actor.extract_features(rows, model.policy.actor.features_extractor).numpy()
+    np.testing.assert_allclose(encoder_of(model, "actor").encode(rows.numpy()), expected, atol=1e-5)
+
+
+def test_a_temperature_moves_with_the_heads(tmp_path):
+    source = pixel_model("SAC", 60)
+    model = latent_model("SAC", saved(source, tmp_path))
+    assert source.log_ent_coef.item() != model.log_ent_coef.item()
+    transplant(source, model)
+    assert source.log_ent_coef.item() == model.log_ent_coef.item()
+
+
+def test_normalised_frames_are_refused(tmp_path):
+    path = encoder().save(tmp_path / "encoder.pt2")
+    env = VecNormalize(DummyVecEnv([pixel_env]))
+    buffer = SyntheticReplayBuffer(100, env.observation_space, env.action_space, encoder=path, generator=TINY)
+    with pytest.raises(ConfigError, match="norm_obs=False"):
+        buffer.sample(4, env)
+
+
+def test_actor_and_critic_that_share_their_extractor_have_one_feature(tmp_path):
+    options = {"net_arch": ARCH, "features_extractor_class": SmallCnn, "share_features_extractor": True}
+    source = SAC("CnnPolicy", pixel_env(), policy_kwargs=options, **SHORT)
+    path = saved(source, tmp_path)
+    assert dict(FrozenEncoder.load(path).layout.sizes) == {"actor": 8}
+    model = latent_model("SAC", path)
+    transplant(source, model)
+    actions = source.predict(frames("SAC"), deterministic=True)[0]
+    np.testing.assert_allclose(model.predict(frames("SAC"), deterministic=True)[0], actions, atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import warnings
 from dataclasses import replace
@@ -27,16 +28,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--latent", default="concat", help="concat, sum, actor or critic")
+    parser.add_argument("--full-rendering", action="store_true", help="for V-D4RL's own data, drawn with shadows")
     parser.add_argument("--feature-size", type=int, help="numbers in a feature; 50 as in DrQ-v2 by default")
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("synth_replay_d3rlpy").setLevel(logging.INFO)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # d3rlpy's
     warnings.simplefilter("ignore")
-    task, data = make_task(args.task), open_pixels(args.data)
+    task, data = make_task(args.task, not args.full_rendering), open_pixels(args.data)
     size = replace(SIZES[args.size], latent=args.latent)
     size = size if args.feature_size is None else replace(size, feature_size=args.feature_size)
-    results = run_pipeline(task, data, size, args.out, seeds=args.seeds, arms=args.arms)
+    run_pipeline(task, data, size, args.out, seeds=args.seeds, arms=args.arms)
+    results = [json.loads(path.read_text()) for arm in ARMS for path in sorted(args.out.glob(f"seed-*/{arm}.json"))]
+    if "baseline" not in {found["arm"] for found in results}:
+        print("Tables compare with the baseline, which has not been run: add it to --arms.")
+        return
     files = write_summary(task, data, results, args.out)
     print((args.out / "table.md").read_text())
     print("\n".join(map(str, files)))

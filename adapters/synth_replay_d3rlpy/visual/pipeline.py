@@ -28,15 +28,19 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
     Args:
         task: See :func:`make_task`.
         data: The pixel dataset.
-        size: The sizes.
+        size: The sizes; another evaluation may have another number of episodes, all else belongs to the folder.
         arm: A key of :data:`ARMS`.
         seed: Of everything random.
         out: Folder of all results.
+
+    Raises:
+        CheckpointError: If the folder is of another task, dataset or size.
 
     Returns:
         Returns of each kind of environment, the divergence of training and test latents, the generator's fidelity.
     """
     augmented, upsampled = ARMS[arm]
+    stages.claim(out, task, data, size)
     path = out / f"seed-{seed}" / f"{arm}.json"
     if path.exists():
         found: dict[str, Any] = json.loads(path.read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,12 +10,14 @@ from typing import Any
 
 import d3rlpy
 import numpy as np
+import torch
 from d3rlpy.logging import NoopAdapterFactory
 
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec, evaluate
 from synth_replay.checkpoint import write_whole
 from synth_replay.datasets import PixelDataset, PixelEpisode, stack_transitions
 from synth_replay.encoders import FrozenEncoder, encode_transitions
+from synth_replay.errors import CheckpointError
 from synth_replay.report import write_report
 from synth_replay_d3rlpy.episodes import to_replay_buffer
 from synth_replay_d3rlpy.frames import PixelReplayBuffer
@@ -25,7 +28,25 @@ from synth_replay_d3rlpy.visual.tasks import Task
 
 QUIET: dict[str, Any] = {"logger_adapter": NoopAdapterFactory()}
 SCORED_ROWS = 10_000
-AGENT, STEPS, ENCODER = "agent.d3", "steps.json", "encoder.pt2"
+ENCODER = "encoder.pt2"
+
+
+def claim(out: Path, task: Task, data: PixelDataset, size: VisualConfig) -> None:
+    """Makes a results folder this run's, or checks that it is.
+
+    Raises:
+        CheckpointError: If it is of another task, dataset or size.
+    """
+    lengths = hashlib.sha256(data.lengths.tobytes()).hexdigest()[:16]
+    sizes = {name: str(value) for name, value in vars(size).items() if name not in ("episodes", "save_every")}
+    wanted = {"task": str(task), "data": str(data.path.resolve()), "lengths": lengths, "size": sizes}
+    path = out / "run.json"
+    if not path.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(wanted, indent=1).encode())
+    elif (held := json.loads(path.read_text())) != wanted:
+        differing = ", ".join(name for name, value in wanted.items() if held.get(name) != value)
+        raise CheckpointError(f"{out} holds results of another {differing}. Give another folder.")
 
 
 def chosen_episodes(dataset: PixelDataset, rows: int | None) -> list[PixelEpisode]:
@@ -44,37 +65,36 @@ def pretrained(
 ) -> Any:
     """The agent of pixels, learnt in parts that survive a stop."""
     folder.mkdir(parents=True, exist_ok=True)
-    done = json.loads((folder / STEPS).read_text()) if (folder / STEPS).exists() else 0
-    if done:
-        agent = d3rlpy.load_learnable(str(folder / AGENT), device="auto_gpu" if _gpu() else "cpu")
+    held = sorted(folder.glob("agent-*.d3"))
+    done = int(held[-1].stem.partition("-")[2]) if held else 0
+    device, config = "cuda:0" if torch.cuda.is_available() else "cpu", task.config(size)
+    if held:
+        agent = d3rlpy.load_learnable(str(held[-1]), device=device)
         agent.set_grad_step(done)
     else:
         d3rlpy.seed(seed)
-        agent = task.config(size).create(device="cuda:0" if _gpu() else "cpu")
-    config = task.config(size)
+        agent = config.create(device=device)
+    if done >= size.pretrain_steps:
+        return agent
     buffer = PixelReplayBuffer(
         episodes,
         frame_stack=task.frame_stack,
         n_steps=task.n_steps,
         gamma=config.gamma,
-        augmenter=task.augmenter(augmented, seed + done),
         action_space=space,
     )
     while done < size.pretrain_steps:
         part = min(size.save_every, size.pretrain_steps - done)
         d3rlpy.seed(seed + done)
+        buffer.augmenter = task.augmenter(augmented, seed + done)  # a resumed run sees what an undisturbed one does
         agent.fit(buffer, n_steps=part, n_steps_per_epoch=part, show_progress=False, **QUIET)
         done += part
         agent.save(str(folder / "unfinished.d3"))
-        (folder / "unfinished.d3").replace(folder / AGENT)
-        write_whole(folder / STEPS, json.dumps(done).encode())
+        # the number is part of the name, so that a stop at any moment leaves a file that says how far it is
+        (folder / "unfinished.d3").replace(folder / f"agent-{done:09d}.d3")
+        for old in sorted(folder.glob("agent-*.d3"))[:-1]:
+            old.unlink()
     return agent
-
-
-def _gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def frozen(agent: Any, size: VisualConfig, folder: Path) -> FrozenEncoder:

@@ -66,20 +66,26 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class DmcTask:
-    """A task of dm_control with DrQ+BC; tests have distractions of three levels (V-D4RL)."""
+    """A task of dm_control with DrQ+BC; tests have distractions of three levels (V-D4RL).
+
+    Attributes:
+        fast: Draw without shadows, reflections and multisampling, as ``examples/collect_pixels.py`` does; V-D4RL's own
+            data have them.
+    """
 
     name: str
+    fast: bool = True
     frame_stack: int = 3
     n_steps: int = 3
     train: str = "original"
     tests: tuple[str, ...] = ("easy", "medium", "hard")
 
     def make_env(self, kind: str, size: int) -> gym.Env[Array, Any]:
-        """Stacked frames, an action repeat of 2, drawn fast."""
+        """Stacked frames, an action repeat of 2."""
         domain, _, task = self.name.partition("-")
         distraction = None if kind == self.train else kind
         made: gym.Env[Array, Any] = make_dmc_pixels(
-            domain, task, size=size, frame_stack=self.frame_stack, distraction=distraction
+            domain, task, size=size, frame_stack=self.frame_stack, distraction=distraction, fast=self.fast
         )
         return made
 
@@ -134,8 +140,12 @@ class ProcgenTask:
         return _generalization(seed) if augmented else None
 
 
-def make_task(name: str) -> Task:
+def make_task(name: str, fast: bool = True) -> Task:
     """``cheetah-run``, ``walker-walk``, ... or a game of Procgen.
+
+    Args:
+        name: As in the sentence above.
+        fast: How dm_control is drawn; see :class:`DmcTask`.
 
     Raises:
         ConfigError: If there is no such task.
@@ -143,7 +153,7 @@ def make_task(name: str) -> Task:
     if name in TIME_LIMITS:
         return ProcgenTask(name)
     if name.partition("-")[0] in DOMAINS and name.partition("-")[2]:
-        return DmcTask(name)
+        return DmcTask(name, fast)
     raise ConfigError(
         f"Unknown task {name!r}: a game of Procgen ({', '.join(TIME_LIMITS)}), or cheetah-run and the like."
     )
