@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -129,11 +129,15 @@ class DrQBCImpl(TD3PlusBCImpl):  # type: ignore[misc]
         found: dict[str, float] = super().inner_update(batch, grad_step)
         return found
 
+    def update_critic(self, batch: TorchMiniBatch) -> dict[str, float]:
+        """Called by d3rlpy; all critics share one run of the convolutions."""
+        with _held(self._modules.q_funcs, True), _held(self._modules.targ_q_funcs, False):
+            found: dict[str, float] = super().update_critic(batch)
+        return found
+
     def update_actor(self, batch: TorchMiniBatch) -> dict[str, float]:
-        """Called by d3rlpy; the convolutions, which the actor does not train, run once for actor and critic."""
-        features = self._modules.q_funcs[0].encoder.features
-        shared = features.shared if isinstance(features, Features) else None
-        with shared.held() if isinstance(shared, Convolutions) else nullcontext():
+        """Called by d3rlpy; the convolutions, which the actor does not train, run once for actor and critics."""
+        with _held(self._modules.q_funcs, False):
             found: dict[str, float] = super().update_actor(batch)
         return found
 
@@ -157,6 +161,14 @@ class DrQBCImpl(TD3PlusBCImpl):  # type: ignore[misc]
         weight = self._alpha / value.abs().mean().detach()
         imitation = ((batch.actions - taken) ** 2).mean()
         return TD3PlusBCActorLoss(actor_loss=-weight * value.mean() + imitation, bc_loss=imitation)
+
+
+def _held(q_funcs: nn.ModuleList, grad: bool) -> AbstractContextManager[None]:
+    """One run of the critics' convolutions for each tensor of frames; nothing to do on latents."""
+    first: Any = q_funcs[0]
+    features = first.encoder.features
+    shared = features.shared if isinstance(features, Features) else None
+    return shared.held(grad) if isinstance(shared, Convolutions) else nullcontext()
 
 
 @dataclasses.dataclass(frozen=True)

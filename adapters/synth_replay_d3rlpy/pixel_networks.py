@@ -52,7 +52,7 @@ class Features(nn.Module):
 
 
 class Convolutions(nn.Module):
-    """Convolutions that several networks share; while the actor learns, they run once and without gradient.
+    """Convolutions that several networks share: within :meth:`held` they run once for a tensor of frames.
 
     Args:
         inner: The convolutions.
@@ -62,6 +62,7 @@ class Convolutions(nn.Module):
         super().__init__()
         self.inner = inner
         self._memo: list[tuple[Tensor, Tensor]] | None = None
+        self._grad = True
 
     def forward(self, frames: Tensor) -> Tensor:
         """``[n, C, H, W]``."""
@@ -70,15 +71,19 @@ class Convolutions(nn.Module):
             return out
         found = [hidden for key, hidden in self._memo if key is frames]
         if not found:
-            with torch.no_grad():
+            with torch.set_grad_enabled(self._grad and torch.is_grad_enabled()):
                 found = [self.inner(frames)]
             self._memo.append((frames, found[0]))
         return found[0]
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Within it, what was computed for a tensor of frames is used again."""
-        self._memo = []
+    def held(self, grad: bool) -> Iterator[None]:
+        """Within it, what was computed for a tensor of frames is used again.
+
+        Args:
+            grad: Whether the convolutions learn from it.
+        """
+        self._memo, self._grad = [], grad
         try:
             yield
         finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import d3rlpy
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from d3rlpy.dataset import (
     ReplayBuffer,
 )
 from d3rlpy.logging import NoopAdapterFactory
+from d3rlpy.torch_utility import TorchMiniBatch
 from synth_replay_d3rlpy import (
     AugmentedReplayBuffer,
     CFGMixedBuffer,
@@ -321,3 +324,25 @@ def test_the_gradient_passes_an_action_that_is_clipped():
     noisy = agent.impl._noisy(action)
     noisy.sum().backward()
     assert noisy.max() <= 1 and torch.equal(action.grad, torch.ones(64, 1))
+
+
+def test_sharing_a_run_of_the_convolutions_changes_no_gradient():
+    agent = trained("DrQ+BC", 1)
+    modules, batch = (
+        agent.impl.modules,
+        TorchMiniBatch.from_batch(
+            dataset().sample_transition_batch(8), 0.99, compute_returns_to_go=False, device="cpu"
+        ),
+    )
+    grads = []
+    for shared in (True, False):
+        torch.manual_seed(0)
+        modules.critic_optim.zero_grad()
+        conv = modules.q_funcs[0]._encoder.features.shared
+        with conv.held(True) if shared else nullcontext():
+            target = agent.impl.compute_target(batch)
+            agent.impl.compute_critic_loss(batch, target).critic_loss.backward()
+        grads.append([p.grad.clone() for p in modules.q_funcs.parameters()])
+    for ours, plain in zip(*grads, strict=True):
+        np.testing.assert_allclose(ours.numpy(), plain.numpy(), atol=1e-5)
+    assert any(g.abs().max() > 0 for g in grads[0])
