@@ -84,9 +84,9 @@ def space_leaves(name: str, space: spaces.Space[Any]) -> Iterator[Leaf]:
 def _box_leaf(name: str, space: spaces.Box) -> Leaf:
     if space.dtype == np.uint8 and len(space.shape) in (3, 4):
         raise ImageObservationError(
-            f"{name}: a uint8 Box of shape {space.shape} looks like an image. Diffusion over pixels is not "
-            "supported: encode images to a latent vector first (a latent encoder such as the trained policy's "
-            "features_extractor, wrapped around the environment) and use the latent Box space."
+            f"{name}: a uint8 Box of shape {space.shape} looks like an image. Diffusion models vectors, so frames are "
+            "encoded first: save encoder_of(trained agent) and pass encoder= to the buffer (docs: Pixels), or wrap the "
+            "environment in synth_replay.encoders.LatentObservation."
         )
     low, high = np.asarray(space.low, np.float64), np.asarray(space.high, np.float64)
     dtype = np.dtype(space.dtype or np.float32)

@@ -176,9 +176,3 @@ def _move(source: Agent, target: Agent) -> None:
                 raise ConfigError(f"The heads of {held.name} do not fit this encoder: {error}") from error
             if unexpected or [key for key in missing if ".features." not in f".{key}"]:
                 raise ConfigError(f"The heads of {held.name} do not fit this encoder: {missing}, {unexpected}")
-
-
-def hashes(agent: Agent) -> dict[str, str]:
-    """The hash of every encoder that an agent of :class:`LatentEncoderFactory` holds, by its file."""
-    factories = [getattr(agent.config, name) for name in _factory_fields(agent.config)]
-    return {f.encoder: cached_encoder(f.encoder).hash for f in factories if isinstance(f, LatentEncoderFactory)}

@@ -66,6 +66,6 @@ SIZES = {
     "smoke": VisualConfig(300, 300, 32, 50, (128,), generator=SMOKE_GENERATOR, rows=3_000, episodes=2, save_every=100),
     # hours on two cores, in parts
     "cpu": VisualConfig(generator=replace(CPU, store_rows=100_000)),
-    # the published settings: V-D4RL's DrQ+BC and SynthER's denoiser, for a GPU
+    # networks of DrQ-v2's size and SynthER's own generator, for a GPU
     "paper": VisualConfig(100_000, 100_000, 256, 50, (1024, 1024), generator=PAPER, episodes=10, save_every=5_000),
 }

@@ -26,8 +26,8 @@ PIXEL_AUGMENTATIONS: dict[str, Callable[[], Augmentation]] = {
     "background_overlay": BackgroundOverlay,
 }
 
-#: "generalization" has the four of arXiv 2508.12356, Section 3.2. The paper gives no magnitudes but the rotation's
-#: (±90 degrees): jitter and cutout have RAD's, the overlay SVEA's.
+#: "generalization" has the four of arXiv 2508.12356, Section 3.2, which gives no magnitudes. Ours: rotation up to 90
+#: degrees, jitter and cutout in the manner of RAD, the overlay of SVEA.
 PIXEL_PRESETS: dict[str, tuple[str, ...]] = {
     "generalization": ("rotation", "colour_jitter", "colour_cutout", "background_overlay"),
 }
