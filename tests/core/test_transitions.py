@@ -94,7 +94,7 @@ def test_leaves_of_a_dict_space_follow_gymnasium_flattening_order():
 
 
 def test_images_are_refused_with_a_pointer_to_latent_encoders():
-    with pytest.raises(ImageObservationError, match="latent"):
+    with pytest.raises(ImageObservationError, match="encoder"):
         TransitionSpec(spaces.Box(0, 255, (3, 84, 84), np.uint8), BOX)
 
 

@@ -7,7 +7,7 @@ from shutil import rmtree
 
 import numpy as np
 import pytest
-from synth_replay_d3rlpy.visual import ARMS, VisualConfig, make_task, run_arm, run_pipeline
+from synth_replay_d3rlpy.visual import ARMS, VisualConfig, make_task, run_arm, run_pipeline, stages
 from synth_replay_d3rlpy.visual.summary import write_summary
 
 from synth_replay.datasets import collect_episodes, open_pixels, write_offline_procgen, write_vd4rl_npz
@@ -41,10 +41,25 @@ def test_four_arms_of_a_game_make_equal_updates_and_end_in_table_and_pictures(fr
     encoders = {found["arm"]: found["encoder"] for found in results}
     assert encoders["baseline"] == encoders["upsampled"] != encoders["augmented"] == encoders["augmented_upsampled"]
     assert all(("marginal" in found) == ("upsampled" in found["arm"]) for found in results)
+    assert {found["updates"] for found in results} == {SIZE.pretrain_steps + SIZE.finetune_steps}
+    assert [found["real_share"] for found in results] == [1.0, 0.5, 1.0, 0.5]
     files = write_summary(task, fruitbot, results, out)
     assert all(file.stat().st_size > 100 for file in files)
     table = (out / "table.md").read_text()
     assert all(word in table for word in ("Baseline", "Upsampled", "Augmented", "Both", "Train", "Test", "G_perf"))
+
+
+@needs_procgen
+def test_latents_of_the_augmented_arms_are_of_augmented_frames(fruitbot, tmp_path):
+    task, episodes = make_task("fruitbot"), stages.chosen_episodes(fruitbot, 50)
+    agent = stages.pretrained(task, episodes, fruitbot.action_space, SIZE, False, 0, tmp_path)
+    encoder = stages.frozen(agent, SIZE, tmp_path)
+    plain, again, augmented = (
+        stages.latents(task, episodes, encoder, which, 0, tmp_path / str(i)).observations
+        for i, which in enumerate((False, False, True))
+    )
+    np.testing.assert_array_equal(plain, again)
+    assert (np.abs(plain - augmented).max(1) > 1e-3).mean() > 0.9
 
 
 @needs_procgen

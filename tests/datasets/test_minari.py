@@ -179,7 +179,7 @@ def test_pixels_are_refused_with_a_pointer_to_encoders(root):
             return np.zeros((32, 32, 3), np.uint8), 0.0, True, False, {}
 
     record_minari(Pixels(), "pixels-v0", episodes=2)
-    with pytest.raises(ImageObservationError, match="latent"):
+    with pytest.raises(ImageObservationError, match="encoder"):
         open_dataset("pixels-v0")
 
 

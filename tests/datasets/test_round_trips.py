@@ -224,7 +224,7 @@ def test_dict_observations_are_found_by_their_names(name, tmp_path):
 def test_pixels_without_a_space_are_refused_as_pixels(shape, tmp_path):
     images = {name: np.zeros(shape, np.uint8) for name in ("observations", "next_observations")}
     rest = {"actions": np.zeros((9, 1)), "rewards": np.zeros(9), "terminals": np.zeros(9)}
-    with pytest.raises(ImageObservationError, match="latent"):
+    with pytest.raises(ImageObservationError, match="encoder"):
         open_dataset(foreign(tmp_path / "f.npz", **images, **rest))
 
 

@@ -95,6 +95,22 @@ def test_an_agent_of_latents_starts_as_the_agent_of_pixels_learns_and_leaves_the
     assert model.replay_buffer.stats.refreshes == 1
 
 
+@pytest.mark.parametrize("name", ["SAC", "TD3"])
+def test_critics_and_their_targets_too_start_with_the_heads_of_the_agent_of_pixels(name, tmp_path):
+    source = pixel_model(name)
+    model = latent_model(name, saved(source, tmp_path))
+    transplant(source, model)
+    rows, actions = torch.as_tensor(frames(name)[:20]), torch.as_tensor(pixel_rollout().actions[:20]) / 2
+    with torch.no_grad():
+        for which in ("critic", "critic_target"):
+            mine, theirs = (getattr(m, which)(rows, actions) for m in (model, source))
+            if which == "critic":
+                np.testing.assert_allclose(torch.cat(mine).numpy(), torch.cat(theirs).numpy(), atol=1e-5)
+            assert torch.cat(mine).isfinite().all()
+    heads = [{k: v for k, v in m.critic_target.state_dict().items() if k.startswith("qf")} for m in (model, source)]
+    assert heads[0] and all(torch.equal(value, heads[1][key]) for key, value in heads[0].items())
+
+
 @pytest.mark.parametrize("name", ["SAC", "DQN"])
 def test_an_agent_trained_on_latents_alone_is_transplanted_to_one_of_pixels(name, tmp_path):
     path = saved(pixel_model(name, 40), tmp_path)
@@ -112,13 +128,14 @@ def test_the_buffer_holds_the_latents_of_what_was_added(tmp_path):
     path, rows = encoder().save(tmp_path / "encoder.pt2"), pixel_rollout()
     env = pixel_env()
     buffer = SyntheticReplayBuffer(500, env.observation_space, env.action_space, encoder=path, generator=TINY, seed=0)
-    for i in range(60):
+    order = [*range(30), *range(150, 180)]  # a jump, as when another episode begins
+    for i in order:
         end = np.array([rows.terminations[i]])
         step = (rows.observations[i : i + 1], rows.next_observations[i : i + 1], rows.actions[i : i + 1])
         buffer.add(*step, rows.rewards[i : i + 1], end, [{}])
-    np.testing.assert_allclose(buffer.observations[:60, 0], encoder().encode(rows.observations[:60]), atol=1e-5)
+    np.testing.assert_allclose(buffer.observations[:60, 0], encoder().encode(rows.observations[order]), atol=1e-5)
     np.testing.assert_allclose(
-        buffer.next_observations[:60, 0], encoder().encode(rows.next_observations[:60]), atol=1e-5
+        buffer.next_observations[:60, 0], encoder().encode(rows.next_observations[order]), atol=1e-5
     )
     assert buffer.observations.dtype == np.float32
 

@@ -179,7 +179,7 @@ def test_bad_arguments_fail_before_any_training(extra, error):
 
 def test_images_and_n_step_dicts_are_refused():
     pixels, box = spaces.Box(0, 255, (3, 36, 36), np.uint8), spaces.Box(-1, 1, (1,))
-    with pytest.raises(ImageObservationError, match="latent"):
+    with pytest.raises(ImageObservationError, match="encoder"):
         SyntheticReplayBuffer(10, pixels, box)
     with pytest.raises(UnsupportedBufferError, match="n_steps=1"):
         SyntheticReplayBuffer(10, spaces.Dict({"a": box}), box, n_steps=3)

@@ -37,7 +37,8 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
         CheckpointError: If the folder is of another task, dataset or size.
 
     Returns:
-        Returns of each kind of environment, the divergence of training and test latents, the generator's fidelity.
+        Returns of each kind of environment, the divergence of training and test latents, the generator's fidelity, the
+        number of updates in all and the share of real rows in the last batch.
     """
     augmented, upsampled = ARMS[arm]
     stages.claim(out, task, data, size)
@@ -60,7 +61,8 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
         source = stages.generator(rows, spec, size, seed, folder)
         result |= stages.judged(rows, source, folder)
     logger.info("%s, seed %d: fine-tuning and evaluating", arm, seed)
-    actor = stages.finetuned(agent, rows, spec, source, size, seed, folder)
+    actor, learnt = stages.finetuned(agent, rows, spec, source, size, seed, folder)
+    result |= learnt
     result |= _scores(task, actor, encoder, data.frame_shape[1], size.episodes)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(result, indent=1).encode())

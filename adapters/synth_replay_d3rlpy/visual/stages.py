@@ -141,8 +141,11 @@ def finetuned(
     size: VisualConfig,
     seed: int,
     folder: Path,
-) -> Any:
-    """Heads learnt on latents, back on pixels; ``source`` is the generator, None for real latents alone."""
+) -> tuple[Any, dict[str, float]]:
+    """Heads learnt on latents, back on pixels, and what they learnt from.
+
+    ``source`` is the generator, None for real latents alone.
+    """
     learner = latent_agent(agent, folder / ENCODER)
     buffer = SyntheticReplayBuffer.wrap(
         to_replay_buffer(rows, spec),
@@ -156,4 +159,4 @@ def finetuned(
     d3rlpy.seed(seed)
     steps = size.finetune_steps
     learner.fit(buffer, n_steps=steps, n_steps_per_epoch=steps, show_progress=False, **QUIET)
-    return transplant(learner)
+    return transplant(learner), {"updates": learner.grad_step, "real_share": buffer.stats.real_share}
