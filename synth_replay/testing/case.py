@@ -1,0 +1,161 @@
+"""A buffer of an adapter, filled with rows of a real environment, and how its rows are told apart."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from synth_replay.config import CPU, GeneratorConfig
+from synth_replay.generator import TransitionGenerator
+from synth_replay.spaces import Array
+from synth_replay.testing.harness import AdapterHarness
+from synth_replay.transitions import Transitions
+
+NAMES = ("observations", "actions", "rewards", "next_observations", "terminations")
+ROWS, CAPACITY, STORE_ROWS = 320, 2_000, 600
+NEVER = 10**9
+
+# A fit of a second, and one that is over at once where only its happening matters
+SMALL = replace(
+    CPU,
+    network=replace(CPU.network, width=64, depth=2, embedding_dim=16),
+    training=replace(CPU.training, steps=300, batch_size=128, eval_every=100),
+    sampler=replace(CPU.sampler, steps=8),
+    relabel=replace(CPU.relabel, steps=100, width=32),
+    store_rows=STORE_ROWS,
+)
+TINY = replace(
+    SMALL,
+    network=replace(SMALL.network, width=16),
+    training=replace(SMALL.training, steps=10, batch_size=32, eval_every=10),
+    relabel=replace(SMALL.relabel, steps=10, width=8),
+    sampler=replace(SMALL.sampler, steps=2),
+    store_rows=200,
+)
+
+
+def require(condition: Any, message: str) -> None:
+    """An assertion that ``python -O`` keeps.
+
+    Raises:
+        AssertionError: With the message, if the condition does not hold.
+    """
+    if not condition:
+        raise AssertionError(message)
+
+
+@lru_cache
+def collected(env_id: str, steps: int, n_envs: int = 1, seed: int = 0) -> Transitions:
+    """Rows of a random policy, step by step, the environments of a step side by side."""
+    rows = [_rollout(env_id, steps, seed + i) for i in range(n_envs)]
+    order = np.arange(n_envs * steps).reshape(n_envs, steps).T.reshape(-1)
+    return Transitions.concatenate(rows)[order]
+
+
+def _rollout(env_id: str, steps: int, seed: int) -> Transitions:
+    env = gym.make(env_id)
+    env.action_space.seed(seed)
+    observation, rows = env.reset(seed=seed)[0], []
+    for _ in range(steps):
+        action = env.action_space.sample()
+        after, reward, terminated, truncated, _ = env.step(action)
+        rows.append((observation, action, reward, after, terminated, truncated))
+        observation = env.reset()[0] if terminated or truncated else after
+    return Transitions(*(np.asarray(column) for column in zip(*rows, strict=True)))
+
+
+@lru_cache
+def saved_generator(env_id: str, labels: bool = False) -> tempfile.TemporaryDirectory[str]:
+    """The folder of a generator, fitted once in a process; with labels, one of online and offline rows."""
+    env, rows = gym.make(env_id), replace(collected(env_id, ROWS), truncations=None)
+    made = TransitionGenerator(env.observation_space, env.action_space, SMALL, 0, device="cpu")
+    kinds = np.repeat(["online", "offline"], [ROWS // 2, ROWS - ROWS // 2]) if labels else None
+    made.fit(rows, labels=kinds, progress=False)
+    folder = tempfile.TemporaryDirectory(prefix="synth_replay_testing_")
+    made.save(folder.name)
+    return folder
+
+
+def keys(columns: Mapping[str, Array], *names: str) -> list[bytes]:
+    """Each row of some columns as bytes, to find equal ones."""
+    parts = [np.asarray(columns[name], np.float32).reshape(len(columns[name]), -1) for name in names]
+    return [row.tobytes() for row in np.ascontiguousarray(np.concatenate(parts, axis=1))]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One harness with one environment.
+
+    Attributes:
+        harness: Of the adapter.
+        env_id: The environment.
+        folder: For files; it exists.
+    """
+
+    harness: AdapterHarness
+    env_id: str
+    folder: Path
+
+    @cached_property
+    def env(self) -> gym.Env[Any, Any]:
+        """For its spaces."""
+        return gym.make(self.env_id)
+
+    def stock(self, steps: int = ROWS, n_envs: int = 1) -> Any:
+        """The host's own buffer with the same rows."""
+        return self.fill(self.harness.stock(self.env, CAPACITY, n_envs), steps, n_envs)
+
+    def empty(self, n_envs: int = 1, **options: Any) -> Any:
+        """The adapter's buffer, with a saved generator unless told otherwise."""
+        return self.harness.synthetic(self.env, CAPACITY, n_envs, **(self.options() | options))
+
+    def filled(self, steps: int = ROWS, n_envs: int = 1, **options: Any) -> Any:
+        """The adapter's buffer with rows."""
+        return self.fill(self.empty(n_envs, **options), steps, n_envs)
+
+    def mixed(self, **options: Any) -> Any:
+        """The adapter's ``CFGMixedBuffer`` without online rows."""
+        defaults = self.options(labels=True)
+        return self.harness.mixed(self.env, CAPACITY, 1, self.offline, **(defaults | options))
+
+    @property
+    def offline(self) -> Transitions:
+        """Rows that the online ones do not hold."""
+        return replace(collected(self.env_id, ROWS, seed=100), truncations=None)
+
+    def options(self, labels: bool = False) -> dict[str, Any]:
+        """Of both kinds of buffer."""
+        folder = saved_generator(self.env_id, labels).name
+        return {"generator": folder, "refresh_every": NEVER, "store_rows": STORE_ROWS, "seed": 0, "progress": False}
+
+    def refitting(self, every: int, n_envs: int = 1, config: GeneratorConfig = TINY, **options: Any) -> Any:
+        """The adapter's empty buffer, with a generator that is fitted as rows come in."""
+        return self.empty(n_envs, generator=config, store_rows=200, refresh_every=every, **options)
+
+    def fill(self, buffer: Any, steps: int, n_envs: int = 1, start: int = 0) -> Any:
+        """Adds the steps from ``start`` to ``start + steps``."""
+        rows = collected(self.env_id, start + steps, n_envs)
+        for i in range(start * n_envs, (start + steps) * n_envs, n_envs):
+            self.harness.add(buffer, rows[i : i + n_envs])
+        return buffer
+
+    def sample(self, buffer: Any, batch_size: int) -> Mapping[str, Array]:
+        """A batch, of which the number of rows and the names are checked."""
+        batch = self.harness.sample(buffer, batch_size)
+        missing = [name for name in NAMES if name not in batch]
+        require(not missing, f"a batch needs the columns {', '.join(NAMES)}; {', '.join(missing)} are not there")
+        wrong = {name: len(column) for name, column in batch.items() if len(column) != batch_size}
+        require(not wrong, f"a batch of {batch_size} was asked for; these columns have other lengths: {wrong}")
+        return batch
+
+    def is_real(self, buffer: Any, batch: Mapping[str, Array]) -> Array:
+        """``[B]``, which rows of a batch are in the host's storage, told by their observations."""
+        held = set(keys(self.harness.storage(buffer), "observations"))
+        return np.array([key in held for key in keys(batch, "observations")], bool)

@@ -1,0 +1,80 @@
+"""All checks of an adapter at once, for a REPL."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from synth_replay.errors import SynthReplayError
+from synth_replay.fitting import show_progress
+from synth_replay.testing import batches, life, mixed
+from synth_replay.testing.case import Case
+from synth_replay.testing.harness import AdapterHarness
+
+Check = Callable[[Case], None]
+
+CHECKS: dict[str, Check] = {check.__name__: check for check in (*batches.CHECKS, *life.CHECKS)}
+MIXED_CHECKS: dict[str, Check] = {check.__name__: check for check in mixed.CHECKS}
+
+
+class AdapterCheckError(SynthReplayError, AssertionError):
+    """An adapter does not keep what a buffer of synth_replay promises.
+
+    Attributes:
+        failures: The message of each failed check, by ``check[environment]``.
+    """
+
+    def __init__(self, failures: dict[str, str]) -> None:
+        self.failures = failures
+        lines = [f"  {name}: {message}" for name, message in failures.items()]
+        super().__init__("\n".join([f"{len(failures)} checks failed:", *lines]))
+
+
+@dataclass(frozen=True)
+class AdapterReport:
+    """Checks that an adapter has passed."""
+
+    passed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([f"{len(self.passed)} checks passed:", *(f"  {name}" for name in self.passed)])
+
+
+def checks_of(harness: AdapterHarness) -> dict[str, Check]:
+    """The checks that apply: those of mixing only where there is a ``CFGMixedBuffer``."""
+    return CHECKS | (MIXED_CHECKS if harness.has_mixed else {})
+
+
+def check_adapter(harness: AdapterHarness, progress: bool | None = None) -> AdapterReport:
+    """Runs every check with every environment, in the manner of Gymnasium's ``check_env``.
+
+    Args:
+        harness: Drives the adapter.
+        progress: A bar; None shows it on a terminal.
+
+    Returns:
+        What was passed.
+
+    Raises:
+        AdapterCheckError: With one line for each check that failed.
+    """
+    passed: list[str] = []
+    failures: dict[str, str] = {}
+    todo = [(env_id, *item) for env_id in harness.env_ids for item in checks_of(harness).items()]
+    with tempfile.TemporaryDirectory() as folder:
+        for i, (env_id, name, check) in enumerate(tqdm(todo, "checks", disable=not show_progress(progress))):
+            where = Path(folder) / str(i)
+            where.mkdir()
+            try:
+                check(Case(harness, env_id, where))
+            except Exception as error:
+                failures[f"{name}[{env_id}]"] = str(error) if isinstance(error, AssertionError) else repr(error)
+            else:
+                passed.append(f"{name}[{env_id}]")
+    if failures:
+        raise AdapterCheckError(failures)
+    return AdapterReport(tuple(passed))

@@ -1,0 +1,76 @@
+"""Checks of ``CFGMixedBuffer``: four sources in a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from synth_replay.batch_plans import SOURCES
+from synth_replay.spaces import Array
+from synth_replay.testing.batches import same_kind
+from synth_replay.testing.case import ROWS, Case, keys, require
+
+
+def sources_are_in_exact_counts(case: Case) -> None:
+    """The plan of the paper: as many online as offline as synthetic rows, these eight to two, shuffled."""
+    buffer, wanted = case.fill(case.mixed(), ROWS), [30, 30, 24, 6]
+    first = []
+    for _ in range(10):
+        batch = case.sample(buffer, 90)
+        found = np.bincount(buffer.last_sources, minlength=4).tolist()
+        require(sorted(found) == sorted(wanted), f"{dict(zip(SOURCES, found, strict=True))}, not {wanted} of 90 rows")
+        _told_truly(case, buffer, batch)
+        first.append((buffer.last_sources[:45] % 2).mean())
+    require(0.25 < np.mean(first) < 0.55, "the sources are not shuffled")
+
+
+def _told_truly(case: Case, buffer: Any, batch: Any) -> None:
+    online, offline = case.is_real(buffer, batch), _is_offline(case, batch)
+    told = np.asarray(buffer.last_sources)
+    for name, mask in {"online": online, "offline": offline}.items():
+        said = told == SOURCES.index(name)
+        require(np.array_equal(said, mask), f"last_sources says {said.sum()} rows are {name}, {mask.sum()} are")
+
+
+def _is_offline(case: Case, batch: Any) -> Array:
+    held = set(keys({"observations": np.asarray(case.offline.observations)}, "observations"))
+    return np.array([key in held for key in keys(batch, "observations")], bool)
+
+
+def before_the_first_step_all_is_offline(case: Case) -> None:
+    """An agent can start from offline data alone."""
+    batch = case.sample(case.mixed(generation="none"), 32)
+    require(_is_offline(case, batch).all(), "rows that are not of the offline dataset, before the first step")
+
+
+def mixed_batches_look_like_the_hosts_own(case: Case) -> None:
+    """Columns, dtypes and shapes of the stock buffer, with any mixture."""
+    stock = case.sample(case.stock(), 18)
+    empty = case.mixed(generation="none")
+    same_kind(case.sample(empty, 18), stock, "offline rows alone")
+    same_kind(case.sample(case.fill(case.mixed(), ROWS), 18), stock, "all four sources")
+
+
+def mixed_saving_loses_nothing(case: Case) -> None:
+    """Saved and loaded, the next batch has the same rows of the same sources."""
+    buffer = case.fill(case.mixed(), ROWS)
+    case.sample(buffer, 30)
+    path = case.folder / "mixed"
+    case.harness.save(buffer, path)
+    batches, sources = [], []
+    for one in (buffer, case.harness.load(path)):
+        case.harness.seed(1)
+        batches.append(case.sample(one, 30))
+        sources.append(one.last_sources)
+    require(np.array_equal(*sources), "the sources differ after saving and loading")
+    for name, column in batches[0].items():
+        require(np.array_equal(column, batches[1][name]), f"{name} differ after saving and loading")
+
+
+CHECKS = (
+    sources_are_in_exact_counts,
+    before_the_first_step_all_is_offline,
+    mixed_batches_look_like_the_hosts_own,
+    mixed_saving_loses_nothing,
+)

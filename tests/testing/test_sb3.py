@@ -1,0 +1,6 @@
+from synth_replay.testing.suite import AdapterSuite
+from tests.testing.sb3_harness import SB3Harness
+
+
+class TestStableBaselines3(AdapterSuite):
+    harness = SB3Harness()
