@@ -21,7 +21,9 @@ import torch
 
 with warnings.catch_warnings():  # host libraries' own deprecations at import
     warnings.simplefilter("ignore")
+    import procgen  # noqa: F401
     import stable_baselines3  # noqa: F401
+    import torchrl.collectors  # noqa: F401
 
 from synth_replay import GeneratorConfig, Transitions
 from synth_replay.config import CPU

@@ -1,0 +1,211 @@
+"""TorchRL's specs as Gymnasium spaces, and its tensordicts as transitions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from tensordict import TensorDict, TensorDictBase
+from torch import Tensor
+from torchrl.data import Binary, Bounded, Categorical, Composite, MultiCategorical, OneHot, TensorSpec, Unbounded
+
+from synth_replay.errors import ConfigError, InvalidTransitionsError, UnsupportedBufferError, UnsupportedSpaceError
+from synth_replay.spaces import Array
+from synth_replay.transitions import Transitions
+
+ACTION, REWARD, INDEX = "action", "reward", "index"
+FLAGS = ("done", "terminated", "truncated")
+N_STEP_KEYS = ("steps_to_next_obs", "original_reward")
+BOOKKEEPING = ("collector", "traj_ids", "is_init")
+
+
+def space_of(name: str, spec: TensorSpec) -> spaces.Space[Any]:
+    """The Gymnasium space of a spec without batch dimensions.
+
+    Raises:
+        UnsupportedSpaceError: If its values cannot be modelled.
+    """
+    if isinstance(spec, MultiCategorical):  # this and the next are Categorical as well
+        return spaces.MultiDiscrete(np.asarray(spec.nvec.cpu()))
+    if isinstance(spec, Binary):
+        return spaces.MultiBinary(tuple(spec.shape))
+    if isinstance(spec, (OneHot, Categorical)):
+        return spaces.Discrete(int(spec.space.n))
+    if isinstance(spec, Bounded):
+        low, high = (bound.expand(spec.shape).cpu().numpy() for bound in (spec.space.low, spec.space.high))
+        return spaces.Box(low, high, dtype=low.dtype)
+    if isinstance(spec, Unbounded):
+        return spaces.Box(-np.inf, np.inf, tuple(spec.shape), np.float32)
+    raise UnsupportedSpaceError(
+        f"{name}: {type(spec).__name__} cannot be modelled; use Bounded, Unbounded, OneHot, Categorical, "
+        "MultiCategorical or Binary, or choose other observation_keys."
+    )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which keys of a tensordict make a transition, and how their values are written.
+
+    Attributes:
+        observations: Spec of each observation key.
+        action: Spec of the action.
+    """
+
+    observations: Mapping[str, TensorSpec]
+    action: TensorSpec
+    _dropped: set[Any] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, observation_spec: Composite, action_spec: TensorSpec, keys: Sequence[str] | None) -> Layout:
+        """From an environment's specs, without its batch dimensions.
+
+        Args:
+            observation_spec: Observations by key.
+            action_spec: Of a single action.
+            keys: The observations to model; None takes all.
+
+        Raises:
+            ConfigError: If a key is not there, or nested.
+        """
+        found = dict(observation_spec.items(True, True))
+        wanted = list(found) if keys is None else list(keys)
+        for key in wanted:
+            if key not in found or not isinstance(key, str):
+                raise ConfigError(f"observation_keys are keys of the root, of {list(found)}; got {key!r}.")
+        if isinstance(action_spec, Composite):
+            raise ConfigError(f"One action under {ACTION!r} is modelled; got {list(action_spec.keys(True, True))}.")
+        return cls({key: found[key] for key in wanted}, action_spec)
+
+    @property
+    def observation_space(self) -> spaces.Space[Any]:
+        """A Dict for several keys."""
+        held = {key: space_of(key, spec) for key, spec in self.observations.items()}
+        return spaces.Dict(held) if len(held) > 1 else next(iter(held.values()))
+
+    @property
+    def action_space(self) -> spaces.Space[Any]:
+        """Of a single action."""
+        return space_of(ACTION, self.action)
+
+    @property
+    def keys(self) -> list[Any]:
+        """All that TorchRL's own collectors store of a transition."""
+        root = [*self.observations, ACTION, *FLAGS]
+        return [*root, *(("next", key) for key in (*self.observations, REWARD, *FLAGS))]
+
+    # -- from TorchRL -----------------------------------------------------------------------
+
+    def check(self, rows: TensorDictBase, ndim: int) -> None:
+        """That these are transitions, one by one.
+
+        Raises:
+            InvalidTransitionsError: If keys are missing, or there are other batch dimensions.
+            UnsupportedBufferError: If rewards are summed over several steps.
+        """
+        if rows.ndim != ndim:
+            raise InvalidTransitionsError(
+                f"Transitions come one by one: extend() takes data.reshape(-1); got the batch size {list(rows.shape)}."
+            )
+        needed = [*self.observations, ACTION, *(("next", key) for key in (*self.observations, REWARD))]
+        held = set(rows.keys(True, True))
+        if missing := [key for key in needed if key not in held]:
+            raise InvalidTransitionsError(f"A transition needs the keys {needed}; {missing} are not there.")
+        if any(key in held or ("next", key) in held for key in N_STEP_KEYS):
+            raise UnsupportedBufferError(
+                "Rewards are summed over several steps (MultiStep): generated rows are single steps. Leave it out."
+            )
+
+    def transitions(self, rows: TensorDictBase) -> Transitions:
+        """A tensordict's rows in Gymnasium's form."""
+        after = rows.get("next")
+        return Transitions(
+            self._observed(rows),
+            _read(rows.get(ACTION), self.action),
+            _numpy(after.get(REWARD)).reshape(-1),
+            self._observed(after),
+            _terminations(after),
+        )
+
+    def _observed(self, rows: TensorDictBase) -> Any:
+        held = {key: _read(rows.get(key), spec) for key, spec in self.observations.items()}
+        return held if len(held) > 1 else next(iter(held.values()))
+
+    # -- to TorchRL -------------------------------------------------------------------------
+
+    def columns(self, rows: Transitions) -> dict[str, Array]:
+        """Rows as flat arrays for a store; categories as numbers."""
+        return {name: array for name, array in rows.leaves().items() if name != "truncations"}
+
+    def tensordict(self, columns: Mapping[str, Array], keys: Sequence[Any]) -> TensorDict:
+        """Drawn columns under TorchRL's keys; keys that nothing is known of are left out, with a warning."""
+        count = len(columns["rewards"])
+        made = {key: self._value(key, columns, count) for key in keys}
+        self._mention({key for key, value in made.items() if value is None})
+        rows = TensorDict({}, batch_size=[count])
+        for key, value in made.items():
+            if value is not None:
+                rows.set(key, value)
+        return rows
+
+    def _value(self, key: Any, columns: Mapping[str, Array], count: int) -> Tensor | None:
+        after = isinstance(key, tuple) and len(key) == 2 and key[0] == "next"
+        name = key[1] if after else key
+        if name in self.observations:
+            column = "next_observations" if after else "observations"
+            column = f"{column}/{name}" if len(self.observations) > 1 else column
+            return _written(columns[column], self.observations[name])
+        if key == ACTION:
+            return _written(columns["actions"], self.action)
+        if after and name == REWARD:
+            return torch.from_numpy(columns["rewards"].astype(np.float32, copy=False))[:, None]
+        if name in FLAGS:
+            ended = after and name != "truncated"
+            return torch.from_numpy(columns["terminations"])[:, None] if ended else torch.zeros(count, 1).bool()
+        return torch.full((count,), -1) if key == INDEX else None
+
+    def _mention(self, dropped: set[Any]) -> None:
+        unknown = {
+            key for key in dropped - self._dropped if (key[0] if isinstance(key, tuple) else key) not in BOOKKEEPING
+        }
+        self._dropped.update(dropped)
+        if unknown:
+            warnings.warn(
+                f"The keys {sorted(map(str, unknown))} are not generated: batches with generated rows leave them out.",
+                stacklevel=5,
+            )
+
+
+def _numpy(tensor: Tensor) -> Array:
+    array: Array = tensor.detach().cpu().numpy()
+    return array
+
+
+def _read(values: Tensor, spec: TensorSpec) -> Array:
+    if isinstance(spec, OneHot):
+        return _numpy(values.to(torch.int8).argmax(-1))
+    array = _numpy(values)
+    one = isinstance(spec, Categorical) and not isinstance(spec, (MultiCategorical, Binary))
+    return array.reshape(len(array)) if one else array
+
+
+def _written(column: Array, spec: TensorSpec) -> Tensor:
+    values = torch.from_numpy(np.ascontiguousarray(column))
+    if isinstance(spec, OneHot):
+        return torch.nn.functional.one_hot(values.long(), int(spec.space.n)).to(spec.dtype)
+    return values.reshape(-1, *spec.shape).to(spec.dtype)
+
+
+def _terminations(after: TensorDictBase) -> Array:
+    """True ends: a time limit sets ``done`` and ``truncated``, not ``terminated``."""
+    flags = {name: after.get(name, None) for name in FLAGS}
+    if flags["terminated"] is not None:
+        return _numpy(flags["terminated"]).reshape(-1)
+    if flags["done"] is None:
+        raise InvalidTransitionsError("A transition needs ('next', 'terminated') or ('next', 'done').")
+    done = _numpy(flags["done"]).reshape(-1)
+    return done if flags["truncated"] is None else done & ~_numpy(flags["truncated"]).reshape(-1)

@@ -1,0 +1,6 @@
+from synth_replay.testing.suite import AdapterSuite
+from tests.testing.torchrl_harness import TorchRLHarness
+
+
+class TestTorchRL(AdapterSuite):
+    harness = TorchRLHarness()

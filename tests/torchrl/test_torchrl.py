@@ -1,0 +1,290 @@
+"""What is TorchRL's own: specs, losses, collectors, transforms, ways of saving, and what we cannot give."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from synth_replay_torchrl import CFGMixedBuffer, SyntheticReplayBuffer
+from synth_replay_torchrl.conversion import space_of
+from tensordict import TensorDict
+from tensordict.nn import TensorDictModule
+from torch import nn
+from torchrl.collectors import Collector
+from torchrl.data import (
+    Binary,
+    Bounded,
+    Categorical,
+    Composite,
+    LazyMemmapStorage,
+    LazyTensorStorage,
+    MultiCategorical,
+    NonTensor,
+    OneHot,
+    PrioritizedSampler,
+    SamplerWithoutReplacement,
+    SliceSampler,
+    TensorDictReplayBuffer,
+    Unbounded,
+)
+from torchrl.envs import Compose, GymEnv, RewardScaling, StepCounter, TransformedEnv
+from torchrl.modules import NormalParamExtractor, ProbabilisticActor, QValueActor, TanhNormal, ValueOperator
+from torchrl.objectives import DQNLoss, SACLoss, SoftUpdate
+
+from synth_replay.errors import (
+    ConfigError,
+    ImageObservationError,
+    InvalidTransitionsError,
+    UnsupportedBufferError,
+    UnsupportedSpaceError,
+)
+from tests.conftest import TINY, rollout
+
+QUIET = {"generator": TINY, "progress": False, "device": "cpu", "refresh_every": 200}
+
+
+def pendulum():
+    return GymEnv("Pendulum-v1")
+
+
+def buffer(env=None, **options):
+    storage = options.pop("storage", None) or LazyTensorStorage(2_000)
+    return SyntheticReplayBuffer(env=env or pendulum(), storage=storage, batch_size=32, **(QUIET | options))
+
+
+def filled(env=None, steps=250, **options):
+    env = env or pendulum()
+    made = buffer(env, **options)
+    torch.manual_seed(0)
+    env.set_seed(0)
+    made.extend(env.rollout(steps, break_when_any_done=False).reshape(-1))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("spec", "space"),
+    [
+        (Bounded(-1, 2, (3,)), spaces.Box(-1, 2, (3,))),
+        (Unbounded((2,)), spaces.Box(-np.inf, np.inf, (2,))),
+        (OneHot(4), spaces.Discrete(4)),
+        (Categorical(5), spaces.Discrete(5)),
+        (MultiCategorical([2, 3]), spaces.MultiDiscrete([2, 3])),
+        (Binary(3), spaces.MultiBinary((3,))),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_specs_become_gymnasiums_spaces(spec, space):
+    assert space_of("observation", spec) == space
+
+
+def test_a_spec_without_numbers_is_refused():
+    with pytest.raises(UnsupportedSpaceError, match="text: NonTensor"):
+        space_of("text", NonTensor(()))
+
+
+def networks(env):
+    obs, act = env.observation_spec["observation"].shape[-1], env.action_spec.shape[-1]
+    net = nn.Sequential(nn.Linear(obs, 16), nn.ReLU(), nn.Linear(16, 2 * act), NormalParamExtractor())
+    policy = ProbabilisticActor(
+        TensorDictModule(net, ["observation"], ["loc", "scale"]),
+        in_keys=["loc", "scale"],
+        spec=env.action_spec,
+        distribution_class=TanhNormal,
+        distribution_kwargs={"low": env.action_spec.space.low, "high": env.action_spec.space.high},
+    )
+
+    class Critic(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(obs + act, 16), nn.ReLU(), nn.Linear(16, 1))
+
+        def forward(self, observation, action):
+            return self.net(torch.cat([observation, action], -1))
+
+    return policy, ValueOperator(Critic(), in_keys=["observation", "action"])
+
+
+def test_sac_learns_from_a_collector_past_a_refresh():
+    torch.manual_seed(0)
+    env, made = pendulum(), buffer()
+    policy, critic = networks(env)
+    loss = SACLoss(policy, critic)
+    target = SoftUpdate(loss, tau=0.01)
+    optimiser = torch.optim.Adam(loss.parameters(), 1e-3)
+    collector = Collector(env, policy, frames_per_batch=50, total_frames=300, auto_register_policy_transforms=True)
+    before = [p.clone() for p in policy.parameters()]
+    with pytest.warns(UserWarning, match="loc"):  # what the policy noted besides is not generated
+        for data in collector:
+            made.extend(data.reshape(-1))
+            found = loss(made.sample())
+            sum(value for key, value in found.items() if key.startswith("loss")).backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            target.step()
+    collector.shutdown()
+    assert made.stats()["synth/refreshes"] == 1 and made.stats()["size"] == 300
+    batch = made.sample()
+    assert (batch["index"] == -1).sum() == 16
+    assert any(not torch.equal(a, b) for a, b in zip(before, policy.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("one_hot", [True, False])
+def test_dqn_learns_from_generated_actions_of_either_encoding(one_hot):
+    env = GymEnv("CartPole-v1", categorical_action_encoding=not one_hot)
+    made = filled(env, real_ratio=0.0)
+    batch = made.sample()
+    assert batch["action"].dtype == torch.int64 and batch["action"].shape == ((32, 2) if one_hot else (32,))
+    if one_hot:
+        assert (batch["action"].sum(-1) == 1).all()
+    net = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+    actor = QValueActor(net, in_keys=["observation"], spec=env.action_spec)
+    loss = DQNLoss(actor, action_space=env.action_spec, delay_value=False)
+    loss(batch)["loss"].backward()
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_transforms_see_generated_rows_too():
+    scaling = RewardScaling(loc=0.0, scale=100.0, in_keys=[("next", "reward")])
+    made = filled(transform=scaling, real_ratio=0.0)
+    stored = made.engine.stores["all"]
+    raw = stored.rows()["rewards"] if len(stored) else None
+    batch = made.sample()
+    raw = made.engine.stores["all"].rows()["rewards"] if raw is None else raw
+    found = batch["next", "reward"].numpy().ravel()
+    assert np.isin(found.round(3), (raw * 100).round(3)).all()
+
+
+def test_keys_of_counters_can_be_left_out_of_the_observation():
+    env = TransformedEnv(pendulum(), Compose(StepCounter()))
+    made = filled(env, observation_keys=["observation"])
+    with pytest.warns(UserWarning, match="step_count"):
+        batch = made.sample()
+    assert "step_count" not in set(batch.keys()) and batch["observation"].shape == (32, 3)
+    assert filled(env).sample()["next", "step_count"].dtype == torch.int64
+    with pytest.raises(ConfigError, match="observation_keys"):
+        buffer(env, observation_keys=["position"])
+
+
+def test_several_observation_keys_are_mixed_key_by_key():
+    spec = Composite(angle=Bounded(-1, 1, (2,)), speed=Bounded(-8, 8, (1,)))
+    made = SyntheticReplayBuffer(
+        observation_spec=spec, action_spec=Bounded(-2, 2, (1,)), storage=LazyTensorStorage(500), **QUIET
+    )
+    rows = rollout("Pendulum-v1", 300)
+    before, after = (
+        {"angle": torch.as_tensor(o[:, :2]), "speed": torch.as_tensor(o[:, 2:])}
+        for o in (rows.observations, rows.next_observations)
+    )
+    after |= {"reward": torch.as_tensor(rows.rewards)[:, None].float(), "done": torch.zeros(300, 1).bool()}
+    made.extend(TensorDict(before | {"action": torch.as_tensor(rows.actions), "next": after}, [300]))
+    batch = made.sample(32)
+    assert (batch["index"] == -1).sum() == 16
+    assert batch["angle"].shape == (32, 2) and batch["next", "speed"].abs().max() <= 8
+
+
+def test_vectorised_environments_and_single_steps_are_counted():
+    made, env = buffer(), pendulum()
+    for step in env.rollout(5).unbind(0):
+        made.add(step)
+    assert len(made) == made.engine.clock.steps == 5
+    batched = TensorDict.stack([env.rollout(10), env.rollout(10)])
+    with pytest.raises(InvalidTransitionsError, match=r"reshape\(-1\)"):
+        made.extend(batched)
+    made.extend(batched.reshape(-1))
+    assert len(made) == made.engine.clock.steps == 25
+
+
+def test_a_time_limit_is_no_termination():
+    made = filled(steps=450)
+    assert made.storage[:450]["next", "done"].sum() == 2
+    assert not made.transitions().terminations.any()
+
+
+def test_sampling_without_replacement_keeps_its_counts():
+    made = filled(sampler=SamplerWithoutReplacement())
+    index = torch.cat([made.sample()["index"] for _ in range(10)])
+    real = index[index >= 0]
+    assert len(real) == 160 and len(real.unique()) == 160
+
+
+def test_files_and_state_dicts_hold_the_generator_and_its_rows(tmp_path):
+    made = filled(storage=LazyMemmapStorage(500, scratch_dir=tmp_path / "rows"))
+    made.sample()
+    made.dumps(tmp_path / "files")
+    read, told = filled(steps=5, storage=LazyMemmapStorage(500)), filled(steps=5, storage=LazyMemmapStorage(500))
+    read.loads(tmp_path / "files")
+    told.load_state_dict(made.state_dict())
+    copied = pickle.loads(pickle.dumps(filled()))
+    assert copied.sample().shape == (32,)
+    batches = []
+    for one in (made, read, told):
+        torch.manual_seed(5)
+        batches.append(one.sample())
+    for other in batches[1:]:
+        assert all(torch.equal(batches[0][key], other[key]) for key in batches[0].keys(True, True))
+
+
+def test_an_offline_dataset_is_preloaded_as_rows_or_tensordict():
+    for rows in (rollout("Pendulum-v1"), pendulum().rollout(200)):
+        made = buffer()
+        made.preload(rows)
+        assert len(made) == len(rows)
+        assert (made.sample()["index"] == -1).sum() == 16
+
+
+def test_what_cannot_be_given_is_refused_by_name():
+    with pytest.raises(UnsupportedBufferError, match="prefetch"):
+        buffer(prefetch=2)
+    with pytest.raises(UnsupportedBufferError, match="slices"):
+        buffer(sampler=SliceSampler(num_slices=2))
+    with pytest.raises(UnsupportedBufferError, match="ndim=1"):
+        buffer(storage=LazyTensorStorage(100, ndim=2))
+    with pytest.raises(ConfigError, match="env="):
+        SyntheticReplayBuffer(**QUIET)
+    with pytest.raises(ImageObservationError, match="encoder"):
+        SyntheticReplayBuffer(
+            observation_spec=Composite(pixels=Bounded(0, 255, (3, 64, 64), dtype=torch.uint8)),
+            action_spec=OneHot(3),
+            **QUIET,
+        )
+
+
+def test_priorities_are_refused():
+    try:
+        sampler = PrioritizedSampler(2_000, 0.7, 0.9)
+    except RuntimeError as error:
+        pytest.skip(f"TorchRL has no priorities on this machine: {error}")
+    with pytest.raises(UnsupportedBufferError, match="priority"):
+        buffer(sampler=sampler)
+
+
+def test_rows_without_a_key_or_with_summed_rewards_are_refused_and_nothing_is_stored():
+    made, rows = buffer(), pendulum().rollout(10)
+    with pytest.raises(InvalidTransitionsError, match="reward"):
+        made.extend(rows.exclude(("next", "reward")))
+    with pytest.raises(UnsupportedBufferError, match="MultiStep"):
+        made.extend(rows.clone().set("steps_to_next_obs", torch.ones(10, 1)))
+    assert len(made) == 0 and made.engine.clock.steps == 0
+
+
+@pytest.mark.parametrize("kind", ["rows", "tensordict", "buffer", "path"])
+def test_the_offline_side_of_a_mixed_buffer_may_be_anything(kind, tmp_path):
+    held = rollout("Pendulum-v1", 300)
+    given = held
+    if kind == "path":
+        given = tmp_path / "offline.npz"
+        np.savez(given, **{k: v for k, v in held.columns().items() if k != "truncations"})
+    elif kind != "rows":
+        given = pendulum().rollout(300, break_when_any_done=False)
+    if kind == "buffer":
+        stock = TensorDictReplayBuffer(storage=LazyTensorStorage(500))
+        stock.extend(given)
+        given = stock
+    made = CFGMixedBuffer(given, env=pendulum(), storage=LazyTensorStorage(500), batch_size=30, **QUIET)
+    made.extend(pendulum().rollout(200))
+    batch = made.sample()
+    assert np.bincount(made.last_sources, minlength=4).tolist() == [10, 10, 8, 2]
+    assert torch.equal(batch["index"] >= 0, torch.as_tensor(made.last_sources == 0))
