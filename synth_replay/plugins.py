@@ -1,8 +1,8 @@
-"""Adapters are found through the entry-point group ``synth_replay.adapters``."""
+"""Adapters are found through the entry-point group ``synth_replay.adapters``, in whatever package they come."""
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any
 
@@ -21,9 +21,14 @@ def require_extra(module: str, extra: str) -> None:
         raise MissingExtraError(f"{module} is not installed: pip install 'synth-replay[{extra}]'")
 
 
-def available_adapters() -> list[str]:
-    """Names of all installed adapters, whether or not their host library is there."""
-    return sorted(entry_points(group=GROUP).names)
+def available_adapters() -> dict[str, str | None]:
+    """All installed adapters, ours and those of other packages.
+
+    Returns:
+        By name: None if the adapter can be imported, else why not, with the pip command that helps. Each is imported
+        to find out, which takes seconds.
+    """
+    return {entry.name: _obstacle(entry) for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name)}
 
 
 def load_adapter(name: str) -> Any:
@@ -32,7 +37,27 @@ def load_adapter(name: str) -> Any:
     Raises:
         MissingExtraError: If its host library is not installed, or there is no such adapter.
     """
-    found = entry_points(group=GROUP, name=name)
+    found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
     if not found:
-        raise MissingExtraError(f"No adapter is called {name!r}; there are {available_adapters()}.")
-    return next(iter(found)).load()
+        names = sorted(entry_points(group=GROUP).names)
+        raise MissingExtraError(f"No adapter is called {name!r}; there are {names}.")
+    return _load(found[0])
+
+
+def _load(entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except MissingExtraError:
+        raise
+    except ImportError as error:
+        package = entry.dist.name if entry.dist else entry.module
+        text = f"The adapter {entry.name!r} cannot be imported ({error}): pip install '{package}' with what it needs."
+        raise MissingExtraError(text) from error
+
+
+def _obstacle(entry: EntryPoint) -> str | None:
+    try:
+        _load(entry)
+    except MissingExtraError as error:
+        return str(error)
+    return None

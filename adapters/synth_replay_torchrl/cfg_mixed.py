@@ -96,7 +96,7 @@ class CFGMixedBuffer(HostBuffer):
         **host: Any,
     ) -> None:
         specs = {"env": env, "observation_spec": observation_spec, "action_spec": action_spec}
-        super().__init__(**specs, observation_keys=observation_keys, **host)  # type: ignore[arg-type]
+        super().__init__(**specs, observation_keys=observation_keys, **host)
         engine_seed, own_seed = np.random.SeedSequence(seed_from_torch() if seed is None else seed).generate_state(2)
         self.engine: MixedSynthesisEngine = MixedSynthesisEngine(
             self.layout.observation_space,

@@ -23,7 +23,7 @@ from synth_replay_torchrl.conversion import INDEX, Layout
 ENGINE_FILE = "synthesis.pkl"
 
 
-class HostBuffer(TensorDictReplayBuffer):
+class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
     """A TorchRL buffer that counts what is written for an engine.
 
     Subclasses set ``engine`` before anything is written.
@@ -81,7 +81,8 @@ class HostBuffer(TensorDictReplayBuffer):
     def stats(self) -> dict[str, int | float | bool]:
         """TorchRL's figures, and ours as ``synth/<name>``: :class:`~synth_replay.synthesis.SynthesisStats`."""
         ours = {f"synth/{name}": value for name, value in self.engine.stats.to_dict().items()}
-        return super().stats() | ours
+        found: dict[str, int | float | bool] = super().stats()
+        return found | ours
 
     def real_rows(self, count: int) -> tuple[Any, dict[str, Any]]:
         """``count`` rows drawn and transformed by TorchRL, and its information on them."""
@@ -131,7 +132,7 @@ def joined(parts: Sequence[TensorDictBase], order: Array) -> TensorDictBase:
     """Rows with the keys that all parts have, in the given order."""
     common = set.intersection(*(set(part.keys(True, True)) for part in parts))
     alike = [part.select(*common) for part in parts]
-    rows: TensorDictBase = torch.cat(alike, 0)  # type: ignore[call-overload]
+    rows: TensorDictBase = torch.cat(alike, 0)
     return rows[torch.as_tensor(order, device=rows.device)]
 
 

@@ -71,7 +71,7 @@ class SyntheticReplayBuffer(HostBuffer):
         **host: Any,
     ) -> None:
         specs = {"env": env, "observation_spec": observation_spec, "action_spec": action_spec}
-        super().__init__(**specs, observation_keys=observation_keys, **host)  # type: ignore[arg-type]
+        super().__init__(**specs, observation_keys=observation_keys, **host)
         self.engine = SynthesisEngine(
             self.layout.observation_space,
             self.layout.action_space,

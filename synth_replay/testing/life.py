@@ -131,7 +131,7 @@ def saving_loses_nothing(case: Case) -> None:
 
 def impossible_options_are_refused(case: Case) -> None:
     """Bad values are refused by a named error when the buffer is made."""
-    bad = {"real_ratio": 1.5, "refresh_every": 0, "generator": "no such preset", "store_rows": 0}
+    bad: dict[str, Any] = {"real_ratio": 1.5, "refresh_every": 0, "generator": "no such preset", "store_rows": 0}
     for name, value in bad.items():
         try:
             case.empty(**{name: value})

@@ -1,6 +1,8 @@
+import shutil
 import subprocess
 import sys
 import venv
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_adapters_are_found_through_their_entry_points():
-    assert available_adapters() == ["d3rlpy", "sb3"]
+    found = available_adapters()
+    assert {"d3rlpy", "sb3", "torchrl"} <= set(found) and set(found.values()) == {None}
     assert load_adapter("sb3").SyntheticReplayBuffer.__name__ == "SyntheticReplayBuffer"
     with pytest.raises(MissingExtraError, match="sb3"):
         load_adapter("rllib")
@@ -23,30 +26,65 @@ def test_a_missing_host_library_names_the_pip_command():
         require_extra("no_such_library", "sb3")
 
 
+def test_an_adapter_whose_library_is_missing_says_what_to_install(monkeypatch):
+    entry = EntryPoint("other", "synth_replay_of_nobody", "synth_replay.adapters")
+    monkeypatch.setattr("synth_replay.plugins.entry_points", lambda group: EntryPoints([entry]))
+    assert "pip install 'synth_replay_of_nobody'" in available_adapters()["other"]
+    with pytest.raises(MissingExtraError, match="synth_replay_of_nobody"):
+        load_adapter("other")
+
+
 def test_importing_the_core_imports_no_rl_library():
-    hosts = ("stable_baselines3", "d3rlpy", "matplotlib")
+    hosts = ("stable_baselines3", "d3rlpy", "torchrl", "matplotlib", "pytest")
     code = f"import sys, synth_replay; print([m for m in {hosts} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 
 
-@pytest.mark.slow
-def test_the_wheel_holds_the_three_packages_and_imports_outside_the_checkout(tmp_path):
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+def wheel_of(folder, out):
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(folder)]
     subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    venv.create(tmp_path / "venv", system_site_packages=False, with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", wheel], check=True)
+    (wheel,) = out.glob("*.whl")
+    return wheel
+
+
+def installed(folder, *wheels):
+    """A new environment with these wheels, and what this one has installed behind them."""
+    venv.create(folder, system_site_packages=False, with_pip=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", *wheels], check=True)
+    (own,) = (folder / "lib").glob("python*/site-packages")
     site = next((Path(sys.executable).parents[1] / "lib").glob("python*/site-packages"))
+    (own / "behind.pth").write_text(f"{site}\n")
+    return python
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_all_packages_and_imports_outside_the_checkout(tmp_path):
+    python = installed(tmp_path / "venv", wheel_of(ROOT, tmp_path))
+    packages = ("synth_replay", "synth_replay_sb3", "synth_replay_d3rlpy", "synth_replay_torchrl")
     code = (
-        f"import sys; sys.path.append({str(site)!r})\n"
-        "import synth_replay, synth_replay_sb3, synth_replay_d3rlpy\n"
+        f"import {', '.join(packages)}\n"
         "from pathlib import Path\n"
-        "for m in (synth_replay, synth_replay_sb3, synth_replay_d3rlpy):\n"
+        f"for m in ({', '.join(packages)}):\n"
         "    assert 'venv' in m.__file__, m.__file__\n"
         "    assert (Path(m.__file__).parent / 'py.typed').exists()\n"
         "print('fine')\n"
     )
     out = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "fine" in out.stdout
+
+
+@pytest.mark.slow
+def test_an_adapter_in_a_package_of_its_own_is_found_and_passes_the_suite(tmp_path):
+    example = ROOT / "examples" / "third_party_adapter"
+    (tmp_path / "ours").mkdir()
+    wheels = wheel_of(ROOT, tmp_path / "ours"), wheel_of(example, tmp_path)
+    python = installed(tmp_path / "venv", *wheels)
+    code = "from synth_replay import *; print(load_adapter('cpprb').SyntheticReplayBuffer, available_adapters())"
+    out = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "synth_replay_cpprb.synthetic.SyntheticReplayBuffer" in out.stdout and "'cpprb': None" in out.stdout
+    tests = shutil.copytree(example / "tests", tmp_path / "tests")
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tests, tests]
+    out = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert out.returncode == 0 and "36 passed" in out.stdout, out.stdout[-2000:]

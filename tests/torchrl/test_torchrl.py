@@ -51,7 +51,7 @@ def pendulum():
 
 
 def buffer(env=None, **options):
-    storage = options.pop("storage", None) or LazyTensorStorage(2_000)
+    storage = options.pop("storage", LazyTensorStorage(2_000))
     return SyntheticReplayBuffer(env=env or pendulum(), storage=storage, batch_size=32, **(QUIET | options))
 
 
