@@ -29,7 +29,7 @@ class D3RLPyHarness(AdapterHarness):
 
     def sample(self, buffer, batch_size):
         batch = buffer.sample_transition_batch(batch_size)
-        names = {name: name for name in (*SHARED, "next_actions", "returns_to_go", "intervals")}
+        names = {name: name for name in (*SHARED, "intervals")}
         names["terminations"] = "terminals"
         return {ours: getattr(batch, theirs) for ours, theirs in names.items()}
 
