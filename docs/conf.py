@@ -5,8 +5,6 @@ import sys
 import warnings
 from pathlib import Path
 
-from sphinx_gallery.sorting import FileNameSortKey
-
 import synth_replay
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +50,7 @@ sphinx_gallery_conf = {
     "examples_dirs": str(ROOT / "examples" / "gallery"),
     "gallery_dirs": "gallery",
     "filename_pattern": "plot_",
-    "within_subsection_order": FileNameSortKey,
+    "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
