@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # the torch wheel first: a range with no torch installed would fetch the CUDA build
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: install demo test test-all lint docs bench clean
+.PHONY: install demo visual test test-all lint docs bench clean
 
 $(VENV)/.base: constraints.txt pyproject.toml
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
@@ -34,6 +34,11 @@ install: $(VENV)/.base
 demo: install
 	@$(BIN)/python examples/demo.py --out demo
 
+# The pipeline on pixels, small: make visual TASK=coinrun for a game of Procgen
+TASK ?= cheetah-run
+visual: $(VENV)/.test
+	@$(BIN)/python examples/visual_generalization.py --task $(TASK) --size smoke --out demo-visual/$(TASK)
+
 test: lint
 	@$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
 
@@ -54,4 +59,4 @@ bench: $(VENV)/.bench
 	@$(BIN)/python benchmarks/run.py
 
 clean:
-	rm -rf $(VENV) docs/_build demo
+	rm -rf $(VENV) docs/_build demo demo-visual

@@ -41,3 +41,26 @@ def test_an_offline_to_online_example_runs(script, inputs, tmp_path):
     assert done.returncode == 0, done.stderr
     assert SCRIPTS[script] in done.stdout
     assert not list(tmp_path.iterdir())  # nothing is left behind
+
+
+SMALL = {
+    "online_sb3.py": (["--steps", "220", "--updates", "1", "--refresh-every", "150"], "refreshes=1"),
+    "plain_loop.py": (["--steps", "600"], "return of the last episodes"),
+    "sac_torchrl.py": (["--frames", "200", "--refresh-every", "150"], "'synth/refreshes': 1.0"),
+    "generate.py": (["--rows", "200"], "report.html"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SMALL)
+def test_a_short_example_runs_and_explains_its_options(script, inputs, tmp_path):
+    options, said = SMALL[script]
+    data = inputs[:2] if script == "generate.py" else []
+    command = [sys.executable, "-W", "ignore", str(EXAMPLES / script)]
+    words = [*command, *data, *options, "--generator", inputs[3]]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
+    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "usage:" in shown and "--generator" in shown
+    assert len((EXAMPLES / script).read_text().splitlines()) <= 60

@@ -87,7 +87,7 @@ def test_the_generator_snippet_runs(tmp_path, monkeypatch):
     assert np.isfinite(namespace["rows"].rewards).all()
 
 
-@pytest.mark.parametrize("name", ["demo", "test", "lint", "docs", "bench", "install"])
+@pytest.mark.parametrize("name", ["demo", "visual", "test", "lint", "docs", "bench", "install"])
 def test_every_make_target_exists(name):
     makefile = (Path(__file__).parents[1] / "Makefile").read_text()
     assert re.search(rf"^{name}:", makefile, flags=re.M)

@@ -19,7 +19,7 @@ from synth_replay.config import CPU
 # %%
 # Two policies
 # ------------
-# The offline data come from random torques, the online data from a policy that drives the pendulum one way round.
+# The offline data come from random torques, the online data from a policy that pushes one way.
 
 
 def collect(steps, seed, low=-2.0):
@@ -49,7 +49,8 @@ config = replace(
 )
 env = gym.make("Pendulum-v1")
 spaces = (env.observation_space, env.action_space)
-buffer = CFGMixedBuffer(10_000, *spaces, offline, generator=config, refresh_every=1_500, seed=0, progress=False)
+options = {"generator": config, "refresh_every": 1_500, "seed": 0, "progress": False}
+buffer = CFGMixedBuffer(10_000, *spaces, offline, **options)
 for row in range(len(online)):
     step = online[row : row + 1]
     buffer.add(step.observations[0], step.actions[0], step.rewards[0], step.next_observations[0], False)
@@ -77,7 +78,7 @@ axes[0].set_ylabel("speed")
 figure.colorbar(colour, ax=axes, label="torque")
 
 # %%
-# Rows that were asked for as online look like online rows: torques above 1, speeds above 0.
+# Rows that were asked for as online have the online policy's torques, above 1.
 
 asked = batch[buffer.last_sources == SOURCES.index("synthetic_online")]
 print(f"{(asked.actions > 0.9).mean():.0%} of the synthetic online rows push as the online policy does")

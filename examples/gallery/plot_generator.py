@@ -45,7 +45,8 @@ config = replace(
     training=replace(CPU.training, steps=1_500, batch_size=256),
 )
 env = gym.make("Pendulum-v1")
-generator = TransitionGenerator(env.observation_space, env.action_space, config, seed=0, device="cpu")
+spaces = (env.observation_space, env.action_space)
+generator = TransitionGenerator(*spaces, config, seed=0, device="cpu")
 generator.fit(fitted, progress=False)
 rows = generator.sample(2_000, progress=False)
 
