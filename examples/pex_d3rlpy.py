@@ -10,53 +10,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import d3rlpy
 import gymnasium as gym
-import numpy as np
-from d3rlpy.algos import Explorer, IQLConfig
+from d3rlpy.algos import IQLConfig
 from d3rlpy.logging import NoopAdapterFactory
+from parts.pex import PolicyExpansion, evaluate
 from synth_replay_d3rlpy import CFGMixedBuffer, to_replay_buffer
 
 from synth_replay.datasets import open_dataset
 
 QUIET = {"logger_adapter": NoopAdapterFactory()}
-
-
-class PolicyExpansion(Explorer):
-    """Draws one of two policies' actions, softly the one of higher value.
-
-    Args:
-        frozen: The policy learnt offline.
-        temperature: Of the softmax over the two values.
-        seed: Of the draws.
-    """
-
-    def __init__(self, frozen: Any, temperature: float = 1.0, seed: int = 0) -> None:
-        self.frozen, self.temperature = frozen, temperature
-        self.rng = np.random.default_rng(seed)
-        self.chosen = np.zeros(2, int)
-
-    def sample(self, algo: Any, x: Any, step: int) -> np.ndarray:  # noqa: ARG002
-        """Actions ``[n, A]`` for the observations ``x``."""
-        proposals = np.stack([self.frozen.predict(x), algo.sample_action(x)])
-        values = np.stack([algo.predict_value(x, actions) for actions in proposals])
-        choice = (values / self.temperature + self.rng.gumbel(size=values.shape)).argmax(axis=0)
-        self.chosen += np.bincount(choice, minlength=2)
-        return proposals[choice, np.arange(len(choice))]
-
-
-def evaluate(algo: Any, explorer: PolicyExpansion, env: gym.Env[Any, Any], episodes: int = 5) -> float:
-    """Mean return of the two policies together."""
-    total = 0.0
-    for _ in range(episodes):
-        observation, ended = env.reset()[0], False
-        while not ended:
-            action = explorer.sample(algo, observation[None], 0)[0]
-            observation, reward, terminated, truncated, _ = env.step(action)
-            total, ended = total + float(reward), terminated or truncated
-    return total / episodes
 
 
 def main() -> None:
@@ -75,7 +39,6 @@ def main() -> None:
     env.reset(seed=args.seed)
     dataset = open_dataset(args.data, observation_space=env.observation_space, action_space=env.action_space)
     offline_data = to_replay_buffer(dataset.read(), dataset.spec)
-
     frozen = IQLConfig().create()
     frozen.fit(offline_data, n_steps=args.offline_steps, n_steps_per_epoch=args.offline_steps, **QUIET)
 
@@ -84,8 +47,8 @@ def main() -> None:
     for name in ("q_funcs", "targ_q_funcs", "value_func"):  # IQL bootstraps from the last two
         getattr(fresh.impl.modules, name).load_state_dict(getattr(frozen.impl.modules, name).state_dict())
     explorer = PolicyExpansion(frozen, seed=args.seed)
-    settings = {"generator": args.preset, "refresh_every": args.refresh_every}
-    buffer = CFGMixedBuffer(offline_data, env=env, extra_columns=(), **settings)
+    settings = {"generator": args.preset, "refresh_every": args.refresh_every, "extra_columns": ()}
+    buffer = CFGMixedBuffer(offline_data, env=env, **settings)
     steps = {"n_steps": args.online_steps, "n_steps_per_epoch": args.online_steps}
     fresh.fit_online(env, buffer, explorer=explorer, **steps, **QUIET)
     share = explorer.chosen[1] / explorer.chosen.sum()

@@ -63,4 +63,8 @@ def test_a_short_example_runs_and_explains_its_options(script, inputs, tmp_path)
     assert said in done.stdout
     shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
     assert "usage:" in shown and "--generator" in shown
-    assert len((EXAMPLES / script).read_text().splitlines()) <= 60
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_a_script_is_short(script):
+    assert len(script.read_text().splitlines()) <= 60

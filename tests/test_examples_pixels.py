@@ -39,7 +39,7 @@ def replayed(env, episode, seed):
 
 
 def test_the_medium_policy_is_the_first_at_a_third_of_the_way_to_the_best(example):
-    snapshot, pick = example("pixel_snapshots").Snapshot, example("collect_pixels").of_quality
+    snapshot, pick = example("parts.pixel_snapshots").Snapshot, example("parts.pixel_collecting").of_quality
     taken = [snapshot(step, score, f"{step}.zip") for step, score in enumerate([10.0, 39.0, 40.0, 100.0, 70.0])]
     picked = {name: [shot.step for shot in pick(taken, name)] for name in ("random", "medium", "expert")}
     assert picked == {"random": [0], "medium": [2], "expert": [3]}
@@ -92,7 +92,7 @@ def test_a_game_is_drawn_as_the_engine_shows_it_on_training_levels(tmp_path):
 @pytest.mark.slow
 @needs_rendering
 def test_learning_that_was_interrupted_goes_on_from_its_last_snapshot(tmp_path, example):
-    snapshots, tasks = example("pixel_snapshots"), example("pixel_tasks")
+    snapshots, tasks = example("parts.pixel_snapshots"), example("parts.pixel_tasks")
 
     class Interrupted(tasks.ControlTask):
         def score(self, model, seed):

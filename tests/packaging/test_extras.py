@@ -27,7 +27,7 @@ from synth_replay import TransitionGenerator, Transitions
 from synth_replay.config import CPU
 rng = np.random.default_rng(0)
 n = lambda *shape: rng.standard_normal((200, *shape)).astype(np.float32).clip(-1, 1)
-config = replace(CPU, training=replace(CPU.training, steps=5, batch_size=32), relabel=None)
+config = replace(CPU, training=replace(CPU.training, steps=5, batch_size=32), relabel=replace(CPU.relabel, steps=5))
 env = gym.make("Pendulum-v1")
 made = TransitionGenerator(env.observation_space, env.action_space, config, seed=0)
 made.fit(Transitions(n(3), n(1), n(), n(3), np.zeros(200, bool)), progress=False)

@@ -38,5 +38,7 @@ def test_mypy_is_content_with_a_users_script(python, tmp_path):
 def test_pyright_is_content_with_a_users_script(python, tmp_path):
     pytest.importorskip("pyright", reason="pyright is not installed")
     script = shutil.copy(SCRIPT, tmp_path)
-    done = subprocess.run([python, "-m", "pyright", script], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [python, "-m", "pyright", "--pythonpath", python, script], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout

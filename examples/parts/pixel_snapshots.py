@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from pixel_tasks import Task
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from tqdm.auto import tqdm
+
+from parts.pixel_tasks import Task
 
 SNAPSHOTS = 20  # at most, besides the untrained policy; each is scored, which takes as long as 1,000 steps
 
