@@ -24,9 +24,9 @@ def main() -> None:
     parser.add_argument("--generator", default="cpu", help="preset or file of a configuration")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-
     torch.manual_seed(args.seed)
     env = GymEnv(args.env)
+    env.set_seed(args.seed)
     size, low, high = env.action_spec.shape[-1], env.action_spec.space.low, env.action_spec.space.high
     net = nn.Sequential(MLP(out_features=2 * size, num_cells=[128, 128]), NormalParamExtractor())
     policy = ProbabilisticActor(
@@ -44,7 +44,7 @@ def main() -> None:
     loss = SACLoss(policy, critic)
     target, optimiser = SoftUpdate(loss, tau=0.005), torch.optim.Adam(loss.parameters(), 1e-3)
     settings = {"frames_per_batch": 100, "total_frames": args.frames, "auto_register_policy_transforms": True}
-    for data in Collector(env, policy, **settings):
+    for data in (collector := Collector(env, policy, **settings)):
         buffer.extend(data.select("observation", "action", "next", "done", "terminated", "truncated").reshape(-1))
         for _ in range(len(data)):
             sum(value for key, value in loss(buffer.sample()).items() if key.startswith("loss")).backward()
@@ -52,6 +52,7 @@ def main() -> None:
             optimiser.zero_grad()
             target.step()
         print(f"{len(buffer)} frames, mean reward {data['next', 'reward'].mean():.2f}", flush=True)
+    collector.shutdown()
     print(buffer.stats())
 
 

@@ -60,4 +60,6 @@ def _obstacle(entry: EntryPoint) -> str | None:
         _load(entry)
     except MissingExtraError as error:
         return str(error)
+    except Exception as error:  # whatever another package does at import must not hide the other adapters
+        return f"The adapter {entry.name!r} cannot be imported: {error!r}"
     return None

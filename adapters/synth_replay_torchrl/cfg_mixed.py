@@ -22,8 +22,7 @@ from synth_replay.seeding import seed_from_torch
 from synth_replay.spaces import Array
 from synth_replay.store import ColumnStore
 from synth_replay.transitions import Transitions
-from synth_replay_torchrl.conversion import INDEX
-from synth_replay_torchrl.host import HostBuffer, joined
+from synth_replay_torchrl.host import HostBuffer, joined, joined_info
 
 
 class CFGMixedBuffer(HostBuffer):
@@ -120,7 +119,7 @@ class CFGMixedBuffer(HostBuffer):
 
     def _given(self, offline: Any) -> Any:
         if isinstance(offline, ReplayBuffer):
-            offline = offline[:]
+            offline = offline.storage[: len(offline)]  # as they are stored: our own transforms are applied later
         if not isinstance(offline, TensorDictBase):
             return offline
         self.layout.check(offline, 1)
@@ -131,15 +130,12 @@ class CFGMixedBuffer(HostBuffer):
         counts = self.engine.plan_sources(batch_size, len(self), len(self.offline))
         order = self.engine.permutation(batch_size)
         self.last_sources = np.repeat(np.array(SOURCE_NUMBERS, np.int8), counts)[order]
-        online = [self.real_rows(counts[ONLINE])] if counts[ONLINE] else []
-        index = [torch.as_tensor(info[INDEX]).cpu() for _, info in online]
-        index.append(torch.full((batch_size - counts[ONLINE],), -1))
+        held = self.real_rows(counts[ONLINE])
+        parts = [rows for rows, _ in held]
         columns = [self._part(source, counts[source]) for source in SOURCE_NUMBERS[OFFLINE:] if counts[source]]
-        parts = [rows for rows, _ in online]
         if columns:
-            others = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
-            parts.append(self.other_rows(others, parts[0].device if parts else None))
-        return joined(parts, order), {INDEX: torch.cat(index)[torch.as_tensor(order)]}
+            parts.append(self.other_rows({n: np.concatenate([part[n] for part in columns]) for n in columns[0]}))
+        return joined(parts, order), joined_info(held, batch_size - counts[ONLINE], order)
 
     def _part(self, source: int, count: int) -> dict[str, Array]:
         if source in (SYNTHETIC_ONLINE, SYNTHETIC_OFFLINE):

@@ -12,7 +12,17 @@ import torch
 from gymnasium import spaces
 from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
-from torchrl.data import Binary, Bounded, Categorical, Composite, MultiCategorical, OneHot, TensorSpec, Unbounded
+from torchrl.data import (
+    Binary,
+    Bounded,
+    Categorical,
+    Composite,
+    MultiCategorical,
+    MultiOneHot,
+    OneHot,
+    TensorSpec,
+    Unbounded,
+)
 
 from synth_replay.errors import ConfigError, InvalidTransitionsError, UnsupportedBufferError, UnsupportedSpaceError
 from synth_replay.spaces import Array
@@ -30,6 +40,8 @@ def space_of(name: str, spec: TensorSpec) -> spaces.Space[Any]:
     Raises:
         UnsupportedSpaceError: If its values cannot be modelled.
     """
+    if isinstance(spec, MultiOneHot) or (_is_category(spec) and int(np.prod(_shape(spec))) != 1):
+        raise UnsupportedSpaceError(f"{name}: {spec} holds several categories; use MultiCategorical.")
     if isinstance(spec, MultiCategorical):  # this and the next are Categorical as well
         return spaces.MultiDiscrete(np.asarray(spec.nvec.cpu()))
     if isinstance(spec, Binary):
@@ -40,7 +52,8 @@ def space_of(name: str, spec: TensorSpec) -> spaces.Space[Any]:
         low, high = (bound.expand(spec.shape).cpu().numpy() for bound in (spec.space.low, spec.space.high))
         return spaces.Box(low, high, dtype=low.dtype)
     if isinstance(spec, Unbounded):
-        return spaces.Box(-np.inf, np.inf, tuple(spec.shape), np.float32)
+        kind: Any = np.dtype(str(spec.dtype).removeprefix("torch."))
+        return spaces.Box(-np.inf, np.inf, tuple(spec.shape), kind)
     raise UnsupportedSpaceError(
         f"{name}: {type(spec).__name__} cannot be modelled; use Bounded, Unbounded, OneHot, Categorical, "
         "MultiCategorical or Binary, or choose other observation_keys."
@@ -141,15 +154,23 @@ class Layout:
         """Rows as flat arrays for a store; categories as numbers."""
         return {name: array for name, array in rows.leaves().items() if name != "truncations"}
 
-    def tensordict(self, columns: Mapping[str, Array], keys: Sequence[Any]) -> TensorDict:
-        """Drawn columns under TorchRL's keys; keys that nothing is known of are left out, with a warning."""
+    def tensordict(self, columns: Mapping[str, Array], like: TensorDictBase | None = None) -> TensorDict:
+        """Drawn columns under TorchRL's keys.
+
+        Args:
+            columns: Of :meth:`columns`.
+            like: A stored row: its keys, shapes and dtypes are used; None takes what TorchRL's collectors store. Keys
+                that nothing is known of are left out, with a warning.
+        """
         count = len(columns["rewards"])
-        made = {key: self._value(key, columns, count) for key in keys}
+        wanted = dict.fromkeys([*self.keys, INDEX]) if like is None else dict(like.items(True, True))
+        made = {key: self._value(key, columns, count) for key in wanted}
         self._mention({key for key, value in made.items() if value is None})
         rows = TensorDict({}, batch_size=[count])
         for key, value in made.items():
             if value is not None:
-                rows.set(key, value)
+                stored = wanted[key]
+                rows.set(key, value if stored is None else value.reshape(count, *stored.shape[1:]).to(stored.dtype))
         return rows
 
     def _value(self, key: Any, columns: Mapping[str, Array], count: int) -> Tensor | None:
@@ -164,8 +185,7 @@ class Layout:
         if after and name == REWARD:
             return torch.from_numpy(columns["rewards"].astype(np.float32, copy=False))[:, None]
         if name in FLAGS:
-            ended = after and name != "truncated"
-            return torch.from_numpy(columns["terminations"])[:, None] if ended else torch.zeros(count, 1).bool()
+            return torch.from_numpy(_flag(name, columns) if after else np.zeros(count, bool))[:, None]
         return torch.full((count,), -1) if key == INDEX else None
 
     def _mention(self, dropped: set[Any]) -> None:
@@ -180,6 +200,24 @@ class Layout:
             )
 
 
+def _flag(name: str, columns: Mapping[str, Array]) -> Array:
+    """A flag of the next step; generated rows are never truncated."""
+    ended = columns["terminations"]
+    cut = columns.get("truncations", np.zeros_like(ended))
+    flag: Array = {"terminated": ended, "truncated": cut, "done": ended | cut}[name]
+    return flag
+
+
+def _shape(spec: TensorSpec) -> tuple[int, ...]:
+    """Of the categories of a spec."""
+    return tuple(spec.shape[:-1] if isinstance(spec, OneHot) else spec.shape)
+
+
+def _is_category(spec: TensorSpec) -> bool:
+    """Whether it is of one category, with the two that are Categorical for TorchRL as well left aside."""
+    return isinstance(spec, (OneHot, Categorical)) and not isinstance(spec, (MultiCategorical, Binary))
+
+
 def _numpy(tensor: Tensor) -> Array:
     array: Array = tensor.detach().cpu().numpy()
     return array
@@ -189,8 +227,7 @@ def _read(values: Tensor, spec: TensorSpec) -> Array:
     if isinstance(spec, OneHot):
         return _numpy(values.to(torch.int8).argmax(-1))
     array = _numpy(values)
-    one = isinstance(spec, Categorical) and not isinstance(spec, (MultiCategorical, Binary))
-    return array.reshape(len(array)) if one else array
+    return array.reshape(len(array)) if _is_category(spec) else array
 
 
 def _written(column: Array, spec: TensorSpec) -> Tensor:

@@ -11,14 +11,14 @@ import torch
 from tensordict import TensorDictBase
 from torch import Tensor
 from torchrl.data import Composite, LazyTensorStorage, TensorDictReplayBuffer, TensorSpec
-from torchrl.data.replay_buffers import PrioritizedSampler, SliceSampler
 from torchrl.envs import EnvBase
 
-from synth_replay.errors import ConfigError, UnsupportedBufferError
+from synth_replay.errors import CheckpointError, ConfigError, UnsupportedBufferError
 from synth_replay.spaces import Array
 from synth_replay.synthesis import SynthesisEngine
 from synth_replay.transitions import Transitions
 from synth_replay_torchrl.conversion import INDEX, Layout
+from synth_replay_torchrl.refusals import refuse_arguments, refuse_components, refuse_transform
 
 ENGINE_FILE = "synthesis.pkl"
 
@@ -51,26 +51,47 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
             observation_spec, action_spec = env.observation_spec_unbatched, env.action_spec_unbatched
         if observation_spec is None or action_spec is None:
             raise ConfigError("Give env=, or observation_spec= and action_spec=: the generator needs their bounds.")
-        _refuse(host)
+        refuse_arguments(host)
+        host.setdefault("storage", LazyTensorStorage(1_000_000))
+        self._stored: TensorDictBase | None = None
         self.layout = Layout.of(observation_spec, action_spec, observation_keys)
         super().__init__(**host)
-        _refuse_components(self)
+        refuse_components(self)
 
     # -- writing ----------------------------------------------------------------------------
 
     def add(self, data: TensorDictBase) -> int:
         """Stores one transition, as TorchRL does, and counts it."""
         self.layout.check(data, 0)
-        index: int = super().add(data)
+        index: int = super().add(self._as_stored(data))
         self.engine.notify()
         return index
 
     def extend(self, tensordicts: TensorDictBase, *, update_priority: bool | None = None) -> Tensor:
         """Stores a flat batch of transitions, as TorchRL does, and counts them."""
         self.layout.check(tensordicts, 1)
-        index: Tensor = super().extend(tensordicts, update_priority=update_priority)
+        index: Tensor = super().extend(self._as_stored(tensordicts), update_priority=update_priority)
         self.engine.notify(len(tensordicts))
         return index
+
+    def _as_stored(self, rows: TensorDictBase) -> TensorDictBase:
+        """Without the keys that the first rows did not have: a storage takes no others afterwards."""
+        if (stored := self.stored) is None:
+            return rows
+        held = set(stored.keys(True, True))
+        keys = list(rows.keys(True, True))
+        known = [key for key in keys if key in held or key == INDEX]
+        return rows if len(known) == len(keys) else rows.select(*known)
+
+    def append_transform(self, transform: Any, **kwargs: Any) -> Any:
+        """As TorchRL's; what changes the stored rows is refused."""
+        refuse_transform(transform)
+        return super().append_transform(transform, **kwargs)
+
+    def insert_transform(self, index: int, transform: Any, **kwargs: Any) -> Any:
+        """As TorchRL's; what changes the stored rows is refused."""
+        refuse_transform(transform)
+        return super().insert_transform(index, transform, **kwargs)
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -84,18 +105,41 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         found: dict[str, int | float | bool] = super().stats()
         return found | ours
 
-    def real_rows(self, count: int) -> tuple[Any, dict[str, Any]]:
-        """``count`` rows drawn and transformed by TorchRL, and its information on them."""
+    @property
+    def stored(self) -> TensorDictBase | None:
+        """The first stored row, for its keys, shapes and dtypes; None while there is none."""
+        if self._stored is None and len(self):
+            self._stored = self.storage[:1].clone()
+        return self._stored
+
+    def drawn(self, count: int) -> tuple[Any, dict[str, Any]]:
+        """``count`` rows drawn and transformed by TorchRL, and its information on them: fewer at an epoch's end."""
         found: tuple[Any, dict[str, Any]] = super()._sample(count)
         return found
 
-    def other_rows(self, columns: Mapping[str, Array], device: torch.device | None) -> TensorDictBase:
+    def real_rows(self, count: int) -> list[tuple[Any, dict[str, Any]]]:
+        """Exactly ``count`` rows in one part or more; none for 0."""
+        parts: list[tuple[Any, dict[str, Any]]] = []
+        while count > 0:
+            parts.append(self.drawn(count))
+            count -= len(parts[-1][0])
+        return parts
+
+    def other_rows(self, columns: Mapping[str, Array]) -> TensorDictBase:
         """Rows of ours as if they came from the storage, transformed as TorchRL transforms its own."""
-        keys = list(self.storage[:1].keys(True, True)) if len(self) else [*self.layout.keys, INDEX]
-        rows: TensorDictBase = self.layout.tensordict(columns, keys)
-        if device is not None:
+        rows: TensorDictBase = self.layout.tensordict(columns, self.stored)
+        device = getattr(self.storage, "device", None)
+        if device not in (None, "auto"):
             rows = rows.to(device)
-        return self._transform(rows) if len(self._transform) else rows
+        if not len(self._transform):
+            return rows
+        try:
+            return self._transform(rows)
+        except (AttributeError, KeyError, RuntimeError) as error:
+            raise UnsupportedBufferError(
+                f"A transform of this buffer fails on generated rows ({error}): it may need a key that is no part of a "
+                "transition. Apply it before extend(), or leave it out."
+            ) from error
 
     # -- saving -----------------------------------------------------------------------------
 
@@ -106,8 +150,14 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
 
     def loads(self, path: str | Path) -> None:
         """Reads what :meth:`dumps` wrote. It unpickles: only load files that you trust."""
-        held = (Path(path) / ENGINE_FILE).read_bytes()
+        file = Path(path) / ENGINE_FILE
+        if not file.exists():
+            raise CheckpointError(
+                f"{path} holds no {ENGINE_FILE}: a stock buffer wrote it. Load it there, and preload()."
+            )
+        held = file.read_bytes()
         super().loads(path)
+        self._stored = None
         self._take_state(pickle.loads(held))
 
     def state_dict(self) -> dict[str, Any]:
@@ -118,8 +168,11 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The inverse. It unpickles: only load what you trust."""
+        if "_synthesis" not in state_dict:
+            raise CheckpointError("This state is of a stock buffer. Load it there, and preload() its rows here.")
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "_synthesis"})
-        self._take_state(pickle.loads(state_dict["_synthesis"].numpy().tobytes()))
+        self._stored = None
+        self._take_state(pickle.loads(state_dict["_synthesis"].cpu().numpy().tobytes()))
 
     def _own_state(self) -> dict[str, Any]:
         return {"engine": self.engine}
@@ -136,25 +189,7 @@ def joined(parts: Sequence[TensorDictBase], order: Array) -> TensorDictBase:
     return rows[torch.as_tensor(order, device=rows.device)]
 
 
-def joined_info(info: dict[str, Any], count: int, order: Array) -> dict[str, Any]:
+def joined_info(real: Sequence[tuple[Any, dict[str, Any]]], others: int, order: Array) -> dict[str, Any]:
     """TorchRL's information on a batch, with the index -1 for rows that are not in its storage."""
-    index = torch.as_tensor(info[INDEX])
-    index = torch.cat([index.reshape(-1), index.new_full((count,), -1)])
-    return {INDEX: index[torch.as_tensor(order, device=index.device)]}
-
-
-def _refuse(host: dict[str, Any]) -> None:
-    if host.get("prefetch"):
-        raise UnsupportedBufferError("A refit happens inside sample(), where threads must not overlap: no prefetch.")
-    if host.get("sample_unit") is not None:
-        raise UnsupportedBufferError("Generated rows have no neighbours: leave out sample_unit.")
-    host.setdefault("storage", LazyTensorStorage(1_000_000))
-
-
-def _refuse_components(buffer: HostBuffer) -> None:
-    if isinstance(buffer.sampler, PrioritizedSampler):
-        raise UnsupportedBufferError("Generated rows have no priority of their own: use RandomSampler.")
-    if isinstance(buffer.sampler, SliceSampler):
-        raise UnsupportedBufferError("Generated rows have no neighbours, so there are no slices: use RandomSampler.")
-    if buffer.storage.ndim != 1:
-        raise UnsupportedBufferError("Use a storage with ndim=1, and extend() with data.reshape(-1).")
+    parts = [torch.as_tensor(info[INDEX]).reshape(-1).cpu() for _, info in real]
+    return {INDEX: torch.cat([*parts, torch.full((others,), -1)])[torch.as_tensor(order)]}

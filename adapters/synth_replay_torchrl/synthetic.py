@@ -16,6 +16,7 @@ from synth_replay.refresh import RefreshConfig
 from synth_replay.seeding import seed_from_torch
 from synth_replay.synthesis import SynthesisEngine
 from synth_replay.transitions import Transitions
+from synth_replay_torchrl.conversion import INDEX
 from synth_replay_torchrl.host import HostBuffer, joined, joined_info
 
 
@@ -89,16 +90,15 @@ class SyntheticReplayBuffer(HostBuffer):
         rows = transitions
         if isinstance(rows, Transitions):
             self.engine.generator.spec.check(rows)
-            rows = self.layout.tensordict(self.layout.columns(rows), self.layout.keys)
+            rows = self.layout.tensordict(rows.leaves(), self.stored).exclude(INDEX)
         self.extend(rows)
         self.engine.clock.request()
 
     def _sample(self, batch_size: int) -> tuple[Any, dict[str, Any]]:
         self.engine.update(self.transitions, self.layout.columns)
         real, generated = self.engine.plan(batch_size)
-        rows, info = self.real_rows(real)
         if not generated:
-            return rows, info
-        order = self.engine.permutation(batch_size)
-        made = self.other_rows(self.engine.draw(generated), rows.device)
-        return joined([rows, made], order), joined_info(info, generated, order)
+            return self.drawn(batch_size)
+        held, order = self.real_rows(real), self.engine.permutation(batch_size)
+        made = self.other_rows(self.engine.draw(generated))
+        return joined([*(rows for rows, _ in held), made], order), joined_info(held, generated, order)

@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from synth_replay.errors import SynthReplayError
@@ -31,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if find_spec("tyro") is None and {"-h", "--help"} & set(given):
+        print(f"{DESCRIPTION}\n\nThe commands need an extra: pip install 'synth-replay[cli]'")
+        return 0
     warnings.simplefilter("ignore")  # of libraries, for their developers; ours are errors or notes
     try:
         _parse(given).run()

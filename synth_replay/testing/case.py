@@ -22,21 +22,13 @@ NAMES = ("observations", "actions", "rewards", "next_observations", "termination
 ROWS, CAPACITY, STORE_ROWS = 320, 2_000, 600
 NEVER = 10**9
 
-# A fit of a second, and one that is over at once where only its happening matters
-SMALL = replace(
-    CPU,
-    network=replace(CPU.network, width=64, depth=2, embedding_dim=16),
-    training=replace(CPU.training, steps=300, batch_size=128, eval_every=100),
-    sampler=replace(CPU.sampler, steps=8),
-    relabel=replace(CPU.relabel, steps=100, width=32),
-    store_rows=STORE_ROWS,
-)
+# How good the rows are is not the adapter's business: fits are over at once
 TINY = replace(
-    SMALL,
-    network=replace(SMALL.network, width=16),
-    training=replace(SMALL.training, steps=10, batch_size=32, eval_every=10),
-    relabel=replace(SMALL.relabel, steps=10, width=8),
-    sampler=replace(SMALL.sampler, steps=2),
+    CPU,
+    network=replace(CPU.network, width=16, depth=2, embedding_dim=16),
+    training=replace(CPU.training, steps=20, batch_size=64, eval_every=10),
+    relabel=replace(CPU.relabel, steps=20, width=16),
+    sampler=replace(CPU.sampler, steps=4),
     store_rows=200,
 )
 
@@ -75,7 +67,7 @@ def _rollout(env_id: str, steps: int, seed: int) -> Transitions:
 def saved_generator(env_id: str, labels: bool = False) -> tempfile.TemporaryDirectory[str]:
     """The folder of a generator, fitted once in a process; with labels, one of online and offline rows."""
     env, rows = gym.make(env_id), replace(collected(env_id, ROWS), truncations=None)
-    made = TransitionGenerator(env.observation_space, env.action_space, SMALL, 0, device="cpu")
+    made = TransitionGenerator(env.observation_space, env.action_space, TINY, 0, device="cpu")
     kinds = np.repeat(["online", "offline"], [ROWS // 2, ROWS - ROWS // 2]) if labels else None
     made.fit(rows, labels=kinds, progress=False)
     folder = tempfile.TemporaryDirectory(prefix="synth_replay_testing_")
@@ -87,6 +79,17 @@ def keys(columns: Mapping[str, Array], *names: str) -> list[bytes]:
     """Each row of some columns as bytes, to find equal ones."""
     parts = [np.asarray(columns[name], np.float32).reshape(len(columns[name]), -1) for name in names]
     return [row.tobytes() for row in np.ascontiguousarray(np.concatenate(parts, axis=1))]
+
+
+def matches(columns: Mapping[str, Array], others: Mapping[str, Array], *names: str) -> Array:
+    """``[n]``, for each row whether one of the ``others`` has the same values, up to float32's rounding."""
+    mine, theirs = (
+        np.concatenate([np.asarray(c[name], np.float32).reshape(len(c[name]), -1) for name in names], axis=1)
+        for c in (columns, others)
+    )
+    close = np.abs(mine[:, None] - theirs) <= 1e-4 * (1 + np.abs(mine[:, None]))
+    found: Array = close.all(axis=2).any(axis=1)
+    return found
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,9 @@ class Case:
         """The host's own buffer with the same rows."""
         return self.fill(self.harness.stock(self.env, CAPACITY, n_envs), steps, n_envs)
 
-    def empty(self, n_envs: int = 1, **options: Any) -> Any:
+    def empty(self, n_envs: int = 1, capacity: int = CAPACITY, **options: Any) -> Any:
         """The adapter's buffer, with a saved generator unless told otherwise."""
-        return self.harness.synthetic(self.env, CAPACITY, n_envs, **(self.options() | options))
+        return self.harness.synthetic(self.env, capacity, n_envs, **(self.options() | options))
 
     def filled(self, steps: int = ROWS, n_envs: int = 1, **options: Any) -> Any:
         """The adapter's buffer with rows."""
@@ -154,6 +157,19 @@ class Case:
         wrong = {name: len(column) for name, column in batch.items() if len(column) != batch_size}
         require(not wrong, f"a batch of {batch_size} was asked for; these columns have other lengths: {wrong}")
         return batch
+
+    def record_generated(self, buffer: Any) -> dict[Any, Transitions]:
+        """Gets the rows that the generator makes from now on, by their label."""
+        model, made = self.harness.engine(buffer).generator, {}
+        sample = model.sample
+
+        def recorded(count: int, *args: Any, **kwargs: Any) -> Transitions:
+            rows = sample(count, *args, **kwargs)
+            made[kwargs.get("label")] = rows
+            return rows
+
+        model.sample = recorded  # type: ignore[method-assign, assignment]
+        return made
 
     def is_real(self, buffer: Any, batch: Mapping[str, Array]) -> Array:
         """``[B]``, which rows of a batch are in the host's storage, told by their observations."""

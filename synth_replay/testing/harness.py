@@ -6,6 +6,7 @@ import pickle
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ class AdapterHarness(ABC):
     def mixed(self, env: gym.Env[Any, Any], capacity: int, n_envs: int, offline: Transitions, **options: Any) -> Any:
         """The adapter's empty ``CFGMixedBuffer``; leave it out if there is none."""
         raise NotImplementedError
+
+    def as_stored(self, env: gym.Env[Any, Any], rows: Transitions) -> Mapping[str, Array]:
+        """Rows that need not follow each other, as the host would store them: by the stock buffer, row by row."""
+        buffer, rows = self.stock(env, len(rows), 1), replace(rows, truncations=np.zeros(len(rows), bool))
+        for i in range(len(rows)):
+            self.add(buffer, rows[i : i + 1])
+        return self.storage(buffer)
 
     def engine(self, buffer: Any) -> SynthesisEngine:
         """The engine behind the adapter's buffer."""

@@ -9,28 +9,35 @@ import numpy as np
 from synth_replay.batch_plans import SOURCES
 from synth_replay.spaces import Array
 from synth_replay.testing.batches import same_kind
-from synth_replay.testing.case import ROWS, Case, keys, require
+from synth_replay.testing.case import ROWS, Case, keys, matches, require
+from synth_replay.transitions import Transitions
 
 
 def sources_are_in_exact_counts(case: Case) -> None:
     """The plan of the paper: as many online as offline as synthetic rows, these eight to two, shuffled."""
-    buffer, wanted = case.fill(case.mixed(), ROWS), [30, 30, 24, 6]
-    first = []
+    buffer, wanted, first = case.mixed(), [30, 30, 24, 6], []
+    made = case.record_generated(buffer)
+    case.fill(buffer, ROWS)
     for _ in range(10):
         batch = case.sample(buffer, 90)
         found = np.bincount(buffer.last_sources, minlength=4).tolist()
-        require(sorted(found) == sorted(wanted), f"{dict(zip(SOURCES, found, strict=True))}, not {wanted} of 90 rows")
-        _told_truly(case, buffer, batch)
+        require(found == wanted, f"{dict(zip(SOURCES, found, strict=True))}, not {wanted} of 90 rows")
+        _told_truly(case, buffer, batch, made)
         first.append((buffer.last_sources[:45] % 2).mean())
     require(0.25 < np.mean(first) < 0.55, "the sources are not shuffled")
 
 
-def _told_truly(case: Case, buffer: Any, batch: Any) -> None:
+def _told_truly(case: Case, buffer: Any, batch: Any, made: dict[Any, Transitions]) -> None:
     online, offline = case.is_real(buffer, batch), _is_offline(case, batch)
     told = np.asarray(buffer.last_sources)
     for name, mask in {"online": online, "offline": offline}.items():
         said = told == SOURCES.index(name)
         require(np.array_equal(said, mask), f"last_sources says {said.sum()} rows are {name}, {mask.sum()} are")
+
+    for label, rows in made.items():
+        said = told == SOURCES.index(f"synthetic_{label}")
+        known = matches(batch, {"observations": np.asarray(rows.observations)}, "observations")
+        require(known[said].all(), f"{(~known[said]).sum()} rows are said to be generated as {label} and are not")
 
 
 def _is_offline(case: Case, batch: Any) -> Array:

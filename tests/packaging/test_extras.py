@@ -75,8 +75,10 @@ def test_the_core_alone_fits_and_names_what_adapters_and_shell_lack(core):
     assert "rows 10" in done.stdout, done.stderr
     for extra, module in ADAPTERS.items():
         assert f"pip install 'synth-replay[{extra}]'" in said(python, "-c", f"import {module}", cwd=folder).stderr
-    shell = said(folder / "venv" / "bin" / "synth-replay", "--help", cwd=folder)
-    assert shell.returncode != 0 and "pip install 'synth-replay[cli]'" in shell.stderr
+    shell = said(python, folder / "venv" / "bin" / "synth-replay", "--help", cwd=folder)
+    assert shell.returncode == 0 and "pip install 'synth-replay[cli]'" in shell.stdout
+    refused = said(python, folder / "venv" / "bin" / "synth-replay", "info", "x.npz", cwd=folder)
+    assert refused.returncode == 1 and "synth-replay[cli]" in refused.stderr
 
 
 @pytest.mark.slow

@@ -34,6 +34,15 @@ def test_an_adapter_whose_library_is_missing_says_what_to_install(monkeypatch):
         load_adapter("other")
 
 
+def test_an_adapter_that_fails_at_import_does_not_hide_the_others(monkeypatch, tmp_path):
+    (tmp_path / "falls_over.py").write_text("import numpy; numpy.float_")
+    monkeypatch.syspath_prepend(tmp_path)
+    entries = [EntryPoint("a", "falls_over", "synth_replay.adapters"), EntryPoint("b", "json", "synth_replay.adapters")]
+    monkeypatch.setattr("synth_replay.plugins.entry_points", lambda group: EntryPoints(entries))
+    found = available_adapters()
+    assert "AttributeError" in found["a"] and found["b"] is None
+
+
 def test_importing_the_core_imports_no_rl_library():
     hosts = ("stable_baselines3", "d3rlpy", "torchrl", "matplotlib", "pytest")
     code = f"import sys, synth_replay; print([m for m in {hosts} if m in sys.modules])"

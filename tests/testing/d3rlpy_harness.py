@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from d3rlpy.dataset import FIFOBuffer, ReplayBuffer
-from synth_replay_d3rlpy import CFGMixedBuffer, SyntheticReplayBuffer
+from synth_replay_d3rlpy import CFGMixedBuffer, SyntheticReplayBuffer, to_replay_buffer
 
+from synth_replay import TransitionSpec
 from synth_replay.testing import AdapterHarness
 
 SHARED = ("observations", "actions", "rewards", "next_observations")
@@ -40,6 +41,10 @@ class D3RLPyHarness(AdapterHarness):
         names = {name: name.removesuffix("s") for name in SHARED} | {"terminations": "terminal"}
         columns = {ours: np.array([getattr(row, theirs) for row in rows]) for ours, theirs in names.items()}
         return {name: a.reshape(len(rows), -1).astype(np.float32) for name, a in columns.items()}
+
+    def as_stored(self, env, rows):
+        held = to_replay_buffer(rows, TransitionSpec(env.observation_space, env.action_space))
+        return self.storage(held)
 
     def save(self, buffer, path):
         buffer.clip_episode(False)  # an episode that is running cannot be gone on with in another process

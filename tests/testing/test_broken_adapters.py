@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,32 @@ class TornRows(SyntheticReplayBuffer):
         return batch._replace(next_observations=batch.next_observations.roll(1, 0))
 
 
+class TornGeneratedRows(SyntheticReplayBuffer):
+    def to_host(self, rows):
+        return {name: np.roll(column, i, axis=0) for i, (name, column) in enumerate(super().to_host(rows).items())}
+
+
+class StandsStill(SyntheticReplayBuffer):
+    def to_host(self, rows):
+        columns = super().to_host(rows)
+        return columns | {"next_observations": columns["observations"]}
+
+
+class EndsWhereItGoesOn(SyntheticReplayBuffer):
+    def to_host(self, rows):
+        columns = super().to_host(rows)
+        return columns | {"dones": 1 - columns["dones"]}
+
+
+class ForgetsWhenFull(SyntheticReplayBuffer):
+    def sample(self, *args):
+        update = self.engine.update
+        self.engine.update = lambda collect, to_host: update(lambda: collect()[: self.pos or None], to_host)
+        found = super().sample(*args)
+        self.engine.update = update
+        return found
+
+
 class CountsOneEnvironment(SyntheticReplayBuffer):
     def add(self, *args, **kwargs):
         super().add(*args, **kwargs)
@@ -103,7 +131,7 @@ class TimeLimitsAreEnds(SyntheticReplayBuffer):
 
 class ForgetsItsRefreshes(SyntheticReplayBuffer):
     def __setstate__(self, state):
-        self.__dict__ |= state
+        self.__dict__ |= copy.deepcopy({"engine": state["engine"]}) | {k: v for k, v in state.items() if k != "engine"}
         self.engine.clock.last_at, self.engine.clock.steps = None, 0
 
 
@@ -177,8 +205,12 @@ BROKEN = {
     NotANumber: "generated_rows_are_valid",
     StaleRows: "old_rows_leave_at_a_refresh",
     WritesIntoTheHost: "storage_is_left_alone",
-    ActionsOfTheEnvironment: "generated_rows_are_valid",
+    ActionsOfTheEnvironment: "generated_rows_are_the_generators",
     TornRows: "real_rows_stay_whole",
+    TornGeneratedRows: "generated_rows_are_the_generators",
+    StandsStill: "generated_rows_are_the_generators",
+    EndsWhereItGoesOn: "generated_rows_are_the_generators",
+    ForgetsWhenFull: "a_full_storage_keeps_the_newest_rows",
     CountsOneEnvironment: "refreshes_come_on_time",
     FitsOneEnvironment: "the_generator_sees_what_was_added",
     TimeLimitsAreEnds: "the_generator_sees_what_was_added",

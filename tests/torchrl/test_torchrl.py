@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,9 @@ from torchrl.data import (
     Composite,
     LazyMemmapStorage,
     LazyTensorStorage,
+    ListStorage,
     MultiCategorical,
+    MultiOneHot,
     NonTensor,
     OneHot,
     PrioritizedSampler,
@@ -30,11 +34,22 @@ from torchrl.data import (
     TensorDictReplayBuffer,
     Unbounded,
 )
-from torchrl.envs import Compose, GymEnv, RewardScaling, StepCounter, TransformedEnv
+from torchrl.envs import (
+    Compose,
+    DoubleToFloat,
+    GymEnv,
+    MultiStepTransform,
+    ObservationNorm,
+    RewardScaling,
+    StepCounter,
+    TransformedEnv,
+)
 from torchrl.modules import NormalParamExtractor, ProbabilisticActor, QValueActor, TanhNormal, ValueOperator
 from torchrl.objectives import DQNLoss, SACLoss, SoftUpdate
 
+from synth_replay import TransitionGenerator
 from synth_replay.errors import (
+    CheckpointError,
     ConfigError,
     ImageObservationError,
     InvalidTransitionsError,
@@ -69,6 +84,7 @@ def filled(env=None, steps=250, **options):
     [
         (Bounded(-1, 2, (3,)), spaces.Box(-1, 2, (3,))),
         (Unbounded((2,)), spaces.Box(-np.inf, np.inf, (2,))),
+        (Unbounded((2,), dtype=torch.float64), spaces.Box(-np.inf, np.inf, (2,), np.float64)),
         (OneHot(4), spaces.Discrete(4)),
         (Categorical(5), spaces.Discrete(5)),
         (MultiCategorical([2, 3]), spaces.MultiDiscrete([2, 3])),
@@ -210,6 +226,82 @@ def test_sampling_without_replacement_keeps_its_counts():
     assert len(real) == 160 and len(real.unique()) == 160
 
 
+def test_at_the_end_of_an_epoch_without_replacement_batches_stay_full():
+    made = filled(steps=250, sampler=SamplerWithoutReplacement())
+    assert [(made.sample()["index"] >= 0).sum().item() for _ in range(40)] == [16] * 40
+    alone = filled(steps=250, sampler=SamplerWithoutReplacement(), real_ratio=0.0)
+    assert (alone.sample()["index"] == -1).all()
+
+
+def test_what_a_collector_notes_besides_is_left_out_when_the_first_rows_lacked_it():
+    made, rows = buffer(), pendulum().rollout(60)
+    made.preload(rollout("Pendulum-v1", 100))
+    noted = (
+        rows.clone().set(("collector", "traj_ids"), torch.zeros(60, dtype=torch.long)).set("loc", torch.zeros(60, 1))
+    )
+    made.extend(noted)
+    assert len(made) == 160 and "loc" not in set(made.storage[:1].keys())
+
+
+def test_a_preloaded_time_limit_stays_one():
+    rows = rollout("Pendulum-v1", 450)
+    made = buffer()
+    made.preload(rows)
+    after = made.storage[:450]["next"]
+    assert after["truncated"].sum() == after["done"].sum() == rows.truncations.sum() == 2
+    assert not after["terminated"].any()
+
+
+def test_shapes_and_types_of_generated_rows_are_those_of_the_stored_ones():
+    made, rows = buffer(), pendulum().rollout(200)
+    flat = rows.clone()
+    flat["next", "reward"] = flat["next", "reward"].squeeze(-1).double()
+    made.extend(flat)
+    made.engine.clock.request()
+    batch = made.sample()
+    assert batch["next", "reward"].shape == (32,) and batch["next", "reward"].dtype == torch.float64
+
+
+def test_mixed_batches_without_online_rows_are_on_the_storages_device():
+    storage = LazyTensorStorage(500, device="cpu")
+    made = CFGMixedBuffer(rollout("Pendulum-v1", 300), env=pendulum(), storage=storage, batch_size=30, **QUIET)
+    assert made.sample().device == torch.device("cpu")
+    made.extend(pendulum().rollout(20))
+    assert made.sample().device == torch.device("cpu")
+
+
+def test_the_transform_of_an_offline_buffer_is_not_applied_twice():
+    def scaling():
+        return RewardScaling(loc=0.0, scale=10.0, in_keys=[("next", "reward")])
+
+    stock = TensorDictReplayBuffer(storage=LazyTensorStorage(500), transform=scaling())
+    rows = pendulum().rollout(200)
+    stock.extend(rows)
+    made = CFGMixedBuffer(stock, env=pendulum(), transform=scaling(), batch_size=30, generation="none", **QUIET)
+    found = made.sample()["next", "reward"]
+    assert torch.isin(found.round(decimals=2), (rows["next", "reward"] * 10).round(decimals=2)).all()
+
+
+def test_a_generator_of_gymnasiums_spaces_serves_torchrl(tmp_path):
+    env = gym.make("Hopper-v5")
+    generator = TransitionGenerator(env.observation_space, env.action_space, TINY, seed=0, device="cpu")
+    generator.fit(replace(rollout("Hopper-v5", 300), truncations=None), progress=False)
+    generator.save(tmp_path / "hopper")
+    made = filled(GymEnv("Hopper-v5"), generator=tmp_path / "hopper")
+    batch = made.sample()
+    assert batch["observation"].dtype == torch.float64 and (batch["index"] == -1).sum() == 16
+
+
+def test_files_and_state_dicts_of_a_stock_buffer_are_refused_before_anything_is_lost(tmp_path):
+    stock, made = TensorDictReplayBuffer(storage=LazyTensorStorage(500)), filled(steps=100)
+    stock.extend(pendulum().rollout(10))
+    stock.dumps(tmp_path / "stock")
+    for load, given in ((made.loads, tmp_path / "stock"), (made.load_state_dict, stock.state_dict())):
+        with pytest.raises(CheckpointError, match="preload"):
+            load(given)
+    assert len(made) == 100
+
+
 def test_files_and_state_dicts_hold_the_generator_and_its_rows(tmp_path):
     made = filled(storage=LazyMemmapStorage(500, scratch_dir=tmp_path / "rows"))
     made.sample()
@@ -242,6 +334,22 @@ def test_what_cannot_be_given_is_refused_by_name():
         buffer(sampler=SliceSampler(num_slices=2))
     with pytest.raises(UnsupportedBufferError, match="ndim=1"):
         buffer(storage=LazyTensorStorage(100, ndim=2))
+    with pytest.raises(UnsupportedBufferError, match="shared"):
+        buffer(shared=True)
+    with pytest.raises(UnsupportedBufferError, match="LazyTensorStorage"):
+        buffer(storage=ListStorage(100))
+    scaling = ObservationNorm(0.0, 2.0, in_keys=["observation"], in_keys_inv=["observation"])
+    for wrong, text in ((MultiStepTransform(3, 0.99), "single steps"), (scaling, "ObservationNorm changes")):
+        with pytest.raises(UnsupportedBufferError, match=text):
+            buffer(transform=Compose(wrong.clone()))
+        with pytest.raises(UnsupportedBufferError, match=text):
+            buffer().append_transform(wrong)
+        with pytest.raises(UnsupportedBufferError, match=text):
+            buffer().insert_transform(0, wrong)
+    with pytest.raises(UnsupportedSpaceError, match="MultiCategorical"):
+        space_of("action", MultiOneHot([2, 3]))
+    with pytest.raises(UnsupportedSpaceError, match="MultiCategorical"):
+        space_of("action", Categorical(5, shape=(3,)))
     with pytest.raises(ConfigError, match="env="):
         SyntheticReplayBuffer(**QUIET)
     with pytest.raises(ImageObservationError, match="encoder"):
@@ -250,6 +358,13 @@ def test_what_cannot_be_given_is_refused_by_name():
             action_spec=OneHot(3),
             **QUIET,
         )
+
+
+def test_a_transform_that_needs_what_is_not_generated_is_named():
+    made, rows = buffer(transform=DoubleToFloat(in_keys=["loc"])), pendulum().rollout(200)
+    made.extend(rows.set("loc", torch.zeros(200, 1).double()))
+    with pytest.warns(UserWarning, match="loc"), pytest.raises(UnsupportedBufferError, match="transform"):
+        made.sample()
 
 
 def test_priorities_are_refused():

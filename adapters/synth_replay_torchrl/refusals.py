@@ -1,0 +1,62 @@
+"""What TorchRL offers and generated rows cannot serve, refused when it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torchrl.data.replay_buffers import PrioritizedSampler, SliceSampler, TensorStorage
+from torchrl.envs.transforms import Compose, MultiStepTransform
+
+from synth_replay.errors import UnsupportedBufferError
+
+
+def refuse_arguments(host: dict[str, Any]) -> None:
+    """Arguments of the constructor.
+
+    Raises:
+        UnsupportedBufferError: For prefetching, sample units and shared buffers.
+    """
+    if host.get("prefetch"):
+        raise UnsupportedBufferError("A refit happens inside sample(), where threads must not overlap: no prefetch.")
+    if host.get("sample_unit") is not None:
+        raise UnsupportedBufferError("Generated rows have no neighbours: leave out sample_unit.")
+    if host.get("shared"):
+        raise UnsupportedBufferError(
+            "A shared buffer is written by other processes, whose steps the generator does not see: leave out shared, "
+            "and extend() where you sample."
+        )
+
+
+def refuse_components(buffer: Any) -> None:
+    """Parts of a buffer that was made.
+
+    Raises:
+        UnsupportedBufferError: For priorities, slices, storages other than of tensors, and transforms.
+    """
+    if isinstance(buffer.sampler, PrioritizedSampler):
+        raise UnsupportedBufferError("Generated rows have no priority of their own: use RandomSampler.")
+    if isinstance(buffer.sampler, SliceSampler):
+        raise UnsupportedBufferError("Generated rows have no neighbours, so there are no slices: use RandomSampler.")
+    if not isinstance(buffer.storage, TensorStorage):
+        raise UnsupportedBufferError("Rows are read as columns: use LazyTensorStorage or LazyMemmapStorage.")
+    if buffer.storage.ndim != 1:
+        raise UnsupportedBufferError("Use a storage with ndim=1, and extend() with data.reshape(-1).")
+    refuse_transform(buffer.transform)
+
+
+def refuse_transform(transform: Any) -> None:
+    """Transforms that change what is stored, so that it is no longer in the units of the environment's specs.
+
+    Raises:
+        UnsupportedBufferError: For multi-step returns, and for transforms with ``in_keys_inv``.
+    """
+    for part in transform if isinstance(transform, Compose) else [transform]:
+        if isinstance(part, MultiStepTransform):
+            raise UnsupportedBufferError(
+                "MultiStepTransform sums rewards; generated rows are single steps: leave it out."
+            )
+        if getattr(part, "in_keys_inv", None):
+            raise UnsupportedBufferError(
+                f"{type(part).__name__} changes {list(part.in_keys_inv)} before they are stored: rows leave the "
+                "units of the environment's specs. Put it on the environment, and give that as env=."
+            )
