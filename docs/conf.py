@@ -56,7 +56,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "capture_repr": (),
     "show_signature": False,
-    "min_reported_time": 10**6,
+    "write_computation_times": False,
     "plot_gallery": True,
     "abort_on_example_error": True,
 }

@@ -61,9 +61,8 @@ def a_full_storage_keeps_the_newest_rows(case: Case) -> None:
     """When the storage is full, the newest rows are fitted, and what is saved then is whole."""
     buffer = case.fill(case.refitting(ROWS, capacity=EVERY), ROWS)
     fitted = _columns(_fitted_rows(case, buffer))
-    newest = _columns(
-        collected(case.env_id, ROWS)[-EVERY - EVERY // 10 :]
-    )  # a host may leave out an episode's last row
+    latest = EVERY + EVERY // 10  # a host may leave out an episode's last row
+    newest = _columns(collected(case.env_id, ROWS)[-latest:])
     count, known = len(fitted["rewards"]), matches(fitted, newest, *newest)
     require(known.all(), f"{(~known).sum()} of {count} fitted rows are older than the newest {EVERY}")
     require(count >= 0.85 * EVERY, f"{count} rows are fitted where {EVERY} fit into the storage")
