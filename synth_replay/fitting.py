@@ -9,13 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from synth_replay.checkpoint import load_checkpoint, save_checkpoint
+from synth_replay.codec import Encoded, TransitionCodec
 from synth_replay.config import GeneratorConfig
-from synth_replay.diffusion import DenoiserTrainer
+from synth_replay.diffusion import Denoiser, DenoiserTrainer
+from synth_replay.fitted import on_device
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
+
+HELD_ROWS = 4096
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -34,6 +39,33 @@ def with_steps(config: GeneratorConfig, steps: int) -> GeneratorConfig:
 def show_progress(progress: bool | None) -> bool:
     """None shows bars on a terminal only."""
     return sys.stderr.isatty() if progress is None else progress
+
+
+def new_trainer(
+    denoiser: Denoiser,
+    codec: TransitionCodec,
+    encoded: Encoded,
+    terminations: Array,
+    config: GeneratorConfig,
+    rng: np.random.Generator,
+) -> DenoiserTrainer:
+    """A trainer on the encoded rows, of which some of each label are held out."""
+    share = min(config.training.holdout_share, HELD_ROWS / len(encoded.rows))
+    held = codec.conditions.held_out(encoded.codes, share, rng)
+    pool = codec.conditions.training_pool(terminations[~held], encoded.codes[~held])
+    device = next(denoiser.network.parameters()).device
+    return DenoiserTrainer(
+        denoiser,
+        *_tensors(encoded, ~held, device),
+        _tensors(encoded, held, device) if held.any() else None,
+        torch.from_numpy(pool).to(device),
+        config.training,
+        torch.Generator(device=device).manual_seed(int(rng.integers(2**63))),
+    )
+
+
+def _tensors(encoded: Encoded, which: Array, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    return torch.from_numpy(encoded.rows[which]).to(device), on_device(encoded.conditions[which], device)
 
 
 def train(trainer: DenoiserTrainer, show: bool, checkpoint: str | Path | None) -> list[dict[str, float]]:

@@ -15,9 +15,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from synth_replay.checkpoint import load_checkpoint, save_checkpoint, to_bytes
-from synth_replay.codec import Encoded, TransitionCodec
+from synth_replay.codec import TransitionCodec
 from synth_replay.config import GeneratorConfig, resolve_config
-from synth_replay.diffusion import Denoiser, DenoiserTrainer, SamplerConfig
+from synth_replay.diffusion import Denoiser, SamplerConfig
 from synth_replay.errors import (
     CheckpointError,
     InvalidTransitionsError,
@@ -25,8 +25,8 @@ from synth_replay.errors import (
     SpecMismatchError,
     TooFewTransitionsError,
 )
-from synth_replay.fitted import Drawing, FittedModel, new_denoiser, on_device
-from synth_replay.fitting import fingerprint, resolve_device, show_progress, train, with_steps
+from synth_replay.fitted import Drawing, FittedModel, new_denoiser
+from synth_replay.fitting import fingerprint, new_trainer, resolve_device, show_progress, train, with_steps
 from synth_replay.labels import LabelEncoder
 from synth_replay.relabel import fit_relabeler
 from synth_replay.relabel_config import resolve_function
@@ -36,7 +36,6 @@ from synth_replay.transitions import EXTRA_COLUMNS, Transitions, TransitionSpec
 logger = logging.getLogger(__name__)
 
 MIN_ROWS = 100
-HELD_ROWS = 4096
 
 
 class TransitionGenerator:
@@ -144,7 +143,7 @@ class TransitionGenerator:
         history: list[dict[str, float]] = []
         show = show_progress(progress)
         if codec.row_dim:
-            trainer = self._new_trainer(denoiser, codec, encoded, transitions.terminations, config, rng)
+            trainer = new_trainer(denoiser, codec, encoded, transitions.terminations, config, rng)
             history = train(trainer, show, checkpoint)
         columns = None if label is None or values is None else label.encode(values)
         relabeler = fit_relabeler(spec, transitions, config.relabel, self.device, rng, show, columns)
@@ -171,30 +170,6 @@ class TransitionGenerator:
             denoiser.network.load_state_dict(old)
         else:
             logger.info("The new rows have another layout than the last fit's: starting from scratch.")
-
-    def _new_trainer(
-        self,
-        denoiser: Denoiser,
-        codec: TransitionCodec,
-        encoded: Encoded,
-        terminations: Array,
-        config: GeneratorConfig,
-        rng: np.random.Generator,
-    ) -> DenoiserTrainer:
-        held = codec.conditions.held_out(
-            encoded.codes, min(config.training.holdout_share, HELD_ROWS / len(encoded.rows)), rng
-        )
-        rows, conditions = self._tensors(encoded, ~held)
-        holdout = self._tensors(encoded, held) if held.any() else None
-        pool = torch.from_numpy(codec.conditions.training_pool(terminations[~held], encoded.codes[~held])).to(
-            self.device
-        )
-        torch_rng = torch.Generator(device=self.device).manual_seed(int(rng.integers(2**63)))
-        return DenoiserTrainer(denoiser, rows, conditions, holdout, pool, config.training, torch_rng)
-
-    def _tensors(self, encoded: Encoded, which: Array) -> tuple[Tensor, Tensor | None]:
-        rows = torch.from_numpy(encoded.rows[which]).to(self.device)
-        return rows, on_device(encoded.conditions[which], self.device)
 
     # -- sampling ---------------------------------------------------------------------------
 

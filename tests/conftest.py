@@ -14,8 +14,6 @@ import warnings
 from dataclasses import replace
 from functools import lru_cache
 
-import gymnasium as gym
-import numpy as np
 import pytest
 import torch
 
@@ -27,6 +25,7 @@ with warnings.catch_warnings():  # host libraries' own deprecations at import
 
 from synth_replay import GeneratorConfig, Transitions
 from synth_replay.config import CPU
+from synth_replay.testing import case
 
 torch.set_num_threads(1)
 
@@ -43,16 +42,7 @@ TINY = replace(
 @lru_cache
 def rollout(env_id: str, steps: int = 600, seed: int = 0) -> Transitions:
     """Transitions of a random policy."""
-    env = gym.make(env_id)
-    env.action_space.seed(seed)
-    obs, _ = env.reset(seed=seed)
-    rows = []
-    for _ in range(steps):
-        action = env.action_space.sample()
-        after, reward, terminated, truncated, _ = env.step(action)
-        rows.append((obs, action, reward, after, terminated, truncated))
-        obs = env.reset()[0] if terminated or truncated else after
-    return Transitions(*(np.asarray(column) for column in zip(*rows, strict=True)))
+    return case.rollout(env_id, steps, seed)
 
 
 @pytest.fixture

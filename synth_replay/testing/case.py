@@ -46,12 +46,13 @@ def require(condition: Any, message: str) -> None:
 @lru_cache
 def collected(env_id: str, steps: int, n_envs: int = 1, seed: int = 0) -> Transitions:
     """Rows of a random policy, step by step, the environments of a step side by side."""
-    rows = [_rollout(env_id, steps, seed + i) for i in range(n_envs)]
+    rows = [rollout(env_id, steps, seed + i) for i in range(n_envs)]
     order = np.arange(n_envs * steps).reshape(n_envs, steps).T.reshape(-1)
     return Transitions.concatenate(rows)[order]
 
 
-def _rollout(env_id: str, steps: int, seed: int) -> Transitions:
+def rollout(env_id: str, steps: int, seed: int) -> Transitions:
+    """Rows of a random policy in one environment."""
     env = gym.make(env_id)
     env.action_space.seed(seed)
     observation, rows = env.reset(seed=seed)[0], []

@@ -15,7 +15,7 @@ from synth_replay.transitions import Transitions
 
 def sources_are_in_exact_counts(case: Case) -> None:
     """The plan of the paper: as many online as offline as synthetic rows, these eight to two, shuffled."""
-    buffer, wanted, first = case.mixed(), [30, 30, 24, 6], []
+    buffer, wanted, first = case.mixed(), [30, 30, 24, 6], np.zeros(4)
     made = case.record_generated(buffer)
     case.fill(buffer, ROWS)
     for _ in range(10):
@@ -23,8 +23,9 @@ def sources_are_in_exact_counts(case: Case) -> None:
         found = np.bincount(buffer.last_sources, minlength=4).tolist()
         require(found == wanted, f"{dict(zip(SOURCES, found, strict=True))}, not {wanted} of 90 rows")
         _told_truly(case, buffer, batch, made)
-        first.append((buffer.last_sources[:45] % 2).mean())
-    require(0.25 < np.mean(first) < 0.55, "the sources are not shuffled")
+        first += np.bincount(buffer.last_sources[:45], minlength=4)
+    shares = first / (10 * np.array(wanted))
+    require((abs(shares - 0.5) < 0.25).all(), f"not shuffled: {shares} of each source are in a batch's first half")
 
 
 def _told_truly(case: Case, buffer: Any, batch: Any, made: dict[Any, Transitions]) -> None:
@@ -33,7 +34,6 @@ def _told_truly(case: Case, buffer: Any, batch: Any, made: dict[Any, Transitions
     for name, mask in {"online": online, "offline": offline}.items():
         said = told == SOURCES.index(name)
         require(np.array_equal(said, mask), f"last_sources says {said.sum()} rows are {name}, {mask.sum()} are")
-
     for label, rows in made.items():
         said = told == SOURCES.index(f"synthetic_{label}")
         known = matches(batch, {"observations": np.asarray(rows.observations)}, "observations")

@@ -15,6 +15,7 @@ FIELDS = {"observations": "observations", "actions": "actions", "rewards": "rewa
 class SB3Harness(AdapterHarness):
     env_counts = (1, 4)
     buffer_class = SyntheticReplayBuffer
+    mixed_class = CFGMixedBuffer
 
     def stock(self, env, capacity, n_envs):
         return ReplayBuffer(capacity, env.observation_space, env.action_space, "cpu", n_envs)
@@ -25,7 +26,7 @@ class SB3Harness(AdapterHarness):
 
     def mixed(self, env, capacity, n_envs, offline, **options):
         spaces_ = (env.observation_space, env.action_space)
-        return CFGMixedBuffer(capacity, *spaces_, device="cpu", n_envs=n_envs, offline=offline, **options)
+        return self.mixed_class(capacity, *spaces_, device="cpu", n_envs=n_envs, offline=offline, **options)
 
     def add(self, buffer, step):
         actions, space = step.actions, buffer.action_space

@@ -14,7 +14,7 @@ from synth_replay_sb3.conversion import stored_transitions
 from synth_replay import Transitions
 from synth_replay.testing import AdapterCheckError, AdapterReport, check_adapter
 from synth_replay.testing.case import Case
-from synth_replay.testing.checking import CHECKS, MIXED_CHECKS
+from synth_replay.testing.checking import CHECKS
 from tests.testing.sb3_harness import SB3Harness
 
 
@@ -258,26 +258,3 @@ def test_check_adapter_names_what_failed_and_goes_on(monkeypatch):
     sound = SB3Harness()
     report = check_adapter(sound, progress=False)
     assert isinstance(report, AdapterReport) and "6 checks passed" in str(report)
-
-
-@pytest.mark.parametrize("check", MIXED_CHECKS)
-def test_a_mixed_buffer_that_breaks_a_promise_is_caught(check, tmp_path):
-    class Broken(SB3Harness):
-        def mixed(self, *args, **options):
-            buffer = super().mixed(*args, **options)
-            rows, plan = buffer.sample, buffer.engine.plan_sources
-            if check == "sources_are_in_exact_counts":
-                buffer.engine.plan_sources = lambda size, *_: plan(size, 0, len(buffer.offline))
-            elif check == "before_the_first_step_all_is_offline":
-                buffer.sample = lambda n: rows(n)._replace(observations=rows(n).observations + 1)
-            elif check == "mixed_batches_look_like_the_hosts_own":
-                buffer.sample = lambda n: rows(n)._replace(rewards=rows(n).rewards.double())
-            return buffer
-
-        def load(self, path):
-            found = super().load(path)
-            found.engine.stores = {}
-            return found
-
-    with pytest.raises(AssertionError):
-        MIXED_CHECKS[check](Case(Broken(), "Pendulum-v1", tmp_path))
