@@ -1,4 +1,4 @@
-"""Milliseconds per batch of 256 against SB3's and d3rlpy's own buffers, and bytes per stored transition."""
+"""Milliseconds per batch of 256 against SB3's, d3rlpy's and TorchRL's own buffers, and bytes per stored transition."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ from d3rlpy.dataset import MDPDataset, ReplayBufferBase  # noqa: E402
 from stable_baselines3.common.buffers import ReplayBuffer  # noqa: E402
 from synth_replay_d3rlpy import SyntheticReplayBuffer as D3rlpyBuffer  # noqa: E402
 from synth_replay_sb3 import SyntheticReplayBuffer as Sb3Buffer  # noqa: E402
+from synth_replay_torchrl import SyntheticReplayBuffer as TorchrlBuffer  # noqa: E402
+from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer  # noqa: E402
+from torchrl.envs import GymEnv  # noqa: E402
 
 ENV = "Hopper-v5"
 ROUNDS = 9
@@ -63,6 +66,16 @@ def d3rlpy_buffers(rows: Transitions) -> tuple[Draw, Draw]:
     return lambda: plain.sample_transition_batch(256), lambda: mixed.sample_transition_batch(256)
 
 
+def torchrl_buffers(rows: Transitions) -> tuple[Draw, Draw]:
+    """TorchRL's own buffer and ours, on the same rows."""
+    quick = {"generator": QUICK, "refresh_every": 10**9, "device": "cpu"}
+    mixed = TorchrlBuffer(env=GymEnv(ENV), storage=LazyTensorStorage(len(rows)), **quick)
+    mixed.preload(rows)
+    plain = TensorDictReplayBuffer(storage=LazyTensorStorage(len(rows)))
+    plain.extend(mixed.storage[: len(mixed)].exclude("index"))
+    return lambda: plain.sample(256), lambda: mixed.sample(256)
+
+
 def compare(host: str, call: str, buffers: tuple[Draw, Draw], calls: tuple[int, int]) -> list[dict[str, Any]]:
     """Medians of interleaved runs."""
     for draw in buffers:
@@ -97,6 +110,7 @@ def main() -> None:
     table = compare("SB3 ReplayBuffer", "sample(256)", sb3_buffers(rows), (2_000, 2_000))
     batches = d3rlpy_buffers(rows)
     table += compare("d3rlpy ReplayBuffer", "sample_transition_batch(256)", batches, (100, 2_000))
+    table += compare("TorchRL TensorDictReplayBuffer", "sample(256)", torchrl_buffers(rows), (1_000, 1_000))
     report("buffer", table + memory(rows))
 
 

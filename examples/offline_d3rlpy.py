@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=5_000, help="rows drawn from the dataset")
     parser.add_argument("--steps", type=int, default=10_000, help="gradient steps")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--generator", help="preset or file of a configuration; the device's own if not given")
     args = parser.parse_args()
     env = gym.make(args.env)
     dataset = open_dataset(args.data, observation_space=env.observation_space, action_space=env.action_space)
@@ -38,7 +39,8 @@ def main() -> None:
     for real_ratio in (1.0, 0.5):
         d3rlpy.seed(args.seed)
         env.reset(seed=args.seed)
-        buffer = SyntheticReplayBuffer.wrap(to_replay_buffer(rows, dataset.spec), env=env, real_ratio=real_ratio)
+        options = {"env": env, "real_ratio": real_ratio, "generator": args.generator}
+        buffer = SyntheticReplayBuffer.wrap(to_replay_buffer(rows, dataset.spec), **options)
         algorithm = d3rlpy.algos.TD3PlusBCConfig(observation_scaler=StandardObservationScaler()).create()
         history = algorithm.fit(
             buffer,

@@ -154,24 +154,23 @@ class Layout:
         """Rows as flat arrays for a store; categories as numbers."""
         return {name: array for name, array in rows.leaves().items() if name != "truncations"}
 
-    def tensordict(self, columns: Mapping[str, Array], like: TensorDictBase | None = None) -> TensorDict:
+    def tensordict(
+        self, columns: Mapping[str, Array], like: TensorDictBase | None = None, device: torch.device | None = None
+    ) -> TensorDict:
         """Drawn columns under TorchRL's keys.
 
         Args:
             columns: Of :meth:`columns`.
             like: A stored row: its keys, shapes and dtypes are used; None takes what TorchRL's collectors store. Keys
                 that nothing is known of are left out, with a warning.
+            device: Where they go; None says nothing of a device, as collectors do.
         """
         count = len(columns["rewards"])
         wanted = dict.fromkeys([*self.keys, INDEX]) if like is None else dict(like.items(True, True))
         made = {key: self._value(key, columns, count) for key in wanted}
         self._mention({key for key, value in made.items() if value is None})
-        rows = TensorDict({}, batch_size=[count])
-        for key, value in made.items():
-            if value is not None:
-                stored = wanted[key]
-                rows.set(key, value if stored is None else value.reshape(count, *stored.shape[1:]).to(stored.dtype))
-        return rows
+        known = {key: _like(value, wanted[key]) for key, value in made.items() if value is not None}
+        return nested(known, count, device)
 
     def _value(self, key: Any, columns: Mapping[str, Array], count: int) -> Tensor | None:
         after = isinstance(key, tuple) and len(key) == 2 and key[0] == "next"
@@ -198,6 +197,22 @@ class Layout:
                 f"The keys {sorted(map(str, unknown))} are not generated: batches with generated rows leave them out.",
                 stacklevel=5,
             )
+
+
+def _like(value: Tensor, stored: Tensor | None) -> Tensor:
+    return value if stored is None else value.reshape(len(value), *stored.shape[1:]).to(stored.dtype)
+
+
+def nested(leaves: Mapping[Any, Tensor], count: int, device: torch.device | None = None) -> TensorDict:
+    """A tensordict of ``count`` rows, made in one go: key by key is several times slower."""
+    found: dict[str, Any] = {}
+    for key, value in leaves.items():
+        *path, last = key if isinstance(key, tuple) else (key,)
+        inner = found
+        for name in path:
+            inner = inner.setdefault(name, {})
+        inner[last] = value
+    return TensorDict(found, batch_size=[count], device=device)
 
 
 def _flag(name: str, columns: Mapping[str, Array]) -> Array:

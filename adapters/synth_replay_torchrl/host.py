@@ -17,7 +17,7 @@ from synth_replay.errors import CheckpointError, ConfigError, UnsupportedBufferE
 from synth_replay.spaces import Array
 from synth_replay.synthesis import SynthesisEngine
 from synth_replay.transitions import Transitions
-from synth_replay_torchrl.conversion import INDEX, Layout
+from synth_replay_torchrl.conversion import INDEX, Layout, nested
 from synth_replay_torchrl.refusals import refuse_arguments, refuse_components, refuse_transform
 
 ENGINE_FILE = "synthesis.pkl"
@@ -127,10 +127,8 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
 
     def other_rows(self, columns: Mapping[str, Array]) -> TensorDictBase:
         """Rows of ours as if they came from the storage, transformed as TorchRL transforms its own."""
-        rows: TensorDictBase = self.layout.tensordict(columns, self.stored)
         device = getattr(self.storage, "device", None)
-        if device not in (None, "auto"):
-            rows = rows.to(device)
+        rows = self.layout.tensordict(columns, self.stored, None if device == "auto" else device)
         if not len(self._transform):
             return rows
         try:
@@ -144,12 +142,20 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
     # -- saving -----------------------------------------------------------------------------
 
     def dumps(self, path: str | Path) -> None:
-        """Writes storage and state as TorchRL does, and the generator with its rows beside them."""
+        """Writes storage and state as TorchRL does, and the generator with its rows beside them.
+
+        Raises:
+            OSError: If writing fails.
+        """
         super().dumps(path)
         (Path(path) / ENGINE_FILE).write_bytes(pickle.dumps(self._own_state()))
 
     def loads(self, path: str | Path) -> None:
-        """Reads what :meth:`dumps` wrote. It unpickles: only load files that you trust."""
+        """Reads what :meth:`dumps` wrote. It unpickles: only load files that you trust.
+
+        Raises:
+            CheckpointError: If a stock buffer wrote it; nothing is changed then.
+        """
         file = Path(path) / ENGINE_FILE
         if not file.exists():
             raise CheckpointError(
@@ -167,7 +173,11 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         return found | {"_synthesis": torch.frombuffer(held, dtype=torch.uint8)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The inverse. It unpickles: only load what you trust."""
+        """The inverse. It unpickles: only load what you trust.
+
+        Raises:
+            CheckpointError: If the state is of a stock buffer; nothing is changed then.
+        """
         if "_synthesis" not in state_dict:
             raise CheckpointError("This state is of a stock buffer. Load it there, and preload() its rows here.")
         super().load_state_dict({key: value for key, value in state_dict.items() if key != "_synthesis"})
@@ -183,10 +193,13 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
 
 def joined(parts: Sequence[TensorDictBase], order: Array) -> TensorDictBase:
     """Rows with the keys that all parts have, in the given order."""
-    common = set.intersection(*(set(part.keys(True, True)) for part in parts))
-    alike = [part.select(*common) for part in parts]
-    rows: TensorDictBase = torch.cat(alike, 0)
-    return rows[torch.as_tensor(order, device=rows.device)]
+    leaves = [dict(part.items(True, True)) for part in parts]
+    common = [key for key in leaves[0] if all(key in held for held in leaves)]
+    at = torch.as_tensor(order, device=parts[0].device)
+    if all(isinstance(held[key], Tensor) for held in leaves for key in common):
+        return nested({key: torch.cat([held[key] for held in leaves])[at] for key in common}, len(at), parts[0].device)
+    rows: TensorDictBase = torch.cat([part.select(*common) for part in parts], 0)  # text among the real rows
+    return rows[at]
 
 
 def joined_info(real: Sequence[tuple[Any, dict[str, Any]]], others: int, order: Array) -> dict[str, Any]:

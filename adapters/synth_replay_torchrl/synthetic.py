@@ -86,7 +86,15 @@ class SyntheticReplayBuffer(HostBuffer):
         )
 
     def preload(self, transitions: Transitions | TensorDictBase) -> None:
-        """Stores an offline dataset, in environment units, and asks for a refresh at the next ``sample``."""
+        """Stores an offline dataset and asks for a refresh at the next ``sample``.
+
+        Args:
+            transitions: Rows in environment units, or a flat TensorDict ``[n]`` as a collector gives them.
+
+        Raises:
+            InvalidTransitionsError: If a value is invalid or a key is missing.
+            SpecMismatchError: If the shapes are of another environment.
+        """
         rows = transitions
         if isinstance(rows, Transitions):
             self.engine.generator.spec.check(rows)

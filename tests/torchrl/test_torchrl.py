@@ -1,4 +1,4 @@
-"""What is TorchRL's own: specs, losses, collectors, transforms, ways of saving, and what we cannot give."""
+"""What is TorchRL's own: specs, losses, collectors, transforms, ways of saving."""
 
 from __future__ import annotations
 
@@ -23,23 +23,15 @@ from torchrl.data import (
     Composite,
     LazyMemmapStorage,
     LazyTensorStorage,
-    ListStorage,
     MultiCategorical,
-    MultiOneHot,
-    NonTensor,
     OneHot,
-    PrioritizedSampler,
     SamplerWithoutReplacement,
-    SliceSampler,
     TensorDictReplayBuffer,
     Unbounded,
 )
 from torchrl.envs import (
     Compose,
-    DoubleToFloat,
     GymEnv,
-    MultiStepTransform,
-    ObservationNorm,
     RewardScaling,
     StepCounter,
     TransformedEnv,
@@ -49,34 +41,11 @@ from torchrl.objectives import DQNLoss, SACLoss, SoftUpdate
 
 from synth_replay import TransitionGenerator
 from synth_replay.errors import (
-    CheckpointError,
     ConfigError,
-    ImageObservationError,
     InvalidTransitionsError,
-    UnsupportedBufferError,
-    UnsupportedSpaceError,
 )
 from tests.conftest import TINY, rollout
-
-QUIET = {"generator": TINY, "progress": False, "device": "cpu", "refresh_every": 200}
-
-
-def pendulum():
-    return GymEnv("Pendulum-v1")
-
-
-def buffer(env=None, **options):
-    storage = options.pop("storage", LazyTensorStorage(2_000))
-    return SyntheticReplayBuffer(env=env or pendulum(), storage=storage, batch_size=32, **(QUIET | options))
-
-
-def filled(env=None, steps=250, **options):
-    env = env or pendulum()
-    made = buffer(env, **options)
-    torch.manual_seed(0)
-    env.set_seed(0)
-    made.extend(env.rollout(steps, break_when_any_done=False).reshape(-1))
-    return made
+from tests.torchrl.helpers import QUIET, buffer, filled, pendulum
 
 
 @pytest.mark.parametrize(
@@ -94,11 +63,6 @@ def filled(env=None, steps=250, **options):
 )
 def test_specs_become_gymnasiums_spaces(spec, space):
     assert space_of("observation", spec) == space
-
-
-def test_a_spec_without_numbers_is_refused():
-    with pytest.raises(UnsupportedSpaceError, match="text: NonTensor"):
-        space_of("text", NonTensor(()))
 
 
 def networks(env):
@@ -292,16 +256,6 @@ def test_a_generator_of_gymnasiums_spaces_serves_torchrl(tmp_path):
     assert batch["observation"].dtype == torch.float64 and (batch["index"] == -1).sum() == 16
 
 
-def test_files_and_state_dicts_of_a_stock_buffer_are_refused_before_anything_is_lost(tmp_path):
-    stock, made = TensorDictReplayBuffer(storage=LazyTensorStorage(500)), filled(steps=100)
-    stock.extend(pendulum().rollout(10))
-    stock.dumps(tmp_path / "stock")
-    for load, given in ((made.loads, tmp_path / "stock"), (made.load_state_dict, stock.state_dict())):
-        with pytest.raises(CheckpointError, match="preload"):
-            load(given)
-    assert len(made) == 100
-
-
 def test_files_and_state_dicts_hold_the_generator_and_its_rows(tmp_path):
     made = filled(storage=LazyMemmapStorage(500, scratch_dir=tmp_path / "rows"))
     made.sample()
@@ -325,64 +279,6 @@ def test_an_offline_dataset_is_preloaded_as_rows_or_tensordict():
         made.preload(rows)
         assert len(made) == len(rows)
         assert (made.sample()["index"] == -1).sum() == 16
-
-
-def test_what_cannot_be_given_is_refused_by_name():
-    with pytest.raises(UnsupportedBufferError, match="prefetch"):
-        buffer(prefetch=2)
-    with pytest.raises(UnsupportedBufferError, match="slices"):
-        buffer(sampler=SliceSampler(num_slices=2))
-    with pytest.raises(UnsupportedBufferError, match="ndim=1"):
-        buffer(storage=LazyTensorStorage(100, ndim=2))
-    with pytest.raises(UnsupportedBufferError, match="shared"):
-        buffer(shared=True)
-    with pytest.raises(UnsupportedBufferError, match="LazyTensorStorage"):
-        buffer(storage=ListStorage(100))
-    scaling = ObservationNorm(0.0, 2.0, in_keys=["observation"], in_keys_inv=["observation"])
-    for wrong, text in ((MultiStepTransform(3, 0.99), "single steps"), (scaling, "ObservationNorm changes")):
-        with pytest.raises(UnsupportedBufferError, match=text):
-            buffer(transform=Compose(wrong.clone()))
-        with pytest.raises(UnsupportedBufferError, match=text):
-            buffer().append_transform(wrong)
-        with pytest.raises(UnsupportedBufferError, match=text):
-            buffer().insert_transform(0, wrong)
-    with pytest.raises(UnsupportedSpaceError, match="MultiCategorical"):
-        space_of("action", MultiOneHot([2, 3]))
-    with pytest.raises(UnsupportedSpaceError, match="MultiCategorical"):
-        space_of("action", Categorical(5, shape=(3,)))
-    with pytest.raises(ConfigError, match="env="):
-        SyntheticReplayBuffer(**QUIET)
-    with pytest.raises(ImageObservationError, match="encoder"):
-        SyntheticReplayBuffer(
-            observation_spec=Composite(pixels=Bounded(0, 255, (3, 64, 64), dtype=torch.uint8)),
-            action_spec=OneHot(3),
-            **QUIET,
-        )
-
-
-def test_a_transform_that_needs_what_is_not_generated_is_named():
-    made, rows = buffer(transform=DoubleToFloat(in_keys=["loc"])), pendulum().rollout(200)
-    made.extend(rows.set("loc", torch.zeros(200, 1).double()))
-    with pytest.warns(UserWarning, match="loc"), pytest.raises(UnsupportedBufferError, match="transform"):
-        made.sample()
-
-
-def test_priorities_are_refused():
-    try:
-        sampler = PrioritizedSampler(2_000, 0.7, 0.9)
-    except RuntimeError as error:
-        pytest.skip(f"TorchRL has no priorities on this machine: {error}")
-    with pytest.raises(UnsupportedBufferError, match="priority"):
-        buffer(sampler=sampler)
-
-
-def test_rows_without_a_key_or_with_summed_rewards_are_refused_and_nothing_is_stored():
-    made, rows = buffer(), pendulum().rollout(10)
-    with pytest.raises(InvalidTransitionsError, match="reward"):
-        made.extend(rows.exclude(("next", "reward")))
-    with pytest.raises(UnsupportedBufferError, match="MultiStep"):
-        made.extend(rows.clone().set("steps_to_next_obs", torch.ones(10, 1)))
-    assert len(made) == 0 and made.engine.clock.steps == 0
 
 
 @pytest.mark.parametrize("kind", ["rows", "tensordict", "buffer", "path"])

@@ -1,0 +1,81 @@
+"""Encoders, agents and frames that do not belong together are refused."""
+
+from __future__ import annotations
+
+import d3rlpy
+import pytest
+from d3rlpy.algos import (
+    DiscreteBCQConfig,
+    TD3PlusBCConfig,
+)
+from d3rlpy.dataset import (
+    FrameStackTransitionPicker,
+)
+from synth_replay_d3rlpy import (
+    DrQBCConfig,
+    encode_buffer,
+    encoder_of,
+    latent_agent,
+    transplant,
+)
+
+from synth_replay.errors import (
+    CheckpointError,
+    ConfigError,
+    NotFittedError,
+    SpecMismatchError,
+)
+from tests.d3rlpy.pixel_helpers import (
+    BOTH,
+    IMPALA,
+    QUIET,
+    dataset,
+    saved,
+    trained,
+)
+
+
+def test_what_cannot_work_is_refused(tmp_path):
+    with pytest.raises(NotFittedError, match="no networks"):
+        encoder_of(DrQBCConfig(**BOTH).create("cpu"))
+    plain = TD3PlusBCConfig(batch_size=16).create("cpu")
+    plain.create_impl((3,), 1)
+    with pytest.raises(ConfigError, match="TrunkEncoderFactory"):
+        encoder_of(plain)
+    with pytest.raises(ConfigError, match="transplant"):
+        transplant(trained("DrQ+BC"))
+    with pytest.raises(ConfigError, match="TrunkEncoderFactory"):
+        DrQBCConfig(actor_encoder_factory=d3rlpy.models.VectorEncoderFactory()).create("cpu")
+    agent = trained("DrQ+BC")
+    path = saved(agent, tmp_path)
+    with pytest.raises(SpecMismatchError, match="encoder of these frames"):
+        encode_buffer(dataset(picker=FrameStackTransitionPicker(3)), path)
+    with pytest.raises(ConfigError, match="neither frames"):
+        latent_agent(agent, path).config.create("cpu").create_impl((5,), 1)
+    scaled = DrQBCConfig(**BOTH, observation_scaler=d3rlpy.preprocessing.PixelObservationScaler()).create("cpu")
+    scaled.fit(dataset(), n_steps=1, n_steps_per_epoch=1, **QUIET)
+    with pytest.raises(ConfigError, match="observation_scaler=None"):
+        latent_agent(scaled, path)
+
+
+def test_an_encoder_of_another_architecture_is_refused(tmp_path):
+    path = saved(trained("IQL"), tmp_path)
+    with pytest.raises(ConfigError, match="not 'critic'"):
+        latent_agent(trained("DrQ+BC"), path)
+
+
+def test_an_agent_does_not_load_with_another_encoder_under_the_same_name(tmp_path):
+    agent = trained("DrQ+BC")
+    path = saved(agent, tmp_path)
+    transplant(latent_agent(agent, path)).save(str(tmp_path / "agent.d3"))
+    encoder_of(trained("DrQ+BC", 6)).save(path)
+    with pytest.raises(CheckpointError, match="another encoder"):
+        d3rlpy.load_learnable(str(tmp_path / "agent.d3"), device="cpu")
+
+
+def test_an_algorithm_whose_networks_cannot_be_told_apart_is_refused(tmp_path):
+    agent = DiscreteBCQConfig(encoder_factory=IMPALA, batch_size=8).create("cpu")
+    agent.fit(dataset("CartPole-v1"), n_steps=1, n_steps_per_epoch=1, **QUIET)
+    path = saved(agent, tmp_path)
+    with pytest.raises(ConfigError, match="told apart"):
+        latent_agent(agent, path)

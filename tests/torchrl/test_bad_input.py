@@ -1,0 +1,110 @@
+"""What TorchRL offers and we cannot give, and rows that are broken: refused by name, nothing lost."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from synth_replay_torchrl import SyntheticReplayBuffer
+from synth_replay_torchrl.conversion import space_of
+from torchrl.data import (
+    Bounded,
+    Categorical,
+    Composite,
+    LazyTensorStorage,
+    ListStorage,
+    MultiOneHot,
+    NonTensor,
+    OneHot,
+    PrioritizedSampler,
+    SliceSampler,
+    TensorDictReplayBuffer,
+)
+from torchrl.envs import (
+    Compose,
+    DoubleToFloat,
+    MultiStepTransform,
+    ObservationNorm,
+)
+
+from synth_replay.errors import (
+    CheckpointError,
+    ConfigError,
+    ImageObservationError,
+    InvalidTransitionsError,
+    UnsupportedBufferError,
+    UnsupportedSpaceError,
+)
+from tests.torchrl.helpers import QUIET, buffer, filled, pendulum
+
+
+def test_a_spec_without_numbers_is_refused():
+    with pytest.raises(UnsupportedSpaceError, match="text: NonTensor"):
+        space_of("text", NonTensor(()))
+
+
+def test_files_and_state_dicts_of_a_stock_buffer_are_refused_before_anything_is_lost(tmp_path):
+    stock, made = TensorDictReplayBuffer(storage=LazyTensorStorage(500)), filled(steps=100)
+    stock.extend(pendulum().rollout(10))
+    stock.dumps(tmp_path / "stock")
+    for load, given in ((made.loads, tmp_path / "stock"), (made.load_state_dict, stock.state_dict())):
+        with pytest.raises(CheckpointError, match="preload"):
+            load(given)
+    assert len(made) == 100
+
+
+def test_what_cannot_be_given_is_refused_by_name():
+    with pytest.raises(UnsupportedBufferError, match="prefetch"):
+        buffer(prefetch=2)
+    with pytest.raises(UnsupportedBufferError, match="slices"):
+        buffer(sampler=SliceSampler(num_slices=2))
+    with pytest.raises(UnsupportedBufferError, match="ndim=1"):
+        buffer(storage=LazyTensorStorage(100, ndim=2))
+    with pytest.raises(UnsupportedBufferError, match="shared"):
+        buffer(shared=True)
+    with pytest.raises(UnsupportedBufferError, match="LazyTensorStorage"):
+        buffer(storage=ListStorage(100))
+    scaling = ObservationNorm(0.0, 2.0, in_keys=["observation"], in_keys_inv=["observation"])
+    for wrong, text in ((MultiStepTransform(3, 0.99), "single steps"), (scaling, "ObservationNorm changes")):
+        with pytest.raises(UnsupportedBufferError, match=text):
+            buffer(transform=Compose(wrong.clone()))
+        with pytest.raises(UnsupportedBufferError, match=text):
+            buffer().append_transform(wrong)
+        with pytest.raises(UnsupportedBufferError, match=text):
+            buffer().insert_transform(0, wrong)
+    with pytest.raises(UnsupportedSpaceError, match="MultiCategorical"):
+        space_of("action", MultiOneHot([2, 3]))
+    with pytest.raises(UnsupportedSpaceError, match="MultiCategorical"):
+        space_of("action", Categorical(5, shape=(3,)))
+    with pytest.raises(ConfigError, match="env="):
+        SyntheticReplayBuffer(**QUIET)
+    with pytest.raises(ImageObservationError, match="encoder"):
+        SyntheticReplayBuffer(
+            observation_spec=Composite(pixels=Bounded(0, 255, (3, 64, 64), dtype=torch.uint8)),
+            action_spec=OneHot(3),
+            **QUIET,
+        )
+
+
+def test_a_transform_that_needs_what_is_not_generated_is_named():
+    made, rows = buffer(transform=DoubleToFloat(in_keys=["loc"])), pendulum().rollout(200)
+    made.extend(rows.set("loc", torch.zeros(200, 1).double()))
+    with pytest.warns(UserWarning, match="loc"), pytest.raises(UnsupportedBufferError, match="transform"):
+        made.sample()
+
+
+def test_priorities_are_refused():
+    try:
+        sampler = PrioritizedSampler(2_000, 0.7, 0.9)
+    except RuntimeError as error:
+        pytest.skip(f"TorchRL has no priorities on this machine: {error}")
+    with pytest.raises(UnsupportedBufferError, match="priority"):
+        buffer(sampler=sampler)
+
+
+def test_rows_without_a_key_or_with_summed_rewards_are_refused_and_nothing_is_stored():
+    made, rows = buffer(), pendulum().rollout(10)
+    with pytest.raises(InvalidTransitionsError, match="reward"):
+        made.extend(rows.exclude(("next", "reward")))
+    with pytest.raises(UnsupportedBufferError, match="MultiStep"):
+        made.extend(rows.clone().set("steps_to_next_obs", torch.ones(10, 1)))
+    assert len(made) == 0 and made.engine.clock.steps == 0
