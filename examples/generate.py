@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from synth_replay import TransitionGenerator, evaluate
 from synth_replay.datasets import create_dataset, open_dataset
 from synth_replay.report import write_report
@@ -22,15 +24,16 @@ def main() -> None:
 
     dataset = open_dataset(args.data)
     rows, spec = dataset.read(), dataset.spec
-    held = len(rows) // 10
+    rows = rows[np.random.default_rng(args.seed).permutation(len(rows))]  # a replay lies in order of time
+    held_out, train = rows[: len(rows) // 10], rows[len(rows) // 10 :]
     generator = TransitionGenerator(spec.observation_space, spec.action_space, args.generator, seed=args.seed)
-    generator.fit(rows[held:], checkpoint=args.out / "fit")  # killed, it goes on here
+    generator.fit(train, checkpoint=args.out / "fit")  # killed, it goes on here
     made = generator.sample(args.rows)
-    print(evaluate(rows[:held], made))
+    print(evaluate(held_out, made, train=train))
     generator.save(args.out / "generator")
     with create_dataset(args.out / "generated.npz", spec, len(made)) as writer:
         writer.write(made)
-    write_report(args.out / "report.html", rows[held:], made, holdout=rows[:held])
+    write_report(args.out / "report.html", train, made, holdout=held_out, history=generator.history)
     print(f"wrote generator, generated.npz and report.html to {args.out}")
 
 

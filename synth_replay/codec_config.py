@@ -13,9 +13,10 @@ class CodecConfig:
     """How transitions become rows.
 
     Attributes:
-        normalizer: ``auto`` scores observations, actions and any heavy-tailed dimension by a mean of rank-Gaussian
-            score and z-score (good marginals, also where a dimension piles up at a limit) and standardises the rest
-            (accurate steps); ``zscore`` standardises everything (SynthER); ``quantile`` uses ranks everywhere.
+        normalizer: ``auto`` scores observations and actions by a mean of rank-Gaussian score and z-score (good
+            marginals, also where a dimension piles up at a limit), heavy-tailed dimensions by rank alone, and
+            standardises the rest (accurate steps); ``zscore`` standardises everything (SynthER); ``quantile`` uses
+            ranks everywhere.
         next_observations: ``delta`` models s' - s, ``absolute`` models s' (SynthER).
         discrete: ``condition`` draws categories and flags from the data and conditions the denoiser on them;
             ``diffuse`` adds one-hot and flag columns to the row, read back by argmax and threshold (SynthER).

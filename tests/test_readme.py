@@ -47,8 +47,7 @@ def test_the_offline_to_online_snippet_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_walker("walker_medium.hdf5")
     namespace: dict = {}
-    exec(BLOCKS[2], namespace)
-    namespace["model"].learn(5)
+    exec(BLOCKS[2].replace("100_000", "5"), namespace)
     buffer = namespace["model"].replay_buffer
     assert np.bincount(buffer.last_sources, minlength=4).tolist() == [154, 102, 0, 0]
 
@@ -79,7 +78,14 @@ def test_the_generator_snippet_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     TINY.save("tiny.yaml")
     rows = rollout("Hopper-v5", 300)
-    code = BLOCKS[3].replace('"cpu"', '"tiny.yaml"').replace("100_000", "1_000")
+    code = (
+        BLOCKS[3]
+        .replace('"cpu"', '"tiny.yaml"')
+        .replace("100_000", "1_000")
+        .replace("1000]", "100]")
+        .replace("1000:", "100:")
+    )
+    code = code.replace("data[:1000], data[1000:]", "data[:100], data[100:]")
     code = re.sub(r"data = Transitions\(.*?\)\n", "", code, flags=re.S)
     namespace = {"data": rows}
     exec(code, namespace)

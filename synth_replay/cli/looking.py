@@ -7,13 +7,13 @@ import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
-from synth_replay.cli.making import REPORT_ROWS, RunningOptions, SourceOptions, say_notes
-from synth_replay.cli.options import Format, Running, Source, Usage
+from synth_replay.cli.making import REPORT_ROWS, SourceOptions, say_notes
+from synth_replay.cli.options import Seeded, Showing, Source, Usage, Written
 from synth_replay.datasets import Dataset, PixelDataset, open_dataset, open_pixels
 from synth_replay.datasets.pixel_catalog import detect_pixels
 from synth_replay.errors import DatasetError
@@ -22,6 +22,9 @@ from synth_replay.spaces import Array, as_matrix
 from synth_replay.upsampling import copy_dataset, digest
 
 WIDTH = 90
+
+SeededOptions = Annotated[Seeded, tyro.conf.arg(name="")]
+ShowingOptions = Annotated[Showing, tyro.conf.arg(name="")]
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Report:
     generator: Path | None = None
     """Folder of the generator, for its loss curve and settings."""
     source: SourceOptions = field(default_factory=Source)
-    running: RunningOptions = field(default_factory=Running)
+    running: SeededOptions = field(default_factory=Seeded)
 
     def run(self) -> None:
         """Does it."""
@@ -75,10 +78,10 @@ class Convert:
     """Dataset to read."""
     out: tyro.conf.Positional[Path]
     """Dataset to write: .npz, .hdf5 (D4RL), or a folder (Parquet)."""
-    out_format: Format | None = None
+    out_format: Written | None = None
     """Format to write; by default the suffix tells."""
     source: SourceOptions = field(default_factory=Source)
-    running: RunningOptions = field(default_factory=Running)
+    running: ShowingOptions = field(default_factory=Showing)
 
     def run(self) -> None:
         """Does it."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import gymnasium as gym
 import tyro
 
-from synth_replay.cli.options import Format, Running, Source, Usage
+from synth_replay.cli.options import Running, Source, Usage, Written
 from synth_replay.cli.presets import starting_config
 from synth_replay.config import GeneratorConfig
 from synth_replay.datasets import Dataset, open_dataset
@@ -74,10 +74,10 @@ class Sample:
     """Rows to generate, e.g. 1_000_000."""
     out: Path
     """Dataset to write: .npz, .hdf5 (D4RL), or a folder (Parquet)."""
-    out_format: Format | None = None
+    out_format: Written | None = None
     """Format to write; by default the suffix tells."""
     label: str | None = None
-    """Only rows of this label of the generator."""
+    """Only rows of this class, for a generator that was fitted with classes (in Python)."""
     shard_rows: int = SHARD_ROWS
     """Rows that are generated and written at once."""
     running: RunningOptions = field(default_factory=Running)
@@ -99,7 +99,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Upsample:
-    """Fit a generator on a dataset and generate a larger one. Killed at any moment, the same command goes on."""
+    """Fit a generator on a dataset and write a dataset of generated rows alone. Killed, the same command goes on."""
 
     data: tyro.conf.Positional[Path]
     """Dataset: npz, D4RL, d3rlpy, Minari, Parquet or (trusted) Stable-Baselines3."""
@@ -107,7 +107,7 @@ class Upsample:
     """Rows to generate, e.g. 1_000_000."""
     out: Path
     """Dataset to write: .npz, .hdf5 (D4RL), or a folder (Parquet, with the generator in it)."""
-    out_format: Format | None = None
+    out_format: Written | None = None
     """Format to write; by default the suffix tells."""
     report: Path | None = None
     """Write an HTML page that shows how good the generated rows are."""

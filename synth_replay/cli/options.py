@@ -13,6 +13,7 @@ from synth_replay.datasets import Dataset, open_dataset
 from synth_replay.errors import ConfigError
 
 Format = Literal["npz", "d4rl", "minari", "sb3", "d3rlpy", "parquet"]
+Written = Literal["npz", "d4rl", "minari", "d3rlpy", "parquet"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Source:
     format: Format | None = None
     """Format of the input; by default its content tells."""
     env: str | None = None
-    """Gymnasium id, e.g. Hopper-v5: takes the spaces from there, and measures against the simulator in reports."""
+    """Gymnasium id, e.g. Hopper-v5: takes the spaces from there; a report then measures against its simulator."""
     trusted: bool = False
     """Allow loading a pickle (Stable-Baselines3 replay buffer), which runs the code in it."""
 
@@ -46,13 +47,9 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Running:
-    """How it runs."""
+class Showing:
+    """What is shown meanwhile."""
 
-    seed: int = 0
-    """The same seed, data and settings give the same result."""
-    device: str = "auto"
-    """cpu, cuda, cuda:1, ...; auto takes a GPU when there is one."""
     quiet: bool = False
     """No progress bars. Without a terminal there are none anyway."""
 
@@ -60,6 +57,22 @@ class Running:
     def progress(self) -> bool | None:
         """None shows bars on a terminal."""
         return False if self.quiet else None
+
+
+@dataclass(frozen=True)
+class Seeded(Showing):
+    """How it runs, where no model does."""
+
+    seed: int = 0
+    """The same seed, data and settings give the same result."""
+
+
+@dataclass(frozen=True)
+class Running(Seeded):
+    """How it runs."""
+
+    device: str = "auto"
+    """cpu, cuda, cuda:1, ...; auto takes a GPU when there is one."""
 
 
 @dataclass

@@ -94,8 +94,10 @@ def test_the_offline_page(monkeypatch):
     assert found["buffer"].stats.rows
     with create_dataset("my_dataset.hdf5", TransitionSpec(HOPPER.observation_space, HOPPER.action_space), 300) as out:
         out.write(hopper())
-    assert len(run("offline", 1)["rows"]) == 300 and Path("copy.npz").exists()
-    Path("task_of_the_page.py").write_text(blocks("offline")[2])  # run("offline", 2): a function of a module
+    Path("my_dataset_1M").symlink_to("my_dataset.hdf5")
+    run("offline", 1, **{"n_steps=100_000": QUIET})
+    assert len(run("offline", 2)["rows"]) == 300 and Path("copy.npz").exists()
+    Path("task_of_the_page.py").write_text(blocks("offline")[3])  # run("offline", 3): a function of a module
     monkeypatch.syspath_prepend(Path.cwd())
     assert importlib.import_module("task_of_the_page").config.relabel.function == "task_of_the_page:task"
 
@@ -122,10 +124,11 @@ def test_learning_online():
     assert found["model"].replay_buffer.size() == 105
 
 
-def test_choosing_saves_a_configuration_that_can_be_read():
+def test_choosing_saves_a_configuration_that_can_be_read(capsys):
     run("howto/choosing", 0, **{"training=replace(CPU.training, steps=3_000)": "training=CPU.training"})
     assert GeneratorConfig.load("small.yaml").network.width == 128
     assert yaml.safe_load(Path("small.yaml").read_text())["store_rows"] == 50_000
+    assert main(["upsample", "--help"]) == 0 and "--preset" in capsys.readouterr().out
 
 
 def test_a_generator_on_whatever_device_there_is():
