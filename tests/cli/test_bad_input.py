@@ -158,6 +158,7 @@ def test_a_disk_that_refuses_is_one_line(capsys, tmp_path, command):
         ("info", "x", "--no-such-option"),
         ("sample", "x", "--num-samples", "many", "--out", "y"),
         ("upsample", "x", "--num-samples", "5", "--out", "y", "--generator.training.steps", "0"),
+        ("upsample", "x", "--num-samples", "5", "--out", "y", "--out-format", "sb3"),
     ],
 )
 def test_wrong_arguments_exit_with_two(capsys, arguments):
@@ -172,7 +173,6 @@ def test_wrong_arguments_exit_with_two(capsys, arguments):
         (("--env", "NoSuchEnv-v0"), "NoSuchEnv"),
         (("--env", "CartPole-v1"), "space"),
         (("--holdout", "1.5"), "holdout"),
-        (("--out-format", "sb3"), "read"),
     ],
 )
 def test_settings_that_cannot_be_used_are_one_line(capsys, tmp_path, arguments, says):
