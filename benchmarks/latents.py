@@ -1,0 +1,78 @@
+"""Fidelity of the default CPU preset on latents of pixels: ``python benchmarks/latents.py``.
+
+The encoder is that of the baseline agent of ``benchmarks/visual`` (seed 0; learnt first when it is not there), the rows
+are all transitions of the dataset as its latents. A tenth is held out. The report is beside the generator, in
+``data/visual``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from common import ROOT, report
+
+sys.path.insert(0, str(ROOT.parent))  # the study's settings
+
+import numpy as np
+from synth_replay_d3rlpy.visual import make_task, stages
+
+from benchmarks.visual.study import TASKS, Part, data_path, how_to_collect
+from synth_replay import TransitionGenerator, Transitions, TransitionSpec, evaluate
+from synth_replay.config import CPU
+from synth_replay.datasets import open_pixels
+from synth_replay.report import write_report
+
+
+def latents(name: str) -> tuple[Transitions, TransitionSpec]:
+    """All transitions of a task's dataset, in random order."""
+    part, task, data = Part(name, TASKS[name][1], "baseline", 0), make_task(name), open_pixels(data_path(name))
+    folder = part.folder / "seed-0" / "plain"
+    few, episodes = stages.chosen_episodes(data, part.size.rows), list(data.episodes())
+    stages.claim(part.folder, task, data, part.size)
+    agent = stages.pretrained(task, few, data.action_space, part.size, False, 0, folder)
+    encoder = stages.frozen(agent, part.size, folder)
+    rows = stages.latents(task, episodes, encoder, False, 0, folder / "all")
+    order = np.random.default_rng(0).permutation(len(rows))
+    return replace(rows, truncations=None)[order], TransitionSpec(encoder.space, data.action_space)
+
+
+def lines(name: str) -> list[dict[str, Any]]:
+    """Real rows and generated ones, against the hold-out."""
+    rows, spec = latents(name)
+    held, train = rows[: len(rows) // 10], rows[len(rows) // 10 :]
+    folder = Part(name, TASKS[name][1], "baseline", 0).folder / "cpu-preset"
+    if not (folder / "generator.json").exists():
+        fitted = TransitionGenerator(spec.observation_space, spec.action_space, CPU, 0)
+        fitted.fit(train, checkpoint=folder / "training", progress=True).save(folder)
+    generator = TransitionGenerator.load(folder)
+    made = generator.sample(len(train), progress=True)
+    page = folder / "latents.html"
+    write_report(page, train, made, holdout=held, history=generator.history, title=f"{name}: latent transitions")
+    found = []
+    for label, given in (("real rows", train), ("cpu preset", made)):
+        scores = evaluate(held, given, train=train)
+        size = {"latent": spec.observation_space.shape[0], "fitted rows": len(train)}  # type: ignore[index]
+        figures = {"marginal": scores.marginal, "correlation": scores.correlation, "copy_share": scores.copy_share}
+        found.append({"task": name, "rows": label} | size | figures)
+    return found
+
+
+def main() -> None:
+    """Both tasks, where their data are there."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    table = []
+    for name in TASKS:
+        if data_path(name).exists():
+            table += lines(name)
+        else:
+            print(f"{name} is left out: {how_to_collect(name)}")
+    if table:
+        report("latents", table)
+
+
+if __name__ == "__main__":
+    main()
