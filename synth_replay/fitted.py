@@ -93,9 +93,34 @@ class FittedModel:
         self, codes: Array, labels: Array | None, how: Drawing, rng: torch.Generator, relabel: bool = True
     ) -> Transitions:
         """One row for each of the conditions and labels."""
-        rows = self.codec.decode(self._denoise(self.codec.conditions.encode(codes, labels), how, rng), codes)
-        if not relabel:
-            return rows
+        rows = self._rows(codes, labels, how, rng)
+        return self._consistent(rows, codes, labels, how, rng) if relabel else rows
+
+    def _rows(self, codes: Array, labels: Array | None, how: Drawing, rng: torch.Generator) -> Transitions:
+        """As the denoiser makes them."""
+        return self.codec.decode(self._denoise(self.codec.conditions.encode(codes, labels), how, rng), codes)
+
+    def _consistent(
+        self, rows: Transitions, codes: Array, labels: Array | None, how: Drawing, rng: torch.Generator
+    ) -> Transitions:
+        """Rows labelled anew; those whose end is not the one that was drawn for them are drawn again."""
+        wanted, first = rows.terminations, self._relabelled(rows, labels)
+        columns = {name: np.array(column) for name, column in first.leaves().items()}
+        for _ in range(self.config.relabel.redraws):
+            torn = np.flatnonzero(columns["terminations"] != wanted)
+            if not len(torn):
+                break
+            some = None if labels is None else labels[torn]
+            again = self._relabelled(self._rows(codes[torn], some, how, rng), some)
+            mended = again.terminations == wanted[torn]
+            _put(columns, torn[mended], again[mended])
+        # a weak model reaches few ends where they are wanted: then the others are needed
+        lacking = max(int(wanted.sum() - columns["terminations"].sum()), 0)
+        needed = np.flatnonzero(first.terminations & ~columns["terminations"])[:lacking]
+        _put(columns, needed, first[needed])
+        return Transitions.from_leaves(columns)
+
+    def _relabelled(self, rows: Transitions, labels: Array | None) -> Transitions:
         if self.config.relabel.function is not None:
             return relabel_by_function(rows, resolve_function(self.config.relabel.function))
         if self.relabeler is None:
@@ -157,6 +182,11 @@ class FittedModel:
         labels = parts["relabel"]
         relabeler = Relabeler.from_state(spec, config.relabel, device, labels) if labels else None
         return cls(codec, denoiser, relabeler, config, device)
+
+
+def _put(columns: dict[str, Array], at: Array, rows: Transitions) -> None:
+    for name, column in rows.leaves().items():
+        columns[name][at] = column
 
 
 def _part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -31,6 +31,9 @@ class RelabelConfig:
             must bear the small errors of generated rows.
         threshold: A row whose termination is at least this probable is terminal. Precision and recall of the
             simulator's terminations are about equal at 0.4 (Hopper-v5, 0.7 % terminations).
+        redraws: How often a row is drawn again, under its own conditions, while its end by the model or function
+            contradicts the end that was drawn for it. So as many rows end as in the data, and they end where the
+            task does. 0 keeps every row.
         max_levels: A reward that takes at most so many distinct values is rounded to them.
     """
 
@@ -43,12 +46,15 @@ class RelabelConfig:
     weight_decay: float = 1e-4
     input_noise: float = 0.01
     threshold: float = 0.4
+    redraws: int = 4
     max_levels: int = 16
 
     def __post_init__(self) -> None:
         for name in ("width", "steps", "batch_size", "learning_rate", "max_levels"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"RelabelConfig.{name} must be positive, not {getattr(self, name)!r}.")
+        if self.redraws < 0:
+            raise ConfigError(f"RelabelConfig.redraws must not be negative; got {self.redraws}.")
         if self.input_noise < 0 or self.weight_decay < 0 or not 0 < self.threshold < 1:
             raise ConfigError("RelabelConfig: input_noise, weight_decay must not be negative; threshold is in (0, 1).")
 

@@ -8,12 +8,14 @@ from gymnasium import spaces
 
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec
 from synth_replay.errors import ConfigError, InvalidTransitionsError
+from synth_replay.fitted import Drawing
 from synth_replay.relabel import Relabeler, fit_relabeler
 from synth_replay.relabel_config import RelabelConfig
 from tests.conftest import TINY, rollout
 
 BOX = spaces.Box(-5, 5, (2,), np.float32)
 ACT = spaces.Box(-1, 1, (1,), np.float32)
+CARTPOLE = gym.make("CartPole-v1")
 CPU_DEVICE = torch.device("cpu")
 FAST = RelabelConfig(enabled=True, steps=800, width=64)
 
@@ -119,6 +121,28 @@ def test_pendulums_rewards_by_its_function_are_the_environments(pendulum):
     np.testing.assert_allclose(rewards, pendulum.rewards, atol=2e-3)
 
 
+def cartpole_task(_obs, _actions, after):
+    """Gymnasium's CartPole-v1, from its source."""
+    return np.ones(len(after), np.float32), (np.abs(after[:, 0]) > 2.4) | (np.abs(after[:, 2]) > 12 * np.pi / 180)
+
+
+def test_rows_whose_end_contradicts_the_drawn_one_are_drawn_again(cartpole):
+    path = RelabelConfig.by(cartpole_task).function
+    settings = replace(TINY, training=replace(TINY.training, steps=400), sampler=replace(TINY.sampler, steps=16))
+    shares, rates = [], []
+    for redraws in (0, 4):
+        config = replace(settings, relabel=RelabelConfig(function=path, redraws=redraws))
+        made = TransitionGenerator(CARTPOLE.observation_space, CARTPOLE.action_space, config, seed=0).fit(cartpole)
+        drawn = made._model.plan(2_000, None, np.random.default_rng(0))[0]
+        wanted = made._model.codec.decode(np.zeros((2_000, made._model.codec.row_dim), np.float32), drawn).terminations
+        how = Drawing(config.sampler, config.guidance)
+        rows = made._model.draw(drawn, None, how, torch.Generator().manual_seed(0))
+        assert np.array_equal(rows.terminations, cartpole_task(None, None, rows.next_observations)[1])
+        shares.append((rows.terminations != wanted).mean())
+        rates.append(rows.terminations.mean())
+    assert shares[1] < shares[0] and rates[0] < rates[1] <= wanted.mean()
+
+
 def test_a_saved_generator_labels_as_before(pendulum, tmp_path):
     made = generator(enabled=True).fit(pendulum)
     made.save(tmp_path / "g")
@@ -149,7 +173,9 @@ def test_a_path_that_names_no_function_is_refused_before_any_work(path, pendulum
         generator(function=path).fit(pendulum)
 
 
-@pytest.mark.parametrize("change", [{"steps": 0}, {"threshold": 1.0}, {"input_noise": -1.0}, {"width": 0}])
+@pytest.mark.parametrize(
+    "change", [{"steps": 0}, {"threshold": 1.0}, {"input_noise": -1.0}, {"width": 0}, {"redraws": -1}]
+)
 def test_settings_that_make_no_sense_are_refused(change):
     with pytest.raises(ConfigError, match="RelabelConfig"):
         RelabelConfig(**change)
