@@ -34,6 +34,7 @@ from benchmarks.offline_to_online.study import (  # noqa: E402
     LAYERS,
     OFFLINE_STEPS,
     ONLINE_STEPS,
+    REFRESH,
     SAC_UPDATES,
     Part,
     normalized,
@@ -42,7 +43,7 @@ from benchmarks.offline_to_online.study import (  # noqa: E402
 from synth_replay import TransitionSpec  # noqa: E402
 
 QUIET: dict[str, Any] = {"logger_adapter": NoopAdapterFactory(), "show_progress": False}
-SETTINGS: dict[str, Any] = {"generator": CONFIG, "refresh_every": EVERY, "progress": False}
+SETTINGS: dict[str, Any] = {"generator": CONFIG, "refresh_every": REFRESH, "refit": "warm", "progress": False}
 
 
 def pretrained_iql(part: Part, dataset: Any) -> Any:
@@ -79,11 +80,11 @@ def run_iql(part: Part) -> tuple[list[float], dict[str, float]]:
     env.reset(seed=part.seed)
     eval_env.reset(seed=part.seed)
     buffer = for_d3rlpy.CFGMixedBuffer(dataset, env=env, extra_columns=(), seed=part.seed, **SETTINGS, **ARMS[part.arm])
-    curve = [evaluate_qlearning_with_environment(iql, eval_env, n_trials=EPISODES)]
+    curve = [evaluate_qlearning_with_environment(iql, eval_env, n_trials=EPISODES[part.env_id])]
 
     def after_epoch(algorithm: Any, epoch: int, step: int) -> None:  # noqa: ARG001
         if step % EVERY == 0:
-            curve.append(evaluate_qlearning_with_environment(algorithm, eval_env, n_trials=EPISODES))
+            curve.append(evaluate_qlearning_with_environment(algorithm, eval_env, n_trials=EPISODES[part.env_id]))
 
     iql.fit_online(env, buffer, n_steps=ONLINE_STEPS, n_steps_per_epoch=EVERY, callback=after_epoch, **QUIET)
     return curve, buffer.stats.to_dict()
@@ -94,12 +95,12 @@ class Curve(BaseCallback):
 
     def __init__(self, env_id: str, seed: int) -> None:
         super().__init__()
-        self.env, self.curve = Monitor(gym.make(env_id)), []
+        self.env, self.curve, self.episodes = Monitor(gym.make(env_id)), [], EPISODES[env_id]
         self.env.reset(seed=seed)
 
     def take(self) -> None:
         """One point."""
-        self.curve.append(float(evaluate_policy(self.model, self.env, EPISODES)[0]))
+        self.curve.append(float(evaluate_policy(self.model, self.env, self.episodes)[0]))
 
     def _on_training_start(self) -> None:
         self.take()
@@ -118,7 +119,7 @@ def run_sac(part: Part) -> tuple[list[float], dict[str, float]]:
         learning_starts=0,
         batch_size=BATCH,
         gradient_steps=SAC_UPDATES,
-        policy_kwargs={"net_arch": LAYERS},
+        policy_kwargs={"net_arch": LAYERS, "optimizer_kwargs": {"fused": True}},
         replay_buffer_class=for_sb3.CFGMixedBuffer,
         replay_buffer_kwargs={"offline": offline_data(part), "seed": part.seed, **SETTINGS, **ARMS[part.arm]},
         seed=part.seed,
