@@ -104,11 +104,9 @@ def dataset_path(env_id: str, quality: str) -> Path:
 
 def how_to_collect(env_id: str) -> str:
     """The command that makes them, with a small SAC: 5 to 15 minutes on one core."""
-    kinds = " ".join(QUALITIES)
-    options = f"--kinds {kinds} --width 128 --batch-size 128 --learning-rate 1e-3 --out data/offline_to_online"
-    return (
-        f"collect its data with python examples/collect_dataset.py --env {env_id} --steps {COLLECTED[env_id]} {options}"
-    )
+    options = f"--env {env_id} --steps {COLLECTED[env_id]} --kinds {' '.join(QUALITIES)}"
+    options += " --width 128 --batch-size 128 --learning-rate 1e-3 --out data/offline_to_online"
+    return f"collect its data with python examples/collect_dataset.py {options}"
 
 
 def offline_data(part: Part) -> Transitions:
