@@ -105,6 +105,8 @@ class FittedModel:
     ) -> Transitions:
         """Rows labelled anew; those whose end is not the one that was drawn for them are drawn again."""
         wanted, first = rows.terminations, self._relabelled(rows, labels)
+        if np.array_equal(first.terminations, wanted):
+            return first
         columns = {name: np.array(column) for name, column in first.leaves().items()}
         for _ in range(self.config.relabel.redraws):
             torn = np.flatnonzero(columns["terminations"] != wanted)

@@ -1,7 +1,7 @@
 """Table and picture of the study: interquartile means over seeds with bootstrap intervals by rliable.
 
 ``python -m benchmarks.offline_to_online.summary`` takes what is in ``runs/``; a cell counts when all seeds are there.
-The score of a run is the mean of its evaluations after the first refit: until then all arms of a seed are the same.
+The score of a run is the mean of its evaluations after the first refit: until then no arm has generated rows.
 """
 
 from __future__ import annotations

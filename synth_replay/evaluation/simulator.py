@@ -66,6 +66,8 @@ def state_setter(env: gym.Env[Any, Any]) -> StateSetter:
     Raises:
         SimulatorError: If the observation does not determine the state, or nobody has written how.
     """
+    if not isinstance(env, gym.Env):
+        raise SimulatorError(f"env is a Gymnasium environment; got {env!r}. Make one with gymnasium.make().")
     inner: Any = env.unwrapped
     if _shows_its_state(inner):
         return _mujoco

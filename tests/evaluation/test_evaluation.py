@@ -115,6 +115,12 @@ def test_environments_whose_observation_is_not_their_state_are_refused(env_id):
         set_env_state(gym.make(env_id), np.zeros(3))
 
 
+def test_an_environment_is_not_given_by_its_name():
+    rows = rollout("CartPole-v1", 200)
+    with pytest.raises(SimulatorError, match="gymnasium.make"):
+        evaluate(rows, rows, "CartPole-v1")
+
+
 def test_evaluate_of_a_second_half_of_real_rows_is_near_perfect_and_finds_copies():
     rows = rollout("CartPole-v1", 4000)
     order = np.random.default_rng(0).permutation(len(rows))
