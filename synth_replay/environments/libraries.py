@@ -57,6 +57,8 @@ def load_dm_control() -> tuple[Any, Any, Any]:
     try:
         with _quiet_imports():
             suite, engine, compatibility = map(import_module, modules)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"{error.name} is not installed: pip install 'synth-replay[dmc]'") from error
     except Exception as error:  # each OpenGL backend has errors of its own
         refuse_rendering(error)
     return suite, engine, compatibility.DmControlCompatibilityV0

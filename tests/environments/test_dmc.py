@@ -108,16 +108,26 @@ def test_bad_options_are_refused(options, text):
 @pytest.mark.skipif(sys.platform != "linux", reason="GLFW needs no display server on other systems")
 @pytest.mark.parametrize("backend", ["windows95", "glfw"])
 def test_a_backend_that_does_not_start_is_named_with_the_system_packages(backend):
+    said = refusal(MUJOCO_GL=backend)
+    assert f"MUJOCO_GL is {backend}" in said and "libegl1" in said and "libosmesa6" in said
+
+
+def test_a_package_that_the_simulator_lacks_is_not_taken_for_a_rendering_library():
+    said = refusal("import sys\nsys.modules['packaging'] = None\n")  # Gymnasium's MuJoCo renderer imports it
+    assert "packaging" in said and "pip install 'synth-replay[dmc]'" in said and "libegl1" not in said
+
+
+def refusal(before="", **variables):
+    """What a process of its own says that cannot make the environment."""
     code = (
-        "from synth_replay.environments import make_dmc_pixels\n"
+        f"{before}from synth_replay.environments import make_dmc_pixels\n"
         "from synth_replay.errors import MissingExtraError\n"
         "try: make_dmc_pixels()\n"
         "except MissingExtraError as error: print(error)"
     )
     place = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    place |= {"MUJOCO_GL": backend, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=place)
-    assert f"MUJOCO_GL is {backend}" in done.stdout and "libegl1" in done.stdout and "libosmesa6" in done.stdout
+    place |= variables | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=place).stdout
 
 
 def test_a_missing_package_is_named_with_its_command(monkeypatch):
