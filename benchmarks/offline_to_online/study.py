@@ -43,8 +43,8 @@ CONFIG = replace(
     store_rows=20_000,
 )
 # What each arm changes in the buffer. Without generation, six in ten real rows are online ones, as many as CFDG's
-# batches have of both online-like kinds (1/3 + 0.8/3): nothing else differs. "cfg_online", an ablation of IQL, generates
-# online rows alone from the labelled model
+# batches have of both online-like kinds (1/3 + 0.8/3): nothing else differs. "cfg_online", an ablation of IQL,
+# generates online rows alone from the labelled model
 ARMS: dict[str, dict[str, Any]] = {
     "none": {"generation": "none", "online_ratio": 0.6},
     "online": {"generation": "online"},
