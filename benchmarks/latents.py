@@ -31,7 +31,7 @@ def latents(name: str) -> tuple[Transitions, TransitionSpec]:
     """All transitions of a task's dataset, in random order."""
     part, task, data = Part(name, TASKS[name][1], "baseline", 0), make_task(name), open_pixels(data_path(name))
     folder = part.folder / "seed-0" / "plain"
-    few, episodes = stages.chosen_episodes(data, part.size.rows), list(data.episodes())
+    few, episodes = stages.chosen_episodes(data, part.size.rows, 0), list(data.episodes())
     stages.claim(part.folder, task, data, part.size)
     agent = stages.pretrained(task, few, data.action_space, part.size, False, 0, folder)
     encoder = stages.frozen(agent, part.size, folder)

@@ -23,7 +23,8 @@ RUNS = ROOT / "runs"
 SEEDS = range(3)
 # Task: its dataset, the size of its features, the episodes of an evaluation
 TASKS = {"cheetah-run": ("cheetah-run-medium-replay", 50, 5), "coinrun": ("coinrun", 64, 50)}
-ABLATED, FEATURE_SIZES = "cheetah-run", (32, 64, 128, 256)
+# the latent has the features of actor and critic: 32, 64, 128 and 256 numbers
+ABLATED, FEATURE_SIZES = "cheetah-run", (16, 32, 64, 128)
 SIZE = VisualConfig(
     pretrain_steps=2_000,
     finetune_steps=3_000,

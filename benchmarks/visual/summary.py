@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 from synth_replay_d3rlpy.visual import ARMS, make_task
-from synth_replay_d3rlpy.visual.summary import divergences_of, table_of
+from synth_replay_d3rlpy.visual.summary import NAMES, divergences_of, table_of
 
+from benchmarks.intervals import gain, verdict
 from benchmarks.visual.study import ABLATED, FEATURE_SIZES, ROOT, SEEDS, TASKS, Part
 from synth_replay.report.visual import divergence_map, save_png
 
+PAIRS = (("augmented_upsampled", "augmented"), ("augmented_upsampled", "baseline"), ("upsampled", "baseline"))
 DOCS = ROOT.parents[1] / "docs"
 
 
@@ -26,17 +28,33 @@ def results(task: str, features: int) -> list[dict[str, Any]]:
 
 
 def ablation() -> list[dict[str, Any]]:
-    """Both steps with latents of other sizes (the paper's ablation), where all seeds are there."""
+    """Both steps with latents of other sizes (the paper's ablation), where all seeds are there: two features each."""
     found, tests = [], make_task(ABLATED).tests
     for size in sorted({*FEATURE_SIZES, TASKS[ABLATED][1]}):
         paths = [Part(ABLATED, size, "augmented_upsampled", seed).path for seed in SEEDS]
         if all(path.exists() for path in paths):
             held = [json.loads(path.read_text()) for path in paths]
             test = [np.mean([np.mean(h["returns"][kind]) for kind in tests]) for h in held]
-            line = {"features": size, "test mean": float(np.mean(test)), "standard error": float(np.std(test, ddof=1))}
+            line = {
+                "latent": 2 * size,
+                "test mean": float(np.mean(test)),
+                "standard error": float(np.std(test, ddof=1)),
+            }
             line["standard error"] /= np.sqrt(len(test))
             found.append(line | {"marginal": float(np.mean([h["marginal"] for h in held]))})
     return found
+
+
+def differences(name: str, held: list[dict[str, Any]]) -> str:
+    """A table of differences in the mean test return, over pairs of a seed."""
+    task, better = make_task(name), {}
+    for arm in ARMS:
+        mine = sorted((h for h in held if h["arm"] == arm), key=lambda h: h["seed"])
+        better[arm] = np.array([np.mean([np.mean(h["returns"][kind]) for kind in task.tests]) for h in mine])
+    lines = ["| difference in the mean test return | over paired seeds |", "|---|---|"]
+    for one, other in PAIRS:
+        lines.append(f"| {NAMES[one]} minus {NAMES[other]} | {verdict(gain(better[one], better[other]))} |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -49,9 +67,11 @@ def main() -> None:
             continue
         table = table_of(make_task(task), held)
         payload[task] = {"table": table.to_dict(), "results": held}
-        (DOCS / "tables" / f"visual_{task}.md").write_text(table.markdown(2 if task == "coinrun" else 1))
+        (DOCS / "tables" / f"visual_{task}.md").write_text(
+            table.markdown(2 if task == "coinrun" else 1) + "\n" + differences(task, held)
+        )
         save_png(divergence_map(divergences_of(held), title=task), DOCS / "img" / f"divergence_{task}.png")
-        print(table.markdown())
+        print(table.markdown(), differences(task, held), sep="\n")
     (ROOT.parent / "results" / "visual.json").write_text(json.dumps(payload, indent=1) + "\n")
     print(json.dumps(payload["ablation"], indent=1))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,14 @@ Pictures = NDArray[np.uint8]
 _Floats = NDArray[np.float64]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
+#: What :func:`procedural_backgrounds` draws.
+PATTERNS = ("gradient", "noise", "checkers", "stripes")
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm"})
 
 
-def procedural_backgrounds(count: int, height: int, width: int, seed: int) -> Pictures:
+def procedural_backgrounds(
+    count: int, height: int, width: int, seed: int, patterns: Sequence[str] = PATTERNS
+) -> Pictures:
     """Draws gradients, noise at several scales, checkers and stripes, in turn.
 
     Picture i depends on the seed and on i alone: a larger set begins with a smaller one, and another size shows the
@@ -30,21 +34,24 @@ def procedural_backgrounds(count: int, height: int, width: int, seed: int) -> Pi
         height: Of a picture, in pixels.
         width: Of a picture, in pixels.
         seed: Not negative.
+        patterns: Which of :data:`PATTERNS` take turns.
 
     Returns:
         uint8 ``[count, height, width, 3]``.
 
     Raises:
-        ConfigError: For a count or size below 1, or a negative seed.
+        ConfigError: For a count or size below 1, a negative seed, or an unknown pattern.
     """
     _check_size(count, height, width)
+    if not patterns or not set(patterns) <= set(PATTERNS):
+        raise ConfigError(f"patterns are some of {', '.join(PATTERNS)}; got {list(patterns)}.")
     if seed < 0:
         raise ConfigError(f"The seed of backgrounds is {seed}; it must not be negative.")
     pictures = np.empty((count, height, width, 3), np.uint8)
     for number, picture in enumerate(pictures):
         rng = np.random.default_rng([seed, number])
         first, second = rng.random((2, 3))
-        share = _PATTERNS[number % len(_PATTERNS)](_pixel_centres(height), _pixel_centres(width), rng)
+        share = _DRAWN_BY[patterns[number % len(patterns)]](_pixel_centres(height), _pixel_centres(width), rng)
         picture[:] = np.rint(255 * (first + (second - first) * share))
     return pictures
 
@@ -167,9 +174,6 @@ def _stripes(y: _Floats, x: _Floats, rng: np.random.Generator) -> _Floats:
     return share[..., None]
 
 
-_PATTERNS: tuple[Callable[[_Floats, _Floats, np.random.Generator], _Floats], ...] = (
-    _gradient,
-    _noise,
-    _checkers,
-    _stripes,
+_DRAWN_BY: dict[str, Callable[[_Floats, _Floats, np.random.Generator], _Floats]] = dict(
+    zip(PATTERNS, (_gradient, _noise, _checkers, _stripes), strict=True)
 )

@@ -13,7 +13,7 @@ from synth_replay.datasets.collect import collect_episodes
 from synth_replay.datasets.offline_procgen import write_offline_procgen
 from synth_replay.datasets.parquet import ShardWriter
 from synth_replay.datasets.pixel_catalog import PIXEL_FORMATS, open_pixels
-from synth_replay.datasets.pixel_changes import mix_episodes, transform_episodes
+from synth_replay.datasets.pixel_changes import augment_episodes, mix_episodes, transform_episodes
 from synth_replay.datasets.pixel_episode import PixelEpisode, stack_transitions
 from synth_replay.datasets.pixels import PixelDataset
 from synth_replay.datasets.vd4rl import write_vd4rl_npz
@@ -28,6 +28,7 @@ __all__ = [
     "PixelDataset",
     "PixelEpisode",
     "ShardWriter",
+    "augment_episodes",
     "collect_episodes",
     "create_dataset",
     "detect_format",

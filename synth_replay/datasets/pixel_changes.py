@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -33,8 +34,15 @@ class MixedPixels(PixelDataset):
             self._numbers[mine] = np.sort(numbers)  # rising numbers are read fastest
             lengths[mine] = datasets[source].lengths[self._numbers[mine]]
         notes = [note for dataset in datasets for note in dataset.notes]
+        self._digest = hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in (order, self._numbers)))
         super().__init__(first.path, lengths, first.frame_shape, first.action_space, notes)
         self.share = float(self.lengths[order == 1].sum() / len(self))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of both datasets, and of which episodes were taken."""
+        parts = [dataset.fingerprint for dataset in self._datasets] + [self._digest.hexdigest()]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
 
     def _read(self, numbers: Sequence[int]) -> Iterator[PixelEpisode]:
         sources, places = self.sources[list(numbers)], self._numbers[list(numbers)]
@@ -85,7 +93,7 @@ def mix_episodes(plain: PixelDataset, distracting: PixelDataset, share: float = 
 def transform_episodes(
     episodes: Iterable[PixelEpisode], transform: Callable[[Frames], Array]
 ) -> Iterator[PixelEpisode]:
-    """Streams episodes with changed frames, to augment once and store.
+    """Streams episodes with changed frames, to store them. For a random change see :func:`augment_episodes`.
 
     Args:
         episodes: Read one after the other.
@@ -101,6 +109,31 @@ def transform_episodes(
                 f"The transform made {len(frames)} frames of {len(episode.frames)}: it must keep their number."
             )
         yield replace(episode, frames=frames)
+
+
+def augment_episodes(episodes: Iterable[PixelEpisode], augmenter: Callable[[Frames], Array]) -> Iterator[PixelEpisode]:
+    """Streams augmented episodes, to augment once and store.
+
+    A stored frame belongs to several stacks, and is the next observation of one transition and the observation of
+    another: so that all of them agree, an episode has one draw for all of its frames.
+
+    Args:
+        episodes: Read one after the other.
+        augmenter: A :class:`~synth_replay.augment.pixels.PixelAugmenter` with ``channels_last=False``, or another
+            function that augments each row of ``[B, S*C, H, W]`` by one draw.
+
+    Raises:
+        InvalidTransitionsError: If it returns another shape, or values that are no pixels.
+    """
+
+    def as_one_stack(frames: Frames) -> Array:
+        stack = frames.reshape(1, -1, *frames.shape[2:])
+        made = np.asarray(augmenter(stack))
+        if made.shape != stack.shape:
+            raise InvalidTransitionsError(f"The augmenter made {list(made.shape)} of {list(stack.shape)}: not alike.")
+        return made.reshape(frames.shape)
+
+    return transform_episodes(episodes, as_one_stack)
 
 
 def _draw(lengths: Indices, target: float, rng: np.random.Generator) -> Array:

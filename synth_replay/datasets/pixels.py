@@ -6,6 +6,7 @@ pixels cannot, before an encoder has made latent vectors of them.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,15 @@ class PixelDataset(ABC):
     def __len__(self) -> int:
         """Number of transitions."""
         return int(self.lengths.sum())
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when a file of the dataset does: its name, its size or the time of its last change."""
+        found = hashlib.sha256(str(self.path.resolve()).encode())
+        for file in sorted(self.path.rglob("*")) if self.path.is_dir() else [self.path]:
+            held = file.stat()
+            found.update(f"{file.name} {held.st_size} {held.st_mtime_ns}".encode())
+        return found.hexdigest()
 
     def __repr__(self) -> str:
         counts = f"{len(self.lengths)} episodes, {len(self)} transitions"

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from synth_replay.encoders.files import export, read
 from synth_replay.encoders.layout import CONCAT, LatentLayout
-from synth_replay.errors import ConfigError, InvalidTransitionsError, SpecMismatchError
+from synth_replay.errors import CheckpointError, ConfigError, InvalidTransitionsError, SpecMismatchError
 from synth_replay.spaces import Array
 
 BATCH_ROWS = 256
@@ -165,6 +165,8 @@ class FrozenEncoder:
         """
         module, meta = read(Path(path))
         made = cls(module, meta["pixel_shape"], meta["latent"], tuple(meta["bounds"]))
+        if made.hash != meta["hash"]:
+            raise CheckpointError(f"{path} is not what was saved: its hash is another. Save the encoder again.")
         return made.to(device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FrozenEncoder:

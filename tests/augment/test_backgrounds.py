@@ -32,6 +32,17 @@ def test_a_procedural_picture_looks_the_same_at_another_size():
     assert np.abs(shrunk - small).mean() < 4 < 40 < np.abs(shrunk - small[::-1]).mean()
 
 
+def test_some_patterns_can_be_left_out():
+    every, two = procedural_backgrounds(8, 9, 9, seed=4), procedural_backgrounds(8, 9, 9, 4, ["gradient", "noise"])
+    np.testing.assert_array_equal(two[[0, 1, 4, 5]], every[[0, 1, 4, 5]])
+    assert all((a != b).any() for a, b in zip(two[[2, 3]], every[[2, 3]], strict=True))
+    noise = procedural_backgrounds(3, 9, 9, 4, ["noise"])
+    np.testing.assert_array_equal(noise[1], every[1])
+    for patterns in ([], ["fog"]):
+        with pytest.raises(ConfigError, match="gradient, noise, checkers, stripes"):
+            procedural_backgrounds(1, 9, 9, 4, patterns)
+
+
 def test_a_folder_is_read_in_the_order_of_its_names_and_up_to_the_limit(tmp_path):
     save(tmp_path / "b.png", [GREEN])
     save(tmp_path / "a.PNG", [RED])

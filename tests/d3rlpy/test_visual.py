@@ -10,10 +10,11 @@ import pytest
 from synth_replay_d3rlpy.visual import ARMS, VisualConfig, make_task, run_arm, run_pipeline, stages
 from synth_replay_d3rlpy.visual.summary import write_summary
 
-from synth_replay.datasets import collect_episodes, open_pixels, write_offline_procgen, write_vd4rl_npz
+from synth_replay import Transitions
+from synth_replay.datasets import collect_episodes, mix_episodes, open_pixels, write_offline_procgen, write_vd4rl_npz
 from synth_replay.encoders import FrozenEncoder
 from synth_replay.environments import ProcgenEnv, make_dmc_pixels
-from synth_replay.errors import CheckpointError, ConfigError
+from synth_replay.errors import CheckpointError, ConfigError, SpecMismatchError
 from tests.conftest import TINY
 from tests.environments.helpers import needs_procgen, needs_rendering
 
@@ -51,7 +52,7 @@ def test_four_arms_of_a_game_make_equal_updates_and_end_in_table_and_pictures(fr
 
 @needs_procgen
 def test_latents_of_the_augmented_arms_are_of_augmented_frames(fruitbot, tmp_path):
-    task, episodes = make_task("fruitbot"), stages.chosen_episodes(fruitbot, 50)
+    task, episodes = make_task("fruitbot"), stages.chosen_episodes(fruitbot, 50, 0)
     agent = stages.pretrained(task, episodes, fruitbot.action_space, SIZE, False, 0, tmp_path)
     encoder = stages.frozen(agent, SIZE, tmp_path)
     plain, again, augmented = (
@@ -73,10 +74,40 @@ def test_a_stopped_run_goes_on_and_what_is_done_is_not_made_again(fruitbot, tmp_
     rmtree(out / "seed-0" / "plain" / "latents")
     first = run_arm(task, fruitbot, SIZE, "baseline", 0, out)
     assert [path.name for path in (out / "seed-0" / "plain").glob("*.d3")] == ["agent-000000004.d3"]
+    assert run_arm(task, fruitbot, SIZE, "baseline", 0, tmp_path / "undisturbed") == first
     (out / "seed-0" / "plain" / "agent-000000004.d3").unlink()
-    assert run_arm(task, fruitbot, SIZE, "baseline", 0, out) == first
+    assert run_arm(task, fruitbot, SIZE, "baseline", 0, out) == first  # of its file
     with pytest.raises(CheckpointError, match="another size"):
         run_arm(task, fruitbot, replace(SIZE, latent="critic"), "upsampled", 0, out)
+
+
+@needs_procgen
+def test_what_cannot_be_evaluated_is_refused_before_anything_is_learnt(fruitbot, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(ConfigError, match="concat, sum, critic; got 'actor'"):
+        run_arm(make_task("fruitbot"), fruitbot, replace(SIZE, latent="actor"), "baseline", 0, out)
+    assert not out.exists()
+    for other in ("coinrun", "cheetah-run"):
+        with pytest.raises(SpecMismatchError, match=r"another (task|game)"):
+            run_arm(make_task(other), fruitbot, SIZE, "baseline", 0, out / other)
+    assert not list(out.rglob("*.d3"))
+
+
+@needs_procgen
+def test_results_are_of_one_dataset_even_if_another_has_its_lengths(fruitbot, tmp_path):
+    stages.claim(tmp_path / "out", make_task("fruitbot"), fruitbot, SIZE)
+    stages.claim(tmp_path / "out", make_task("fruitbot"), open_pixels(fruitbot.path), SIZE)
+    write_offline_procgen(tmp_path / "other" / "fruitbot", list(fruitbot.episodes()))
+    other = open_pixels(tmp_path / "other" / "fruitbot")
+    for data in (other, mix_episodes(fruitbot, other, seed=0)):
+        with pytest.raises(CheckpointError, match="another data"):
+            stages.claim(tmp_path / "out", make_task("fruitbot"), data, SIZE)
+
+
+def test_a_generator_is_judged_by_rows_that_it_has_not_seen():
+    n = np.arange(95, dtype=np.float32)
+    seen, unseen = stages.held_out(Transitions(n[:, None], n[:, None], n, n[:, None], np.zeros(95, bool)), seed=3)
+    assert len(unseen) == 9 and sorted([*seen.rewards, *unseen.rewards]) == n.tolist()
 
 
 @needs_rendering
@@ -95,6 +126,8 @@ def test_a_task_of_dm_control_is_evaluated_under_three_levels_of_distraction(tmp
 def test_unknown_tasks_and_sizes_are_refused():
     with pytest.raises(ConfigError, match="Unknown task"):
         make_task("cartpole")
+    with pytest.raises(ConfigError, match="cheetah-run, walker-stand"):
+        make_task("cheetah-fly")
     with pytest.raises(ConfigError, match="batch_size"):
         VisualConfig(batch_size=0)
     with pytest.raises(ConfigError, match="64 x 64"):

@@ -1,11 +1,16 @@
 """Datasets of frames that are mixed or transformed."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_replay.datasets.pixel_changes import mix_episodes, transform_episodes
+from synth_replay.augment.pixels import PixelAugmenter
+from synth_replay.datasets import open_pixels, write_offline_procgen
+from synth_replay.datasets.pixel_changes import augment_episodes, mix_episodes, transform_episodes
 from synth_replay.datasets.pixel_episode import PixelEpisode
 from synth_replay.errors import (
     ConfigError,
@@ -101,3 +106,28 @@ def test_a_transform_sees_whole_episodes_and_changes_frames_alone():
         list(transform_episodes(episodes, lambda frames: frames[1:]))
     with pytest.raises(InvalidTransitionsError, match="fractions"):
         list(transform_episodes(episodes, lambda frames: frames / 255))
+
+
+def test_stored_augmentations_agree_over_the_frames_of_an_episode():
+    still = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE), np.uint8)
+    episodes = [replace(episode_of(i, 4), frames=np.repeat(still[None], 5, axis=0)) for i in range(6)]
+    for name in ("random_shift", "colour_jitter", "background_overlay"):
+        made = list(augment_episodes(episodes, PixelAugmenter(name, channels_last=False, seed=0)))
+        assert all((e.frames == e.frames[0]).all() and e.frames.shape == (5, 3, SIZE, SIZE) for e in made)
+        assert all((a.frames != b.frames).any() for a, b in pairwise(made))
+        assert [e.level_seed for e in made] == [e.level_seed for e in episodes]
+    with pytest.raises(InvalidTransitionsError, match="not alike"):
+        list(augment_episodes(episodes, lambda stack: stack[:, :3]))
+
+
+def test_a_fingerprint_changes_with_files_and_with_what_is_mixed(tmp_path):
+    for name in ("a", "b"):
+        write_offline_procgen(tmp_path / name / "coinrun", [episode_of(i, 5, DISCRETE, size=64) for i in range(8)])
+    a, b = open_pixels(tmp_path / "a" / "coinrun"), open_pixels(tmp_path / "b" / "coinrun")
+    mixes = [mix_episodes(a, b, 0.25, seed=seed).fingerprint for seed in (0, 0, 1)]
+    assert mixes[0] == mixes[1] and len({*mixes, a.fingerprint, b.fingerprint}) == 4
+    before = a.fingerprint
+    assert open_pixels(a.path).fingerprint == before
+    file = next(f for f in (tmp_path / "a").rglob("*") if f.is_file())
+    file.write_bytes(file.read_bytes())
+    assert a.fingerprint != before

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
+from torch import nn
 
 from synth_replay.encoders import FrozenEncoder, LatentObservation
 from synth_replay.errors import CheckpointError, ConfigError, InvalidTransitionsError, SpecMismatchError
@@ -49,6 +51,35 @@ def test_a_saved_encoder_gives_the_same_latents_and_hash(architecture, tmp_path)
     frames = pixel_rollout().observations
     np.testing.assert_array_equal(made.encode(frames), held.encode(frames))
     assert made.hash == held.hash and made.space == held.space
+
+
+def test_batch_norm_and_dropout_stand_still_in_memory_and_from_a_file(tmp_path):
+    class Restless(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(SHAPE), 6), nn.BatchNorm1d(6), nn.Dropout(0.5))
+
+        def forward(self, frames):
+            return {"actor": self.body(frames / 255)}
+
+    made = FrozenEncoder(Restless().train(), SHAPE)
+    held = FrozenEncoder.load(made.save(tmp_path / "encoder.pt2"))
+    frames = pixel_rollout().observations
+    for one in (made, held):
+        before, latents = one.hash, one.encode(frames)
+        for _ in range(20):
+            np.testing.assert_array_equal(one.encode(frames), latents)
+        assert one.hash == before
+    np.testing.assert_allclose(held.encode(frames), made.encode(frames), atol=1e-6)
+
+
+def test_a_file_whose_weights_are_not_those_that_were_saved_is_refused(tmp_path, monkeypatch):
+    made = encoder("sum")
+    monkeypatch.setattr(FrozenEncoder, "hash", "of another")
+    path = made.save(tmp_path / "encoder.pt2")
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="not what was saved"):
+        FrozenEncoder.load(path)
 
 
 def test_training_the_module_does_not_reach_the_encoder():

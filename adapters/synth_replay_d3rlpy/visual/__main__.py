@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="cpu")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--latent", default="concat", help="concat, sum, actor or critic")
+    parser.add_argument("--latent", help="concat, sum, actor or critic; the size's own by default")
     parser.add_argument("--full-rendering", action="store_true", help="for V-D4RL's own data, drawn with shadows")
     parser.add_argument("--feature-size", type=int, help="numbers in a feature; 50 as in DrQ-v2 by default")
     args = parser.parse_args()
@@ -36,8 +36,8 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # d3rlpy's
     warnings.simplefilter("ignore")
     task, data = make_task(args.task, not args.full_rendering), open_pixels(args.data)
-    size = replace(SIZES[args.size], latent=args.latent)
-    size = size if args.feature_size is None else replace(size, feature_size=args.feature_size)
+    given = {name: value for name in ("latent", "feature_size") if (value := getattr(args, name)) is not None}
+    size = replace(SIZES[args.size], **given)
     run_pipeline(task, data, size, args.out, seeds=args.seeds, arms=args.arms)
     results = [json.loads(path.read_text()) for arm in ARMS for path in sorted(args.out.glob(f"seed-*/{arm}.json"))]
     if "baseline" not in {found["arm"] for found in results}:

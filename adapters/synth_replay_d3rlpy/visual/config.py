@@ -26,7 +26,8 @@ class VisualConfig:
         batch_size: Of both.
         feature_size: Numbers in the features of actor and critic (50 in DrQ-v2; the paper's ablation: 32 to 256).
         hidden_units: Of the heads.
-        latent: ``concat``, ``sum`` (the paper's Eq. 5) or the name of one feature.
+        latent: ``concat`` (SynthER, Appendix F), ``sum`` (arXiv 2508.12356, Eq. 5) or the name of one feature. Heads
+            that were learnt on a feature of their own go on with it in ``concat``; in ``sum`` they begin anew.
         generator: Of the latent transitions.
         real_ratio: Share of real latents in a batch of the upsampled arms.
         rows: Most transitions of the dataset that are used; None for all.
@@ -67,5 +68,5 @@ SIZES = {
     # hours on two cores, in parts
     "cpu": VisualConfig(generator=replace(CPU, store_rows=100_000)),
     # networks of DrQ-v2's size and SynthER's own generator, for a GPU
-    "paper": VisualConfig(100_000, 100_000, 256, 50, (1024, 1024), generator=PAPER, episodes=10, save_every=5_000),
+    "paper": VisualConfig(100_000, 100_000, 256, 50, (1024, 1024), "sum", PAPER, save_every=5_000),
 }

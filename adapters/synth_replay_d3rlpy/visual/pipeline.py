@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from synth_replay import TransitionSpec
 from synth_replay.checkpoint import write_whole
 from synth_replay.datasets import PixelDataset, open_pixels
@@ -18,7 +20,8 @@ from synth_replay_d3rlpy.visual.config import ARMS, VisualConfig
 from synth_replay_d3rlpy.visual.evaluation import play
 from synth_replay_d3rlpy.visual.tasks import Task
 
-TEST_SEED = 10_000  # far from the seeds of training
+TEST_SEED = 10_000  # far from the seeds of training; times 1, 2, ... so that seeds of a study share no episode
+DIVERGENCE_ROWS = 500
 logger = logging.getLogger(__name__)
 
 
@@ -35,6 +38,9 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
 
     Raises:
         CheckpointError: If the folder is of another task, dataset or size.
+        ConfigError: If the task has no such latent, or the simulator cannot draw such frames.
+        MissingExtraError: If a simulator, or a library that it draws with, is missing.
+        SpecMismatchError: If the data are of another task.
 
     Returns:
         Returns of each kind of environment, the divergence of training and test latents, the generator's fidelity, the
@@ -46,8 +52,9 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
     if path.exists():
         found: dict[str, Any] = json.loads(path.read_text())
         return found
+    stages.check(task, data)
     folder = path.parent / ("augmented" if augmented else "plain")
-    episodes = stages.chosen_episodes(data, size.rows)
+    episodes = stages.chosen_episodes(data, size.rows, seed)
     logger.info("%s, seed %d: learning from pixels", arm, seed)
     agent = stages.pretrained(task, episodes, data.action_space, size, augmented, seed, folder)
     encoder = stages.frozen(agent, size, folder)
@@ -59,21 +66,25 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
     if upsampled:
         logger.info("%s, seed %d: fitting the generator", arm, seed)
         source = stages.generator(rows, spec, size, seed, folder)
-        result |= stages.judged(rows, source, folder)
+        result |= stages.judged(rows, source, seed, folder)
     logger.info("%s, seed %d: fine-tuning and evaluating", arm, seed)
     actor, learnt = stages.finetuned(agent, rows, spec, source, size, seed, folder)
     result |= learnt
-    result |= _scores(task, actor, encoder, data.frame_shape[1], size.episodes)
+    result |= _scores(task, actor, encoder, data.frame_shape[1], size.episodes, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(result, indent=1).encode())
     return result
 
 
-def _scores(task: Task, actor: Any, encoder: Any, frame: int, episodes: int) -> dict[str, Any]:
+def _scores(task: Task, actor: Any, encoder: Any, frame: int, episodes: int, seed: int) -> dict[str, Any]:
+    """All arms of a seed are tested alike; another seed has other distractions and levels."""
     returns, seen = {}, {}
     for kind in (task.train, *task.tests):
-        returns[kind], seen[kind] = play(actor, partial(task.make_env, kind, frame), episodes, TEST_SEED)
-    latents = {kind: encoder.encode(observations) for kind, observations in seen.items()}
+        returns[kind], seen[kind] = play(actor, partial(task.make_env, kind, frame), episodes, TEST_SEED * (seed + 1))
+    # the divergence depends a little on the number of rows, and episodes differ in length
+    rows = min(DIVERGENCE_ROWS, *map(len, seen.values()))
+    rng = np.random.default_rng(seed)
+    latents = {kind: encoder.encode(o[rng.permutation(len(o))[:rows]]) for kind, o in seen.items()}
     found = {kind: latent_divergence(latents[task.train], latents[kind]) for kind in task.tests}
     divergence = {kind: [float(x) for x in d.per_dimension] for kind, d in found.items()}
     return {"returns": returns, "divergence": divergence}

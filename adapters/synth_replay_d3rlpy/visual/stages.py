@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,12 +11,14 @@ import d3rlpy
 import numpy as np
 import torch
 from d3rlpy.logging import NoopAdapterFactory
+from filelock import FileLock
 
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec, evaluate
 from synth_replay.checkpoint import write_whole
 from synth_replay.datasets import PixelDataset, PixelEpisode, stack_transitions
 from synth_replay.encoders import FrozenEncoder, encode_transitions
-from synth_replay.errors import CheckpointError
+from synth_replay.errors import CheckpointError, ConfigError, SpecMismatchError
+from synth_replay.fitting import show_progress
 from synth_replay.report import write_report
 from synth_replay_d3rlpy.episodes import to_replay_buffer
 from synth_replay_d3rlpy.frames import PixelReplayBuffer
@@ -35,29 +36,59 @@ def claim(out: Path, task: Task, data: PixelDataset, size: VisualConfig) -> None
     """Makes a results folder this run's, or checks that it is.
 
     Raises:
+        ConfigError: If the task has no such latent.
         CheckpointError: If it is of another task, dataset or size.
     """
-    lengths = hashlib.sha256(data.lengths.tobytes()).hexdigest()[:16]
+    if size.latent not in ("concat", "sum", *task.features):
+        known = ", ".join(("concat", "sum", *task.features))
+        raise ConfigError(f"The latent of {task.name} is one of {known}; got {size.latent!r}.")
     sizes = {name: str(value) for name, value in vars(size).items() if name not in ("episodes", "save_every")}
-    wanted = {"task": str(task), "data": str(data.path.resolve()), "lengths": lengths, "size": sizes}
+    wanted = {"task": str(task), "data": data.fingerprint, "size": sizes}
     path = out / "run.json"
-    if not path.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(wanted, indent=1).encode())
-    elif (held := json.loads(path.read_text())) != wanted:
+    out.mkdir(parents=True, exist_ok=True)
+    with FileLock(out / ".lock"):  # arms of one study may run beside each other
+        if not path.exists():
+            write_whole(path, json.dumps(wanted, indent=1).encode())
+        held = json.loads(path.read_text())
+    if held != wanted:
         differing = ", ".join(name for name, value in wanted.items() if held.get(name) != value)
         raise CheckpointError(f"{out} holds results of another {differing}. Give another folder.")
 
 
-def chosen_episodes(dataset: PixelDataset, rows: int | None) -> list[PixelEpisode]:
-    """Episodes until there are ``rows`` transitions, or all."""
-    found, count = [], 0
-    for episode in dataset.episodes():
-        if rows is not None and count >= rows:
-            break
-        found.append(episode)
-        count += len(episode)
-    return found
+def check(task: Task, data: PixelDataset) -> None:
+    """Makes every environment of an evaluation once, before hours of learning.
+
+    Raises:
+        MissingExtraError: If the simulator, or a library that it draws with, is missing.
+        ConfigError: If it cannot draw frames of this size.
+        SpecMismatchError: If its observations or actions are not those of the data.
+    """
+    if (game := getattr(data, "game", task.name)) != task.name:
+        raise SpecMismatchError(f"{data.path} is of another game: {game}, not {task.name}.")
+    channels, height, width = data.frame_shape
+    wanted = (task.frame_stack * channels, height, width)
+    for kind in (task.train, *task.tests):
+        env = task.make_env(kind, height)
+        observed, acted = env.observation_space.shape, env.action_space
+        env.close()
+        if observed != wanted or _size(acted) != _size(data.action_space):
+            raise SpecMismatchError(
+                f"{task.name} has observations {observed} and actions {acted}; the data have {wanted} and "
+                f"{data.action_space}. Is {data.path} of another task?"
+            )
+
+
+def _size(space: Any) -> tuple[Any, ...]:
+    return type(space), space.shape, getattr(space, "n", None)
+
+
+def chosen_episodes(dataset: PixelDataset, rows: int | None, seed: int) -> list[PixelEpisode]:
+    """Random episodes until there are ``rows`` transitions, or all; each seed has its own."""
+    if rows is None or rows >= len(dataset):
+        return list(dataset.episodes())
+    order = np.random.default_rng(seed).permutation(len(dataset.lengths))
+    count = int(np.searchsorted(np.cumsum(dataset.lengths[order]), rows)) + 1
+    return list(dataset.episodes(np.sort(order[:count]).tolist()))
 
 
 def pretrained(
@@ -107,9 +138,17 @@ def latents(
     task: Task, episodes: list[PixelEpisode], encoder: FrozenEncoder, augmented: bool, seed: int, folder: Path
 ) -> Transitions:
     """All transitions as latents, of augmented views in the augmented arms (Eq. 2)."""
-    views = task.augmenter(True, seed) if augmented else None
+    views = task.generalization(seed) if augmented else None
     chunks = stack_transitions(episodes, frame_stack=task.frame_stack)
-    return encode_transitions(chunks, encoder, augment=views, seed=seed, cache=folder / "latents")
+    bar = show_progress(None)
+    return encode_transitions(chunks, encoder, augment=views, seed=seed, cache=folder / "latents", progress=bar)
+
+
+def held_out(rows: Transitions, seed: int) -> tuple[Transitions, Transitions]:
+    """Rows for the generator, and a tenth of all that it never sees, to judge it by."""
+    order = np.random.default_rng(seed).permutation(len(rows))
+    count = min(SCORED_ROWS, max(1, len(rows) // 10))
+    return rows[order[count:]], rows[order[:count]]
 
 
 def generator(rows: Transitions, spec: TransitionSpec, size: VisualConfig, seed: int, folder: Path) -> Path:
@@ -117,19 +156,19 @@ def generator(rows: Transitions, spec: TransitionSpec, size: VisualConfig, seed:
     made = folder / "generator"
     if not (made / "generator.json").exists():
         fitted = TransitionGenerator(spec.observation_space, spec.action_space, size.generator, seed)
-        fitted.fit(rows, checkpoint=made / "training").save(made)
+        fitted.fit(held_out(rows, seed)[0], checkpoint=made / "training").save(made)
     return made
 
 
-def judged(rows: Transitions, source: Path, folder: Path) -> dict[str, float]:
-    """How close generated latents are to real ones, and ``latents.html``, the report on it."""
-    fitted = TransitionGenerator.load(source)
-    real = rows[np.random.default_rng(0).permutation(len(rows))[:SCORED_ROWS]]
-    made = fitted.sample(len(real), progress=False)
+def judged(rows: Transitions, source: Path, seed: int, folder: Path) -> dict[str, float]:
+    """How close generated latents are to held-out real ones, and ``latents.html``, the report on it."""
+    fitted, (seen, unseen) = TransitionGenerator.load(source), held_out(rows, seed)
+    seen, made = seen[:SCORED_ROWS], fitted.sample(SCORED_ROWS, progress=False)
     page = folder / "latents.html"
     if not page.exists():
-        write_report(page, real, made, history=fitted.history, title="Latent transitions", progress=False)
-    scores = evaluate(real, made)
+        history = fitted.history
+        write_report(page, seen, made, holdout=unseen, history=history, title="Latent transitions", progress=False)
+    scores = evaluate(unseen, made, train=seen)
     return {"marginal": scores.marginal, "correlation": scores.correlation}
 
 

@@ -60,7 +60,7 @@ def table_of(task: Task, results: Results) -> GeneralizationTable:
 
 def observations(task: Task, data: PixelDataset, seed: int = 0) -> Array:
     """A picture ``[H, W, 3]``: a row of the data, of augmented data, and of each kind of test environment."""
-    episodes = stages.chosen_episodes(data, PICTURES * 60)
+    episodes = stages.chosen_episodes(data, PICTURES * 60, seed)
     rows = next(stack_transitions(episodes, rows=PICTURES * 60, frame_stack=task.frame_stack))
     plain = np.asarray(rows.observations)[:: max(1, len(rows) // PICTURES)][:PICTURES]
     augment: Any = task.augmenter(True, seed)

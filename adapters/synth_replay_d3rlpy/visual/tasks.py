@@ -10,7 +10,7 @@ import numpy as np
 from d3rlpy.algos import DiscreteCQLConfig
 from gymnasium import spaces
 
-from synth_replay.augment.pixels import PixelAugmenter
+from synth_replay.augment.pixels import PIXEL_PRESETS, BackgroundOverlay, PixelAugmenter
 from synth_replay.encoders.encoding import Augmenter
 from synth_replay.environments import make_dmc_pixels
 from synth_replay.errors import ConfigError
@@ -20,7 +20,10 @@ from synth_replay_d3rlpy.drq_bc import DrQBCConfig
 from synth_replay_d3rlpy.pixel_networks import TrunkEncoderFactory
 from synth_replay_d3rlpy.visual.config import VisualConfig
 
-DOMAINS = ("cheetah", "walker", "humanoid")
+MOVES = ("stand", "walk", "run")
+DMC_TASKS = ("cheetah-run", *(f"{body}-{move}" for body in ("walker", "humanoid") for move in MOVES))
+OVERLAID = ("gradient", "noise")  # test backgrounds are of all patterns, so that half of them are of unseen ones
+FRAME = 64  # pixels of Procgen
 
 
 class Task(Protocol):
@@ -42,6 +45,11 @@ class Task(Protocol):
         ...
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the encoder's features."""
+        ...
+
+    @property
     def train(self) -> str:
         """Kind of the environment that the data are from."""
         ...
@@ -57,6 +65,10 @@ class Task(Protocol):
 
     def config(self, size: VisualConfig) -> Any:
         """Settings of the agent of pixels."""
+        ...
+
+    def generalization(self, seed: int) -> PixelAugmenter:
+        """The paper's four: what the augmented arms' latents are of."""
         ...
 
     def augmenter(self, augmented: bool, seed: int) -> Augmenter | None:
@@ -77,6 +89,7 @@ class DmcTask:
     fast: bool = True
     frame_stack: int = 3
     n_steps: int = 3
+    features: tuple[str, ...] = ("actor", "critic")
     train: str = "original"
     tests: tuple[str, ...] = ("easy", "medium", "hard")
 
@@ -99,10 +112,16 @@ class DmcTask:
             noise_steps=size.pretrain_steps,
         )
 
+    def generalization(self, seed: int) -> PixelAugmenter:
+        """The paper's four. Backgrounds are smooth ones; those of the tests have edges as well."""
+        overlay = BackgroundOverlay(patterns=OVERLAID)
+        parts = [overlay if name == "background_overlay" else name for name in PIXEL_PRESETS["generalization"]]
+        return PixelAugmenter(parts, channels_last=False, seed=seed)
+
     def augmenter(self, augmented: bool, seed: int) -> Augmenter:
-        """DrQ's random shift, and the paper's four on top of it."""
+        """DrQ's random shift, and the paper's four before it."""
         shift = PixelAugmenter(["random_shift"], channels_last=False, seed=seed)
-        return _Both(_generalization(seed + 1), shift) if augmented else shift
+        return _Both(self.generalization(seed + 1), shift) if augmented else shift
 
 
 @dataclass(frozen=True)
@@ -112,17 +131,18 @@ class ProcgenTask:
     name: str
     frame_stack: int = 1
     n_steps: int = 1
+    features: tuple[str, ...] = ("critic",)
     train: str = "train"
     tests: tuple[str, ...] = ("test",)
 
     def make_env(self, kind: str, size: int) -> gym.Env[Array, Any]:
         """Levels 0 to 199, or all levels."""
-        if size != 64:
+        if size != FRAME:
             raise ConfigError(f"Procgen draws frames of 64 x 64; the dataset has {size} x {size}.")
         from synth_replay.environments import ProcgenEnv
 
         env = ProcgenEnv(self.name, num_levels=200 if kind == self.train else 0)
-        space = spaces.Box(0, 255, (3, 64, 64), np.uint8)
+        space = spaces.Box(0, 255, (3, FRAME, FRAME), np.uint8)
         return gym.wrappers.TransformObservation(env, lambda frame: np.moveaxis(frame, -1, 0), space)
 
     def config(self, size: VisualConfig) -> DiscreteCQLConfig:
@@ -135,9 +155,13 @@ class ProcgenTask:
             target_update_interval=min(1_000, max(1, size.pretrain_steps // 10)),
         )
 
+    def generalization(self, seed: int) -> PixelAugmenter:
+        """The paper's four."""
+        return PixelAugmenter("generalization", channels_last=False, seed=seed)
+
     def augmenter(self, augmented: bool, seed: int) -> Augmenter | None:
         """Nothing, or the paper's four."""
-        return _generalization(seed) if augmented else None
+        return self.generalization(seed) if augmented else None
 
 
 def make_task(name: str, fast: bool = True) -> Task:
@@ -152,15 +176,12 @@ def make_task(name: str, fast: bool = True) -> Task:
     """
     if name in TIME_LIMITS:
         return ProcgenTask(name)
-    if name.partition("-")[0] in DOMAINS and name.partition("-")[2]:
+    if name in DMC_TASKS:
         return DmcTask(name, fast)
     raise ConfigError(
-        f"Unknown task {name!r}: a game of Procgen ({', '.join(TIME_LIMITS)}), or cheetah-run and the like."
+        f"Unknown task {name!r}: there are {', '.join(DMC_TASKS)} of dm_control, and the games of Procgen, "
+        f"{', '.join(TIME_LIMITS)}."
     )
-
-
-def _generalization(seed: int) -> PixelAugmenter:
-    return PixelAugmenter("generalization", channels_last=False, seed=seed)
 
 
 @dataclass

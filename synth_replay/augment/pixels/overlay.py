@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from synth_replay.augment.backgrounds import Pictures, background_files, load_backgrounds, procedural_backgrounds
+from synth_replay.augment.backgrounds import (
+    PATTERNS,
+    Pictures,
+    background_files,
+    load_backgrounds,
+    procedural_backgrounds,
+)
 from synth_replay.augment.pixels.draws import check_setting, luma
 from synth_replay.errors import ConfigError, SpecMismatchError
 
@@ -23,6 +30,7 @@ class BackgroundOverlay:
         alpha: The picture's share; the frame keeps the rest.
         limit: How many pictures are drawn, or read at most.
         seed: Of procedural pictures. Evaluate on others than these.
+        patterns: Of procedural pictures, some of :data:`~synth_replay.augment.backgrounds.PATTERNS`.
 
     Raises:
         ConfigError: For pictures of another shape or type, or a setting out of range.
@@ -35,12 +43,13 @@ class BackgroundOverlay:
         alpha: float = 0.5,
         limit: int = 256,
         seed: int = 0,
+        patterns: Sequence[str] = PATTERNS,
     ) -> None:
         check_setting("BackgroundOverlay.alpha", alpha, 0, 1)
         check_setting("BackgroundOverlay.limit", limit, 1, float("inf"))
         check_setting("BackgroundOverlay.seed", seed, 0, float("inf"))
         self._source = _checked(backgrounds)
-        self.alpha, self.limit, self.seed = alpha, limit, seed
+        self.alpha, self.limit, self.seed, self.patterns = alpha, limit, seed, patterns
         self._pictures: Tensor | None = None
 
     def __call__(self, frames: Tensor, rng: torch.Generator) -> Tensor:
@@ -65,7 +74,7 @@ class BackgroundOverlay:
 
     def _make(self, height: int, width: int) -> Pictures:
         if self._source is None:
-            return procedural_backgrounds(self.limit, height, width, self.seed)
+            return procedural_backgrounds(self.limit, height, width, self.seed, self.patterns)
         if isinstance(self._source, Path):
             return load_backgrounds(self._source, height, width, self.limit)
         if self._source.shape[1:3] != (height, width):
