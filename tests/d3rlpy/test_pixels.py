@@ -41,7 +41,7 @@ from tests.d3rlpy.pixel_helpers import (
     trained,
     weights,
 )
-from tests.encoders.helpers import pixel_env, pixel_rollout
+from tests.encoders.helpers import distinct_frames, pixel_env, pixel_rollout
 
 
 @pytest.mark.parametrize("name", AGENTS)
@@ -62,9 +62,7 @@ def test_an_agent_of_latents_starts_as_the_agent_of_pixels_and_learns_without_to
     pixels = transplant(latent)
     np.testing.assert_allclose(pixels.predict(stacks(env_id)), latent.predict(latents), atol=1e-5)
     assert any(not torch.equal(*pair) for pair in zip(started, weights(latent), strict=True))
-    held = [m for m in pixels.impl.modules.__dict__.values() if isinstance(m, torch.nn.Module)]
-    frozen_parts = [t for m in held for f in m.modules() for t in getattr(f, "_held", ()) if hasattr(t, "hash")]
-    assert frozen_parts and {part.hash for part in frozen_parts} == {before}
+    assert {part.hash for part in frozen_parts(pixels)} == {before}
 
 
 @pytest.mark.parametrize("latent", ["sum", "actor", "critic"])
@@ -78,17 +76,30 @@ def test_a_transplanted_agent_acts_as_the_agent_of_latents_for_every_kind_of_lat
 
 
 def test_a_frozen_encoder_survives_training_on_pixels_soft_updates_and_train_mode(tmp_path):
-    path = saved(trained("DrQ+BC"), tmp_path)
-    factory = LatentEncoderFactory(str(path), ["actor"], [16])
-    critic = LatentEncoderFactory(str(path), ["critic"], [16])
-    agent = TD3PlusBCConfig(actor_encoder_factory=factory, critic_encoder_factory=critic, batch_size=16).create("cpu")
-    before = FrozenEncoder.load(path).hash
+    agent, before = of_frames(tmp_path)
     agent.fit(dataset(), n_steps=20, n_steps_per_epoch=20, **QUIET)
     agent.impl.modules.q_funcs.train()
     held = agent.impl.modules.policy._encoder.features._held[0]
     assert held.hash == before
     names = [name for name, _ in agent.impl.modules.policy.named_parameters()]
     assert names == ["_encoder.head.0.weight", "_encoder.head.0.bias", "_fc.weight", "_fc.bias"]
+
+
+def of_frames(tmp_path):
+    """TD3+BC that learns from frames through a frozen encoder, and the encoder's hash."""
+    path = saved(trained("DrQ+BC"), tmp_path)
+    factory = LatentEncoderFactory(str(path), ["actor"], [16])
+    critic = LatentEncoderFactory(str(path), ["critic"], [16])
+    config = TD3PlusBCConfig(actor_encoder_factory=factory, critic_encoder_factory=critic, batch_size=16)
+    agent = config.create("cpu")
+    agent.build_with_dataset(dataset())
+    return agent, FrozenEncoder.load(path).hash
+
+
+def frozen_parts(agent):
+    """All frozen encoders that its networks hold."""
+    held = [m for m in agent.impl.modules.__dict__.values() if isinstance(m, torch.nn.Module)]
+    return [t for m in held for f in m.modules() for t in getattr(f, "_held", ()) if hasattr(t, "hash")]
 
 
 def test_a_saved_agent_of_pixels_loads_with_the_same_actions(tmp_path):
@@ -160,18 +171,27 @@ def test_a_mixed_buffer_takes_offline_frames_of_any_kind(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["DrQ+BC", "IQL"])
+@pytest.mark.parametrize("name", ["DrQ+BC", "IQL", "discrete CQL"])
 def test_an_encoder_is_the_same_after_two_thousand_updates(name, tmp_path):
-    path = saved(trained(name), tmp_path)
+    path, env_id = saved(trained(name), tmp_path), AGENTS[name][1]
     learner = latent_agent(trained(name), path)
-    held = learner.impl.modules.policy._encoder.features._held[0]
-    before = held.hash
-    buffer = SyntheticReplayBuffer.wrap(dataset(), encoder=path, generator=TINY, extra_columns=(), progress=False)
+    before = FrozenEncoder.load(path).hash
+    buffer = SyntheticReplayBuffer.wrap(dataset(env_id), encoder=path, generator=TINY, extra_columns=(), progress=False)
     learner.fit(buffer, n_steps=2_000, n_steps_per_epoch=2_000, **QUIET)
-    assert held.hash == before == FrozenEncoder.load(path).hash
-    rows = np.concatenate([stacks()] * 4)  # 1,000 observations
-    actions = transplant(learner).predict(rows)
+    actor = transplant(learner)
+    assert {part.hash for part in frozen_parts(learner) + frozen_parts(actor)} == {before}
+    rows = distinct_frames(env_id)
+    actions = actor.predict(rows)
     np.testing.assert_allclose(actions, learner.predict(FrozenEncoder.load(path).encode(rows)), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_an_encoder_that_runs_in_two_thousand_updates_on_pixels_is_the_same(tmp_path):
+    agent, before = of_frames(tmp_path)
+    started = weights(agent)
+    agent.fit(dataset(), n_steps=2_000, n_steps_per_epoch=2_000, **QUIET)
+    assert {part.hash for part in frozen_parts(agent)} == {before}
+    assert any(not torch.equal(*pair) for pair in zip(started, weights(agent), strict=True))
 
 
 def test_values_too_are_those_of_the_agent_of_pixels(tmp_path):

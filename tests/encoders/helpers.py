@@ -46,6 +46,13 @@ def pixel_rollout(env_id: str = "Pendulum-v1", steps: int = 250) -> Transitions:
     return Transitions(before, actions, rewards.astype(np.float32), after, ends)
 
 
+def distinct_frames(env_id: str, count: int = 1_000) -> np.ndarray:
+    """Stacks that all differ: many frames of CartPole are alike."""
+    found = np.unique(np.asarray(pixel_rollout(env_id, 6 * count).observations), axis=0)
+    assert len(found) >= count
+    return found[np.random.default_rng(0).permutation(len(found))[:count]]
+
+
 class Towers(nn.Module):
     """One set of convolutions, a trunk for the actor and one for the critic."""
 
