@@ -148,9 +148,11 @@ class Conditions:
 
     def held_out(self, codes: Array, share: float, rng: np.random.Generator) -> Array:
         """Which rows to keep for the held-out loss, ``[n]`` bool: as many of each class, like the batches."""
-        classed = self.label is not None and bool(self.label.names)
-        classes = np.unique(codes[:, -1]) if classed else np.zeros(1)
-        wanted, held = int(share * len(codes) / len(classes)), np.zeros(len(codes), bool)
+        held = np.zeros(len(codes), bool)
+        classes = np.unique(codes[:, -1]) if self.label is not None and self.label.names else np.zeros(1)
+        classed = len(classes) > 1 and share * len(codes) >= len(classes)  # else any rows, not one of each class
+        classes = classes if classed else np.zeros(1)
+        wanted = int(share * len(codes) / len(classes))
         for number in classes:
             rows = np.flatnonzero(codes[:, -1] == number) if classed else np.arange(len(codes))
             count = min(wanted, int(MAX_HELD * len(rows))) if classed else wanted

@@ -63,7 +63,7 @@ class TransitionGenerator:
         device: str | torch.device = "auto",
     ) -> None:
         self.spec = TransitionSpec(observation_space, action_space)
-        self.device = resolve_device(device)
+        self._asked_device, self.device = device, resolve_device(device)
         self.config = resolve_config(config, self.device)
         self.seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) if seed is None else int(seed)
         self.history: list[dict[str, float]] = []
@@ -293,6 +293,8 @@ class TransitionGenerator:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         tensors = state.pop("tensors", None)
-        self.__dict__ |= state | {"device": resolve_device("auto")}
+        asked = state.get("_asked_device", "auto")
+        gone = torch.device("cpu" if asked == "auto" else asked).type == "cuda" and not torch.cuda.is_available()
+        self.__dict__ |= state | {"device": resolve_device("cpu" if gone else asked)}
         if tensors is not None:
             self._model = FittedModel.from_state(self.spec, self.config, self.device, tensors, self._label)

@@ -79,6 +79,10 @@ class MixedSynthesisEngine(SynthesisEngine):
         if self.generation != "cfg":
             if weight is not None:
                 raise ConfigError(f"guidance_weight is for generation='cfg', not {self.generation!r}.")
+            if self.generation != "none" and isinstance(self.generator, TransitionGenerator) and self.generator.labels:
+                raise ConfigError(
+                    f"The saved generator was fitted with labels; generation={self.generation!r} would draw them mixed."
+                )
             return
         if not isinstance(self.generator, TransitionGenerator):
             raise ConfigError("generation='cfg' needs a generator with labels: a preset, configuration or folder.")
@@ -139,7 +143,8 @@ class MixedSynthesisEngine(SynthesisEngine):
 
     def _remember(self, groups: dict[str, Transitions], made: dict[str, Transitions]) -> None:
         generated = {f"synthetic_{name}".removesuffix("_both"): rows for name, rows in made.items()}
-        self.snapshots.add(self.clock.steps, _alike(groups | generated))
+        sizes = {f"synthetic_{name}".removesuffix("_both"): len(store) for name, store in self.stores.items()}
+        self.snapshots.add(self.clock.steps, _alike(groups | generated), sizes)
 
     # -- batches ----------------------------------------------------------------------------
 

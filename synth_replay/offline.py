@@ -39,7 +39,8 @@ def offline_rows(source: str | Path | Transitions, spec: TransitionSpec) -> Tran
         ConfigError: If it is none of these.
         DatasetError: If the file does not exist, or is no dataset.
         SpecMismatchError: If it was collected in another environment.
-        InvalidTransitionsError: If values are not finite, actions are out of bounds, or there are no rows.
+        InvalidTransitionsError: If values are not finite, actions are out of bounds, there are no rows, or they are of
+            several steps: batches have a column for neither discounts nor intervals.
     """
     if isinstance(source, (str, Path)):
         source = _read(source, spec)
@@ -53,6 +54,8 @@ def offline_rows(source: str | Path | Transitions, spec: TransitionSpec) -> Tran
     spec = spec.with_extras([name for name in EXTRA_COLUMNS if getattr(source, name) is not None])
     spec.check(source)
     warn_if_rescaled(source, spec)
+    if source.discounts is not None or (source.intervals is not None and (np.asarray(source.intervals) != 1).any()):
+        raise InvalidTransitionsError("The offline rows are n-step transitions: give the steps themselves.")
     columns = source.leaves()
     return Transitions.from_leaves(
         {leaf.name: columns[leaf.name].astype(leaf.dtype, copy=False) for leaf in spec.leaves}

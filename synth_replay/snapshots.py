@@ -44,14 +44,20 @@ class Snapshots:
         self._rng = np.random.default_rng(seed)
         self.held: list[Snapshot] = []
 
-    def add(self, step: int, rows: Mapping[str, Transitions]) -> None:
-        """Keeps some of the rows, at random; every other older snapshot goes when there are too many."""
+    def add(self, step: int, rows: Mapping[str, Transitions], sizes: Mapping[str, int] | None = None) -> None:
+        """Keeps some of the rows, at random; every other older snapshot goes when there are too many.
+
+        Args:
+            step: Environment steps until now.
+            rows: Rows of the sources.
+            sizes: Of the sources that ``rows`` has only a part of.
+        """
         if self.held:
             self.held[-1] = self.held[-1].thinned(OLDER_ROWS)
         if len(self.held) >= MOST:
             self.held = self.held[::2]
         kept = {name: part[self._chosen(len(part))] for name, part in rows.items()}
-        self.held.append(Snapshot(step, kept, {name: len(part) for name, part in rows.items()}))
+        self.held.append(Snapshot(step, kept, {name: len(part) for name, part in rows.items()} | dict(sizes or {})))
 
     def _chosen(self, rows: int) -> Array:
         chosen: Array = self._rng.permutation(rows)[:NEWEST_ROWS]

@@ -10,7 +10,7 @@ from d3rlpy.constants import ActionSpace
 from d3rlpy.dataset import ReplayBufferBase
 from gymnasium import spaces
 
-from synth_replay.errors import InvalidTransitionsError, SpecMismatchError
+from synth_replay.errors import ConfigError, InvalidTransitionsError, SpecMismatchError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 from synth_replay_d3rlpy.columns import EpisodeColumns
@@ -55,6 +55,25 @@ def _box(shape: tuple[int, ...], dtype: np.dtype[Any]) -> spaces.Box:
 def default_extras(action_space: spaces.Space[Any]) -> tuple[str, ...]:
     """Columns that some algorithm needs: next actions (ReBRAC) and returns-to-go (Cal-QL), of continuous actions."""
     return ("next_actions", "returns_to_go") if isinstance(action_space, spaces.Box) else ()
+
+
+def wanted_extras(
+    asked: Sequence[str] | None, dataset: ReplayBufferBase, action_space: spaces.Space[Any]
+) -> tuple[str, ...]:
+    """The extra columns to model: those that were asked for, or the usual ones if the episodes have them.
+
+    Raises:
+        ConfigError: If some were asked for, and all episodes have one transition, as those of :func:`to_replay_buffer`:
+            their return-to-go would be one reward, and their next action the action itself.
+    """
+    if any(episode.transition_count > 1 for episode in dataset.episodes) or not dataset.transition_count:
+        return default_extras(action_space) if asked is None else tuple(asked)
+    if asked:
+        raise ConfigError(
+            f"extra_columns asks for {list(asked)}, which take whole episodes, and this dataset's have one transition "
+            "each. Give a dataset with its episodes, or extra_columns=()."
+        )
+    return ()
 
 
 def to_transitions(

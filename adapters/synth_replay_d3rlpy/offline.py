@@ -16,7 +16,7 @@ from synth_replay.errors import ConfigError, InvalidTransitionsError
 from synth_replay.offline import offline_rows, warn_if_rescaled
 from synth_replay.transitions import Transitions, TransitionSpec
 from synth_replay_d3rlpy.columns import EpisodeColumns
-from synth_replay_d3rlpy.conversion import default_extras, infer_spaces, to_transitions
+from synth_replay_d3rlpy.conversion import default_extras, infer_spaces, to_transitions, wanted_extras
 from synth_replay_d3rlpy.episodes import to_replay_buffer
 from synth_replay_d3rlpy.layout import RowLayout
 from synth_replay_d3rlpy.sources import PackedRows, RowSource
@@ -71,11 +71,7 @@ class Offline:
                 "and files say what they are."
             )
         self.spaces = wanted
-        rows = replace(offline_rows(given, TransitionSpec(*wanted)), discounts=None)
-        several = rows.intervals is not None and (rows.intervals != 1).any()
-        if several:
-            raise InvalidTransitionsError("Loose offline rows need intervals of 1: d3rlpy makes n-step rows itself.")
-        self.rows = replace(rows, intervals=None)
+        self.rows = replace(offline_rows(given, TransitionSpec(*wanted)), intervals=None)
         self.sample = to_replay_buffer(self.rows[:1], TransitionSpec(*wanted))
 
     def extras(self, asked: Sequence[str] | None) -> tuple[str, ...]:
@@ -84,9 +80,9 @@ class Offline:
         Raises:
             ConfigError: If loose rows lack one that was asked for.
         """
-        usual = default_extras(self.spaces[1]) if asked is None else tuple(asked)
         if self.rows is None:
-            return usual
+            return wanted_extras(asked, self.sample, self.spaces[1])
+        usual = default_extras(self.spaces[1]) if asked is None else tuple(asked)
         present = tuple(name for name in usual if getattr(self.rows, name, None) is not None)
         if asked is not None and present != usual:
             raise ConfigError(

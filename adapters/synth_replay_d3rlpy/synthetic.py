@@ -27,7 +27,7 @@ from synth_replay.synthesis import SynthesisEngine
 from synth_replay.transitions import Transitions
 from synth_replay_d3rlpy.batch import BatchRows
 from synth_replay_d3rlpy.columns import EpisodeColumns
-from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, default_extras, host_rows, infer_spaces, to_transitions
+from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, host_rows, infer_spaces, to_transitions, wanted_extras
 from synth_replay_d3rlpy.host import HostBuffer
 from synth_replay_d3rlpy.latent_data import encode_buffer, latent_spaces
 from synth_replay_d3rlpy.layout import RowLayout
@@ -97,7 +97,7 @@ class SyntheticReplayBuffer(HostBuffer):
         self.dataset, self.gamma, self.encoder = dataset, gamma, encoder
         self.observation_space: spaces.Space[Any] = found[0]
         self.action_space: spaces.Space[Any] = found[1]
-        self.extra_columns = default_extras(self.action_space) if extra_columns is None else tuple(extra_columns)
+        self.extra_columns = wanted_extras(extra_columns, dataset, self.action_space)
         self.engine = SynthesisEngine(
             self.observation_space,
             self.action_space,

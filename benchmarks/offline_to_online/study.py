@@ -43,8 +43,8 @@ CONFIG = replace(
     store_rows=20_000,
 )
 # What each arm changes in the buffer. Six in ten rows of a batch are online ones or generated like them in CFDG (1/3 +
-# 0.8/3). Where the buffer's own shares differ from that, they are set: arms differ in generated rows alone, and are equal
-# until the first fit. "unconditional" cannot tell the kinds apart: its generated rows are as mixed as the data.
+# 0.8/3). Where the buffer's own shares differ from that, they are set: arms differ in generated rows alone, and are
+# equal until the first fit. "unconditional" cannot tell the kinds apart: its generated rows are as mixed as the data.
 # "cfg_online", an ablation of IQL, generates online rows alone from the labelled model. w is 0 in CFDG.
 ARMS: dict[str, dict[str, Any]] = {
     "none": {"generation": "none", "online_ratio": 0.6},

@@ -109,7 +109,7 @@ class DenoiserTrainer:
                 f"The denoising loss became {train} after {self.step} steps. Lower training.learning_rate, "
                 "or look for extreme values in the data; the last good generator is kept."
             )
-        if held_out < self.best_loss:
+        if self.holdout is None or held_out < self.best_loss:  # without rows to judge by, the last average is the best
             self.best_loss, self.stalled = held_out, 0
             self.best.copy_(self.average)
         else:

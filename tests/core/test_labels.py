@@ -152,3 +152,14 @@ def test_tasks_that_reward_the_same_steps_differently_keep_their_rewards():
     space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
     made = TransitionGenerator(space, spaces.Discrete(2), config, seed=0, device="cpu").fit(rows, labels=labels)
     assert made.sample(500, label="high").rewards.mean() > 4 and made.sample(500, label="low").rewards.mean() < -4
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02])
+def test_patience_does_not_end_a_fit_that_has_too_few_rows_to_judge_by(share):
+    rows, classes = rollout("Pendulum-v1"), np.arange(600) % 300
+    training = replace(TINY.training, steps=60, eval_every=10, patience=1, holdout_share=share)
+    observed, acted = spaces.Box(-9, 9, (3,)), spaces.Box(-2, 2, (1,))
+    made = TransitionGenerator(observed, acted, replace(TINY, training=training), seed=0, device="cpu")
+    made.fit(rows, labels=classes, progress=False)
+    losses = [entry["holdout_loss"] for entry in made.history]
+    assert all(losses) if share else (len(losses) == 6 and not any(losses))

@@ -10,7 +10,7 @@ from dataclasses import replace
 import gymnasium as gym
 import numpy as np
 import pytest
-from synth_replay_d3rlpy import CFGMixedBuffer
+from synth_replay_d3rlpy import CFGMixedBuffer, SyntheticReplayBuffer, to_replay_buffer
 
 from synth_replay import Transitions
 from synth_replay.datasets import create_dataset
@@ -226,6 +226,12 @@ d3rlpy.seed(5)
 batch = buffer.sample_transition_batch(64)
 np.savez(sys.argv[1] + "/batch", rewards=batch.rewards, sources=buffer.last_sources,
          steps=buffer.engine.clock.steps, next_at=buffer.engine.clock.next_at)
+import gymnasium as gym
+from d3rlpy.logging import NoopAdapterFactory
+iql = d3rlpy.load_learnable(sys.argv[1] + "/iql.d3")
+iql.fit_online(gym.make("Pendulum-v1"), buffer, n_steps=210, n_steps_per_epoch=210, update_interval=10,
+               show_progress=False, logger_adapter=NoopAdapterFactory())
+print(buffer.stats.refreshes, len(buffer.engine.stores["online"]))
 """
 
 
@@ -233,8 +239,12 @@ def test_another_process_goes_on_with_the_same_stores_schedule_and_batch(tmp_pat
     buffer = feed(make(), steps=200)
     buffer.sample_transition_batch(32)
     (tmp_path / "buffer.pkl").write_bytes(pickle.dumps(buffer))
+    iql = small(algos.IQLConfig)
+    train(iql, buffer.offline_dataset, steps=5)
+    iql.save(str(tmp_path / "iql.d3"))
     out = subprocess.run([sys.executable, "-c", GO_ON, str(tmp_path)], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
+    assert out.stdout.strip().splitlines()[-1] == "2 400"  # it refits at 400 steps, and goes on
     theirs = np.load(tmp_path / "batch.npz")
     d3rlpy.seed(5)
     ours = buffer.sample_transition_batch(64)
@@ -267,6 +277,18 @@ def test_trajectories_and_loading_a_dump_are_refused_with_a_reason():
         make().sample_trajectory(10)
     with pytest.raises(UnsupportedBufferError, match="pickle"):
         CFGMixedBuffer.load(None)
+
+
+def test_columns_of_whole_episodes_are_not_made_of_episodes_of_one_transition():
+    space = gym.make("Pendulum-v1")
+    loose = to_replay_buffer(rollout("Pendulum-v1"), TransitionSpec(space.observation_space, space.action_space))
+    assert make(offline=loose).extra_columns == () == SyntheticReplayBuffer.wrap(loose, **SETTINGS).extra_columns
+    for made in (
+        lambda: make(offline=loose, extra_columns=("returns_to_go",)),
+        lambda: SyntheticReplayBuffer.wrap(loose, extra_columns=("next_actions",), **SETTINGS),
+    ):
+        with pytest.raises(ConfigError, match="take whole episodes"):
+            made()
 
 
 def test_an_empty_offline_dataset_is_refused():

@@ -18,7 +18,13 @@ from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayCallback
 
 from synth_replay import Transitions
 from synth_replay.datasets import create_dataset
-from synth_replay.errors import ConfigError, DatasetError, SpecMismatchError, UnsupportedBufferError
+from synth_replay.errors import (
+    ConfigError,
+    DatasetError,
+    InvalidTransitionsError,
+    SpecMismatchError,
+    UnsupportedBufferError,
+)
 from synth_replay.ratios import LinearSchedule
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
@@ -95,6 +101,12 @@ def test_offline_data_may_be_a_buffer_of_sb3():
     assert np.abs(np.sort(real[:, 0])[[0, -1]] - [batch.actions.min(), batch.actions.max()]).max() < 0.1
 
 
+def test_rows_of_several_steps_are_not_taken_for_single_ones():
+    other = SAC("MlpPolicy", "Pendulum-v1", seed=1, learning_starts=1000, n_steps=3, device="cpu").learn(150)
+    with pytest.raises(InvalidTransitionsError, match="n-step transitions"):
+        make(offline=other.replay_buffer)
+
+
 def test_before_the_first_step_training_is_offline():
     model = make()
     model.learn(0)
@@ -115,6 +127,13 @@ def test_offline_and_generated_rows_are_normalised_like_online_ones():
     assert all(row.tobytes() in expected for row in batch.observations.numpy()[offline])
     rewards = env.normalize_reward(raw.rewards.astype(np.float32))
     assert set(batch.rewards.numpy()[offline].reshape(-1)) <= set(rewards.astype(np.float32))
+    for number, name in ((2, "online"), (3, "offline")):
+        mine, made = model.replay_buffer.last_sources == number, model.replay_buffer.engine.stores[name].rows()
+        assert mine.any()
+        expected = {row.tobytes() for row in env.normalize_obs(made["observations"]).astype(np.float32)}
+        assert all(row.tobytes() in expected for row in batch.observations.numpy()[mine])
+        rewards = env.normalize_reward(made["rewards"].astype(np.float32)).astype(np.float32)
+        assert set(batch.rewards.numpy()[mine].reshape(-1)) <= set(rewards.reshape(-1))
 
 
 def test_several_environments_count_every_step():
