@@ -39,7 +39,7 @@ LABELS = {
 }
 NAMES = {"iql": "IQL", "sac": "SAC"}
 COLOURS = dict(zip(ARMS, ("#555555", "#E69F00", "#009E73", "#56B4E9", "#D55E00"), strict=True))
-BASE, OURS = "none", "cfg"
+OURS = "cfg"
 
 
 def curves(env_id: str, quality: str, algorithm: str, arm: str) -> np.ndarray | None:
@@ -68,24 +68,32 @@ def lines() -> list[dict[str, Any]]:
             line = {"environment": env_id, "quality": quality, "algorithm": algorithm, "arm": arm}
             line |= {"iqm": iqm, "low": low, "high": high, "curves": curve.round(2).tolist()}
             line["points"] = [estimate(point[:, None]) for point in curve.T]
-            if arm != BASE and (base := cells[BASE]) is not None:
-                line["gain over no generation"] = gain(score, score_of(base))
+            if arm == OURS:
+                others = {other: held for other, held in cells.items() if other != OURS and held is not None}
+                line["gains"] = {other: gain(score, score_of(held)) for other, held in others.items()}
             found.append(line)
     return found
 
 
 def markdown(found: list[dict[str, Any]]) -> str:
-    """The table of the docs."""
+    """The tables of the docs: scores, and differences of paired seeds."""
     index = {(x["environment"], x["quality"], x["algorithm"], x["arm"]): x for x in found}
-    head = ["environment", "offline data", "algorithm", *LABELS.values(), "CFDG minus no generation"]
-    out = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    scores, differences = [], []
     for env_id, quality, algorithm in product(ENVIRONMENTS, QUALITIES, ALGORITHMS):
         cells = {arm: index.get((env_id, quality, algorithm, arm)) for arm in ARMS}
-        if any(cells.values()):
-            said = verdict((cells[OURS] or {}).get("gain over no generation"))
-            texts = [env_id, quality, NAMES[algorithm], *map(cell, cells.values()), said]
-            out.append("| " + " | ".join(texts) + " |")
-    return "\n".join(out) + "\n"
+        name = [env_id, quality, NAMES[algorithm]]
+        scores.append([*name, *map(cell, cells.values())])
+        gains = (cells[OURS] or {}).get("gains", {})
+        differences.append(name + [verdict(gains.get(arm)) for arm in ARMS if arm != OURS])
+    first = ["environment", "offline data", "algorithm"]
+    minus = [f"CFDG minus {label}" for arm, label in LABELS.items() if arm != OURS]
+    return table([*first, *LABELS.values()], scores) + "\n" + table([*first, *minus], differences)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """In Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def panel(axes: Axes, found: list[dict[str, Any]], task: tuple[str, str, str]) -> None:
