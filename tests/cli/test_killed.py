@@ -79,12 +79,17 @@ def check_equal(calm, out):
 def test_interrupted_by_ctrl_c_it_says_how_to_go_on(tmp_path):
     write_npz(tmp_path / "d.npz")
     out = tmp_path / "more"
-    process = start(*command(tmp_path, out, steps=10**9))  # ends by the signal alone
+    # tests that run in a shell's background have the signal ignored, and their children inherit that
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = start(*command(tmp_path, out, steps=10**9), **heeding)  # ends by the signal alone
     work = out.with_name("more.unfinished")
     while process.poll() is None and not any(work.glob("fit/training.json")):
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=600)
+    try:
+        _, err = process.communicate(timeout=600)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "the same command" in err and err.count("\n") == 1
     assert not out.exists()
