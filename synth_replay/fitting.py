@@ -23,11 +23,16 @@ from synth_replay.transitions import Transitions
 HELD_ROWS = 4096
 
 
-def resolve_device(device: str | torch.device) -> torch.device:
-    """``auto`` to a GPU when there is one, else the CPU; anything else as torch reads it."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+def resolve_device(device: str | torch.device, elsewhere: bool = False) -> torch.device:
+    """``auto`` to a GPU when there is one, else the CPU; anything else as torch reads it.
+
+    Args:
+        device: What was asked for.
+        elsewhere: It was on another machine, whose GPU may not be here: then the CPU.
+    """
+    here = torch.cuda.is_available()
+    found = torch.device(("cuda" if here else "cpu") if device == "auto" else device)
+    return torch.device("cpu") if elsewhere and found.type == "cuda" and not here else found
 
 
 def with_steps(config: GeneratorConfig, steps: int) -> GeneratorConfig:

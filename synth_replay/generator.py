@@ -293,8 +293,6 @@ class TransitionGenerator:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         tensors = state.pop("tensors", None)
-        asked = state.get("_asked_device", "auto")
-        gone = torch.device("cpu" if asked == "auto" else asked).type == "cuda" and not torch.cuda.is_available()
-        self.__dict__ |= state | {"device": resolve_device("cpu" if gone else asked)}
+        self.__dict__ |= state | {"device": resolve_device(state.get("_asked_device", "auto"), elsewhere=True)}
         if tensors is not None:
             self._model = FittedModel.from_state(self.spec, self.config, self.device, tensors, self._label)

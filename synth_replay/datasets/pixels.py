@@ -58,11 +58,11 @@ class PixelDataset(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when a file of the dataset does: its name, its size or the time of its last change."""
+        """Changes when a file of the dataset does: its name, size or time of change. Nothing is read."""
         found = hashlib.sha256(str(self.path.resolve()).encode())
         for file in sorted(self.path.rglob("*")) if self.path.is_dir() else [self.path]:
             held = file.stat()
-            found.update(f"{file.name} {held.st_size} {held.st_mtime_ns}".encode())
+            found.update(f"{file.relative_to(self.path)} {held.st_size} {held.st_mtime_ns}".encode())
         return found.hexdigest()
 
     def __repr__(self) -> str:

@@ -283,8 +283,7 @@ def test_an_offline_dataset_is_preloaded_as_rows_or_tensordict():
 
 @pytest.mark.parametrize("kind", ["rows", "tensordict", "buffer", "path"])
 def test_the_offline_side_of_a_mixed_buffer_may_be_anything(kind, tmp_path):
-    held = rollout("Pendulum-v1", 300)
-    given = held
+    given = held = rollout("Pendulum-v1", 300)
     if kind == "path":
         given = tmp_path / "offline.npz"
         np.savez(given, **{k: v for k, v in held.columns().items() if k != "truncations"})
