@@ -7,10 +7,12 @@ from shutil import rmtree
 
 import numpy as np
 import pytest
-from synth_replay_d3rlpy.visual import ARMS, VisualConfig, make_task, run_arm, run_pipeline, stages
+from synth_replay_d3rlpy.visual import ARMS, VisualConfig, make_task, pipeline, run_arm, run_pipeline, stages
 from synth_replay_d3rlpy.visual.summary import write_summary
 
-from synth_replay import Transitions
+from synth_replay import TransitionGenerator, Transitions
+from synth_replay.augment.backgrounds import PATTERNS
+from synth_replay.augment.pixels import BackgroundOverlay, RandomShift
 from synth_replay.datasets import collect_episodes, mix_episodes, open_pixels, write_offline_procgen, write_vd4rl_npz
 from synth_replay.encoders import FrozenEncoder
 from synth_replay.environments import ProcgenEnv, make_dmc_pixels
@@ -108,6 +110,37 @@ def test_a_generator_is_judged_by_rows_that_it_has_not_seen():
     n = np.arange(95, dtype=np.float32)
     seen, unseen = stages.held_out(Transitions(n[:, None], n[:, None], n, n[:, None], np.zeros(95, bool)), seed=3)
     assert len(unseen) == 9 and sorted([*seen.rewards, *unseen.rewards]) == n.tolist()
+
+
+@needs_procgen
+def test_a_seed_has_its_own_tests_and_its_generator_does_not_see_what_it_is_judged_by(fruitbot, tmp_path, monkeypatch):
+    tested, compared, fitted = [], [], []
+    play, divergence, fit = pipeline.play, pipeline.latent_divergence, TransitionGenerator.fit
+
+    def recorded(agent, make_env, episodes, seed):
+        tested.append(seed)
+        return play(agent, make_env, episodes, seed)
+
+    monkeypatch.setattr(pipeline, "play", recorded)
+    monkeypatch.setattr(
+        pipeline, "latent_divergence", lambda a, b: (compared.append((len(a), len(b))), divergence(a, b))[1]
+    )
+    monkeypatch.setattr(
+        TransitionGenerator, "fit", lambda self, rows, **k: (fitted.append(len(rows)), fit(self, rows, **k))[1]
+    )
+    for seed in (0, 1):
+        found = run_arm(make_task("fruitbot"), fruitbot, SIZE, "upsampled", seed, tmp_path)
+    assert tested == [10_000, 10_000, 20_000, 20_000]
+    assert all(train == test for train, test in compared) and len(compared) == 2
+    assert fitted == [found["rows"] - found["rows"] // 10] * 2
+
+
+def test_what_augmented_arms_see_is_neither_drqs_shift_nor_all_of_the_tests_patterns():
+    augmenter = make_task("cheetah-run").generalization(0)
+    kinds = [type(one) for one in augmenter.augmentations]
+    assert len(kinds) == 4 and BackgroundOverlay in kinds and RandomShift not in kinds
+    overlay = augmenter.augmentations[kinds.index(BackgroundOverlay)]
+    assert 0 < len(set(overlay.patterns)) < len(set(PATTERNS))
 
 
 @needs_rendering
