@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,12 +59,20 @@ class GeneratorConfig:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> GeneratorConfig:
-        """Builds a configuration; what is not named keeps its default.
+        """Builds a configuration.
+
+        Args:
+            data: Values by name. What is not named is as in the preset that ``base`` names; without ``base`` it is the
+                field's default, of which most are the paper's.
 
         Raises:
             ConfigError: For unknown names or values that cannot be used.
         """
-        config: GeneratorConfig = _build(cls, data)
+        rest, base = dict(data), data.get("base")
+        rest.pop("base", None)
+        if base is not None and base not in PRESETS:
+            raise ConfigError(f"base is one of the presets {', '.join(PRESETS)}; got {base!r}.")
+        config: GeneratorConfig = _changed(cls() if base is None else PRESETS[base], rest)
         return config
 
     def save(self, path: str | Path) -> None:
@@ -76,7 +83,7 @@ class GeneratorConfig:
 
     @classmethod
     def load(cls, path: str | Path) -> GeneratorConfig:
-        """Reads a file of :meth:`save`, or one written by hand.
+        """Reads a file of :meth:`save`, or one written by hand (see :meth:`from_dict`).
 
         Raises:
             ConfigError: If the file cannot be read or holds something else.
@@ -90,19 +97,20 @@ class GeneratorConfig:
         return cls.from_dict(data)
 
 
-def _build(cls: Any, data: dict[str, Any]) -> Any:
-    types = typing.get_type_hints(cls)
-    unknown = set(data) - set(types)
-    if unknown:
-        raise ConfigError(f"{cls.__name__} has no {sorted(unknown)}; it has {sorted(types)}.")
-    values = {
-        name: _build(types[name], value) if dataclasses.is_dataclass(types[name]) else value
-        for name, value in data.items()
-    }
+def _changed(start: Any, data: Any) -> Any:
+    """A configuration with other values, at any depth."""
+    name = type(start).__name__
+    if not isinstance(data, dict):
+        raise ConfigError(f"{name} is a mapping of names to values, not {data!r}.")
+    known = {field_.name for field_ in dataclasses.fields(start)}
+    if unknown := set(data) - known:
+        raise ConfigError(f"{name} has no {sorted(unknown)}; it has {sorted(known)}.")
+    held = {key: getattr(start, key) for key in data}
+    values = {k: _changed(held[k], v) if dataclasses.is_dataclass(held[k]) else v for k, v in data.items()}
     try:
-        return cls(**values)
+        return dataclasses.replace(start, **values)
     except TypeError as error:
-        raise ConfigError(f"{cls.__name__}: {error}") from error
+        raise ConfigError(f"{name}: {error}") from error
 
 
 PAPER = GeneratorConfig(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +18,10 @@ from synth_replay.checkpoint import load_checkpoint, save_checkpoint
 from synth_replay.codec import Encoded, TransitionCodec
 from synth_replay.config import GeneratorConfig
 from synth_replay.diffusion import Denoiser, DenoiserTrainer
+from synth_replay.errors import CheckpointError
 from synth_replay.fitted import on_device
 from synth_replay.spaces import Array
-from synth_replay.transitions import Transitions
+from synth_replay.transitions import Transitions, TransitionSpec
 
 HELD_ROWS = 4096
 
@@ -73,10 +76,18 @@ def _tensors(encoded: Encoded, which: Array, device: torch.device) -> tuple[Tens
     return torch.from_numpy(encoded.rows[which]).to(device), on_device(encoded.conditions[which], device)
 
 
-def train(trainer: DenoiserTrainer, show: bool, checkpoint: str | Path | None) -> list[dict[str, float]]:
-    """Runs a trainer with a progress bar, from its checkpoint if there is one; returns the loss history."""
+def train(
+    trainer: DenoiserTrainer, show: bool, checkpoint: str | Path | None, identity: dict[str, str]
+) -> list[dict[str, float]]:
+    """Runs a trainer with a progress bar, from its checkpoint if there is one; returns the loss history.
+
+    Raises:
+        CheckpointError: If the checkpoint is of a fit of another identity.
+    """
     if checkpoint is not None and (Path(checkpoint) / "training.json").exists():
-        trainer.restore(*load_checkpoint(checkpoint, "training"))
+        tensors, meta = load_checkpoint(checkpoint, "training")
+        _claim(checkpoint, meta.get("identity", {}), identity)
+        trainer.restore(tensors, meta)
     with tqdm(
         total=trainer.config.steps, initial=trainer.step, desc="fitting", disable=not show, unit="step", leave=False
     ) as bar:
@@ -84,8 +95,34 @@ def train(trainer: DenoiserTrainer, show: bool, checkpoint: str | Path | None) -
             bar.update(trainer.step - bar.n)
             bar.set_postfix(loss=f"{entry['loss']:.4f}", holdout=f"{entry['holdout_loss']:.4f}")
             if checkpoint is not None:
-                save_checkpoint(checkpoint, "training", *trainer.state())
+                tensors, meta = trainer.state()
+                save_checkpoint(checkpoint, "training", tensors, meta | {"identity": identity})
     return trainer.history
+
+
+def _claim(checkpoint: str | Path, held: dict[str, str], wanted: dict[str, str]) -> None:
+    if differing := [name for name, value in wanted.items() if held.get(name) != value]:
+        raise CheckpointError(
+            f"{checkpoint} holds the state of a fit with another {' and another '.join(differing)}. "
+            "Give another folder, or delete this one."
+        )
+
+
+def identity_of(config: GeneratorConfig, spec: TransitionSpec, data: int) -> dict[str, str]:
+    """What a checkpoint has to have in common with the fit that goes on from it.
+
+    Args:
+        config: Of which only what concerns the fit counts.
+        spec: Of the rows.
+        data: :func:`fingerprint` of the rows and the seed.
+    """
+    held = config.to_dict()
+    learnt = [held[name] for name in ("network", "noise", "training", "codec")] + [config.guidance.label_dropout]
+    return {"seed or dataset": str(data), "configuration": _digest(learnt), "spaces": _digest(spec.to_dict())}
+
+
+def _digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def fingerprint(seed: int, transitions: Transitions, labels: Array | None) -> int:

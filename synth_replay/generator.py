@@ -26,7 +26,7 @@ from synth_replay.errors import (
     TooFewTransitionsError,
 )
 from synth_replay.fitted import Drawing, FittedModel, new_denoiser
-from synth_replay.fitting import fingerprint, new_trainer, resolve_device, show_progress, train, with_steps
+from synth_replay.fitting import fingerprint, identity_of, new_trainer, resolve_device, show_progress, train, with_steps
 from synth_replay.labels import LabelEncoder
 from synth_replay.relabel import fit_relabeler
 from synth_replay.relabel_config import resolve_function
@@ -120,9 +120,10 @@ class TransitionGenerator:
             progress: Show a progress bar; None shows it on a terminal.
             warm_start: Start from the last fit's weights, if there are any of the same shape.
             checkpoint: Folder in which the training state is saved at each evaluation. A fit that finds the state
-                of an interrupted one there goes on exactly where it stopped.
+                of an interrupted one there goes on exactly where it stopped; that of a finished one is taken as it is.
 
         Raises:
+            CheckpointError: If that folder is of a fit with another seed, dataset, spaces or configuration.
             TooFewTransitionsError: With fewer than 100 rows.
             InvalidTransitionsError: If a value is not finite or outside its space.
             SpecMismatchError: If columns are missing or have other shapes.
@@ -135,7 +136,8 @@ class TransitionGenerator:
         config = self.config if steps is None else with_steps(self.config, steps)
         seed = int(self._rng.integers(2**63))
         codec = TransitionCodec(spec, config.codec, label)
-        rng = np.random.default_rng(seed if checkpoint is None else fingerprint(self.seed, transitions, values))
+        data = seed if checkpoint is None else fingerprint(self.seed, transitions, values)
+        rng = np.random.default_rng(data)
         encoded = codec.fit(transitions, rng, values)
         denoiser = new_denoiser(codec, config, self.device, int(rng.integers(2**63)))
         if warm_start:
@@ -144,7 +146,7 @@ class TransitionGenerator:
         show = show_progress(progress)
         if codec.row_dim:
             trainer = new_trainer(denoiser, codec, encoded, transitions.terminations, config, rng)
-            history = train(trainer, show, checkpoint)
+            history = train(trainer, show, checkpoint, identity_of(config, spec, data))
         columns = None if label is None or values is None else label.encode(values)
         relabeler = fit_relabeler(spec, transitions, config.relabel, self.device, rng, show, columns)
         self._model = FittedModel(codec, denoiser, relabeler, self.config, self.device)

@@ -2,8 +2,10 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 
@@ -117,6 +119,23 @@ def test_an_interrupted_fit_resumes_exactly_from_its_checkpoint(pendulum, tmp_pa
     resumed = make().fit(pendulum, checkpoint=tmp_path / "b")
     assert resumed.history == whole.history
     assert same(resumed.sample(40), whole.sample(40))
+
+
+def test_the_state_of_another_fit_is_not_taken_for_this_ones(pendulum, tmp_path):
+    whole = make().fit(pendulum, checkpoint=tmp_path)
+    assert same(make().fit(pendulum, checkpoint=tmp_path).sample(40), whole.sample(40))
+    order, ones = np.random.default_rng(0).permutation(len(pendulum)), np.ones(len(pendulum), np.float32)
+    others = {
+        "seed or dataset": lambda: make().fit(pendulum[order], checkpoint=tmp_path),
+        "another seed": lambda: make(seed=make().seed + 1).fit(pendulum, checkpoint=tmp_path),
+        "another configuration": lambda: make().fit(pendulum, steps=7, checkpoint=tmp_path),
+        "dataset and another spaces": lambda: make().fit(replace(pendulum, discounts=ones), checkpoint=tmp_path),
+    }
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for match, fit in others.items():
+        with pytest.raises(CheckpointError, match=match):
+            fit()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 # -- configuration --------------------------------------------------------------------------

@@ -28,7 +28,25 @@ def test_a_file_may_name_only_what_it_changes(tmp_path):
     assert config.network.width == 64 and config.training.steps == 7 and config.sampler.steps == 128
 
 
-@pytest.mark.parametrize("text", ["network: {with: 3}", "3", "a: [", "training: {steps: -1}", "training: {steps: x}"])
+def test_a_file_may_begin_with_a_preset(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("base: cpu\nnetwork: {width: 64}\n")
+    cpu = PRESETS["cpu"]
+    assert GeneratorConfig.load(path) == replace(cpu, network=replace(cpu.network, width=64))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "base: best",
+        "network: 5",
+        "network: {with: 3}",
+        "3",
+        "a: [",
+        "training: {steps: -1}",
+        "training: {steps: x}",
+    ],
+)
 def test_a_bad_configuration_file_is_one_clear_error(text, tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(text)
