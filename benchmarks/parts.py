@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Protocol
 
@@ -67,6 +67,10 @@ def run_missing(module: str, parts: Sequence[Part]) -> None:
                 print(line, flush=True)
 
     with ThreadPoolExecutor(args.jobs) as pool:
-        for future in [pool.submit(work, group) for group in groups.values()]:
-            future.result()
+        try:
+            for future in as_completed([pool.submit(work, group) for group in groups.values()]):
+                future.result()
+        except SystemExit:  # said at once, without beginning the other groups
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     print(f"{sum(part.path.exists() for part in parts)} of {len(parts)} are there")

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from importlib import import_module
+from importlib import import_module, reload
 from importlib.util import find_spec
 from io import StringIO
 from typing import Any, NoReturn
@@ -43,7 +43,8 @@ def load_dm_control() -> tuple[Any, Any, Any]:
     """Imports ``dm_control.suite``, its engine, and Shimmy's compatibility class.
 
     On Linux without a display, ``MUJOCO_GL`` is set to ``egl`` unless the user has set it: dm_control would otherwise
-    choose GLFW, which opens windows and fails at the first picture.
+    choose GLFW, which opens windows and fails at the first picture. Where d3rlpy has imported dm_control already, it
+    chooses again.
 
     Raises:
         MissingExtraError: With the pip command for a missing package, or the system library for a missing backend.
@@ -51,10 +52,9 @@ def load_dm_control() -> tuple[Any, Any, Any]:
     for module in ("dm_control", "shimmy"):
         if find_spec(module) is None:
             raise MissingExtraError(f"{module} is not installed: pip install 'synth-replay[dmc]'")
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        os.environ.setdefault("MUJOCO_GL", "egl")
     modules = ("dm_control.suite", "dm_control.mujoco.engine", "shimmy.dm_control_compatibility")
     try:
+        _choose_backend()
         with _quiet_imports():
             suite, engine, compatibility = map(import_module, modules)
     except ModuleNotFoundError as error:
@@ -64,13 +64,21 @@ def load_dm_control() -> tuple[Any, Any, Any]:
     return suite, engine, compatibility.DmControlCompatibilityV0
 
 
+def _choose_backend() -> None:
+    if sys.platform != "linux" or any(os.environ.get(x) for x in ("MUJOCO_GL", "DISPLAY", "WAYLAND_DISPLAY")):
+        return
+    os.environ["MUJOCO_GL"] = "egl"
+    if chosen := sys.modules.get("dm_control._render"):
+        reload(chosen)  # read once, at its import
+
+
 def refuse_rendering(error: Exception) -> NoReturn:
     """Raises the error for an OpenGL backend that is missing or does not start."""
     backend = os.environ.get("MUJOCO_GL", "not set")
     raise MissingExtraError(
         f"MuJoCo cannot render ({error}); MUJOCO_GL is {backend}. Without a display, install EGL (apt-get install "
         "libegl1 libgl1-mesa-dri) and set MUJOCO_GL=egl, or install OSMesa (apt-get install libosmesa6) and set "
-        "MUJOCO_GL=osmesa; set it before dm_control is first imported, which d3rlpy does too."
+        "MUJOCO_GL=osmesa, before dm_control is first imported (which d3rlpy does too)."
     ) from error
 
 

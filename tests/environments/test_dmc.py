@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from ctypes.util import find_library
 
 import numpy as np
 import pytest
@@ -117,6 +118,12 @@ def test_a_package_that_the_simulator_lacks_is_not_taken_for_a_rendering_library
     assert "packaging" in said and "pip install 'synth-replay[dmc]'" in said and "libegl1" not in said
 
 
+@needs_rendering
+@pytest.mark.skipif(sys.platform != "linux" or not find_library("EGL"), reason="EGL is not installed")
+def test_d3rlpy_which_imports_the_simulator_itself_may_come_first():
+    assert "MUJOCO_GL" not in refusal("import d3rlpy\n")
+
+
 def refusal(before="", **variables):
     """What a process of its own says that cannot make the environment."""
     code = (
@@ -125,7 +132,7 @@ def refusal(before="", **variables):
         "try: make_dmc_pixels()\n"
         "except MissingExtraError as error: print(error)"
     )
-    place = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    place = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL")}
     place |= variables | {"PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=place).stdout
 
