@@ -28,7 +28,7 @@ ABLATED, FEATURE_SIZES = "cheetah-run", (16, 32, 64, 128)
 SIZE = VisualConfig(
     pretrain_steps=2_000,
     finetune_steps=3_000,
-    batch_size=64,
+    batch_size=32,
     hidden_units=(256,),
     generator=replace(CPU, training=replace(CPU.training, steps=5_000, batch_size=256), store_rows=20_000),
     rows=20_000,
