@@ -31,8 +31,8 @@ FOLDER = DATA / "offline_to_online"
 
 def sources() -> dict[str, tuple[Transitions, Transitions]]:
     """Rows to fit and rows held out, of each label; collected first when they are not there."""
-    if not (FOLDER / f"{ENV}-replay.npz").exists():
-        options = ["--kinds", "replay", "medium-replay", "medium", "--out", str(FOLDER), "--steps", str(STEPS)]
+    if missing := [kind for kind in ("replay", "medium") if not (FOLDER / f"{ENV}-{kind}.npz").exists()]:
+        options = ["--kinds", *missing, "--out", str(FOLDER), "--steps", str(STEPS)]
         options += ["--width", "128", "--batch-size", "128", "--learning-rate", "1e-3"]
         script = ROOT.parent / "examples" / "collect_dataset.py"
         subprocess.run([sys.executable, str(script), "--env", ENV, *options], check=True)

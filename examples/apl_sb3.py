@@ -8,29 +8,28 @@ term (Fujimoto & Gu 2021) with lambda = 1 in rows that are offline or generated 
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import gymnasium as gym
 import numpy as np
 from parts.apl import AdaptiveTD3
+from parts.arguments import Parser, continuous, one_line_errors, preset
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.noise import NormalActionNoise
 from synth_replay_sb3 import CFGMixedBuffer
 
 
+@one_line_errors
 def main() -> None:
     """Offline updates first, then fine-tuning."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="dataset in any format of synth_replay.datasets")
-    parser.add_argument("--env", default="Walker2d-v5")
+    parser = Parser(__doc__)
+    parser.add_argument("--data", required=True, help="dataset in any format of synth_replay.datasets")
+    parser.add_argument("--env", type=continuous, default="Walker2d-v5", help="Gymnasium id, continuous actions")
     parser.add_argument("--offline-steps", type=int, default=5_000, help="gradient steps before fine-tuning")
     parser.add_argument("--online-steps", type=int, default=10_000, help="environment steps")
     parser.add_argument("--refresh-every", type=int, default=2_500, help="environment steps between two refits")
-    parser.add_argument("--preset", default="cpu", help="of the generator: cpu, fast, paper, or a file")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
     args = parser.parse_args()
-    settings = {"offline": str(args.data), "plan": "oorb", "online_ratio": 0.5}
+    settings = {"offline": args.data, "plan": "oorb", "online_ratio": 0.5}
     settings |= {"generator": args.preset, "refresh_every": args.refresh_every}
     size = gym.make(args.env).action_space.shape
     model = AdaptiveTD3(

@@ -12,16 +12,18 @@ import argparse
 import time
 from pathlib import Path
 
+from parts.arguments import Parser, one_line_errors
 from parts.demo_arms import ARMS, ENV, run_arms, train_arm
 from parts.demo_pictures import draw_curves, write_fidelity
 
 
+@one_line_errors
 def main() -> None:
     """Runs the demo, or one arm of it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("demo"))
+    parser = Parser(__doc__)
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder of what is written")
     parser.add_argument("--steps", type=int, default=7_000, help="environment steps of each arm")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
     parser.add_argument("--arm", choices=list(ARMS), help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)

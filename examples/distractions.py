@@ -5,19 +5,21 @@ python examples/distractions.py --out docs/img/distractions.png
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
+from parts.arguments import Parser, one_line_errors
 from PIL import Image
 
 from synth_replay.environments import Distraction, make_dmc_pixels
+from synth_replay.environments.distractions import VARIANTS
 
 TASKS = {"cheetah": "run", "walker": "walk", "humanoid": "walk"}
 LEVELS = ("plain", "easy", "medium", "hard")
 
 
-def frames(domain: str, level: str, args: argparse.Namespace) -> np.ndarray:
+def frames(domain: str, level: str, args: Namespace) -> np.ndarray:
     """Returns uint8 ``[episodes, size, size, 3]``: the same states at every level."""
     distraction = None if level == "plain" else Distraction(level, variant=args.variant, backgrounds=args.backgrounds)
     env = make_dmc_pixels(domain, TASKS[domain], size=args.size, frame_stack=1, distraction=distraction)
@@ -32,16 +34,17 @@ def frames(domain: str, level: str, args: argparse.Namespace) -> np.ndarray:
     return np.stack(pictures)
 
 
+@one_line_errors
 def main() -> None:
     """Draws the grid."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("distractions.png"))
+    parser = Parser(__doc__)
+    parser.add_argument("--out", type=Path, default=Path("distractions.png"), help="the picture")
     parser.add_argument("--backgrounds", type=Path, help="folder of images or DAVIS videos; default: drawn patterns")
-    parser.add_argument("--variant", default="static")
+    parser.add_argument("--variant", default="static", choices=VARIANTS, help="when distractions are drawn anew")
     parser.add_argument("--episodes", type=int, default=2, help="pictures of each level")
     parser.add_argument("--steps", type=int, default=10, help="random actions before each picture")
-    parser.add_argument("--size", type=int, default=168)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", type=int, default=168, help="pixels of a frame")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
     args = parser.parse_args()
     rows = [np.concatenate([np.hstack(frames(domain, level, args)) for level in LEVELS], 1) for domain in TASKS]
     args.out.parent.mkdir(parents=True, exist_ok=True)

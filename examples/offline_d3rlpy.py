@@ -8,29 +8,30 @@ One seed is an example and no claim; ``benchmarks/offline`` is the study over se
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import d3rlpy
 import gymnasium as gym
 import numpy as np
 from d3rlpy.logging import NoopAdapterFactory
 from d3rlpy.metrics import EnvironmentEvaluator
 from d3rlpy.preprocessing import StandardObservationScaler
+from parts.arguments import Parser, continuous, one_line_errors, preset
 from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer
 
 from synth_replay.datasets import open_dataset
 
 
+@one_line_errors
 def main() -> None:
     """Two runs that differ in one argument."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="dataset in any format of synth_replay.datasets")
-    parser.add_argument("--env", default="HalfCheetah-v5")
+    parser = Parser(__doc__)
+    parser.add_argument("--data", required=True, help="dataset in any format of synth_replay.datasets")
+    parser.add_argument(
+        "--env", type=continuous, default="HalfCheetah-v5", help="a Gymnasium id with continuous actions"
+    )
     parser.add_argument("--rows", type=int, default=5_000, help="rows drawn from the dataset")
     parser.add_argument("--steps", type=int, default=10_000, help="gradient steps")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--generator", help="preset or file of a configuration; the device's own if not given")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
     args = parser.parse_args()
     env = gym.make(args.env)
     dataset = open_dataset(args.data, observation_space=env.observation_space, action_space=env.action_space)
@@ -39,7 +40,7 @@ def main() -> None:
     for real_ratio in (1.0, 0.5):
         d3rlpy.seed(args.seed)
         env.reset(seed=args.seed)
-        options = {"env": env, "real_ratio": real_ratio, "generator": args.generator}
+        options = {"env": env, "real_ratio": real_ratio, "generator": args.preset}
         buffer = SyntheticReplayBuffer.wrap(to_replay_buffer(rows, dataset.spec), **options)
         algorithm = d3rlpy.algos.TD3PlusBCConfig(observation_scaler=StandardObservationScaler()).create()
         history = algorithm.fit(

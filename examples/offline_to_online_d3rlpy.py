@@ -9,13 +9,11 @@ is an example and no claim; ``benchmarks/offline_to_online`` is the study over s
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import d3rlpy
 import gymnasium as gym
 from d3rlpy.logging import NoopAdapterFactory
 from d3rlpy.metrics.utility import evaluate_qlearning_with_environment
+from parts.arguments import Parser, continuous, one_line_errors, preset
 from synth_replay_d3rlpy import CFGMixedBuffer, to_replay_buffer
 
 from synth_replay.datasets import open_dataset
@@ -23,17 +21,19 @@ from synth_replay.datasets import open_dataset
 QUIET = {"logger_adapter": NoopAdapterFactory()}
 
 
+@one_line_errors
 def main() -> None:
     """Offline, then online; the algorithm is d3rlpy's own."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="dataset in any format of synth_replay.datasets")
-    parser.add_argument("--env", default="Hopper-v5")
+    parser = Parser(__doc__)
+    parser.add_argument("--data", required=True, help="dataset in any format of synth_replay.datasets")
+    parser.add_argument("--env", type=continuous, default="Hopper-v5", help="Gymnasium id, continuous actions")
     parser.add_argument("--offline-steps", type=int, default=10_000, help="gradient steps before fine-tuning")
     parser.add_argument("--online-steps", type=int, default=10_000, help="environment steps")
     parser.add_argument("--refresh-every", type=int, default=2_500, help="environment steps between two refits")
-    parser.add_argument("--preset", default="cpu", help="of the generator: cpu, fast, paper, or a file")
-    parser.add_argument("--generation", default="cfg", choices=["cfg", "none", "online", "unconditional"])
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
+    kinds = ["cfg", "none", "online", "unconditional"]
+    parser.add_argument("--generation", default="cfg", choices=kinds, help="what is generated")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
     args = parser.parse_args()
     env, eval_env = gym.make(args.env), gym.make(args.env)
     d3rlpy.seed(args.seed)

@@ -8,27 +8,27 @@ One seed is an example and no claim; ``benchmarks/offline_to_online`` is the stu
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
+from parts.arguments import Parser, continuous, one_line_errors, preset
 from stable_baselines3 import SAC
 from stable_baselines3.common.evaluation import evaluate_policy
 from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayCallback
 
 
+@one_line_errors
 def main() -> None:
     """Offline updates first, then fine-tuning; the algorithm is SB3's own."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="dataset in any format of synth_replay.datasets")
-    parser.add_argument("--env", default="Walker2d-v5")
+    parser = Parser(__doc__)
+    parser.add_argument("--data", required=True, help="dataset in any format of synth_replay.datasets")
+    parser.add_argument("--env", type=continuous, default="Walker2d-v5", help="Gymnasium id, continuous actions")
     parser.add_argument("--offline-steps", type=int, default=5_000, help="gradient steps before fine-tuning")
     parser.add_argument("--online-steps", type=int, default=10_000, help="environment steps")
     parser.add_argument("--refresh-every", type=int, default=2_500, help="environment steps between two refits")
-    parser.add_argument("--preset", default="cpu", help="of the generator: cpu, fast, paper, or a file")
-    parser.add_argument("--generation", default="cfg", choices=["cfg", "none", "online", "unconditional"])
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
+    kinds = ["cfg", "none", "online", "unconditional"]
+    parser.add_argument("--generation", default="cfg", choices=kinds, help="what is generated")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
     args = parser.parse_args()
-    settings = {"offline": str(args.data), "generation": args.generation}
+    settings = {"offline": args.data, "generation": args.generation}
     settings |= {"generator": args.preset, "refresh_every": args.refresh_every}
     model = SAC(
         "MlpPolicy",

@@ -8,13 +8,11 @@ is an explorer; the algorithm is IQL as it is.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import d3rlpy
 import gymnasium as gym
 from d3rlpy.algos import IQLConfig
 from d3rlpy.logging import NoopAdapterFactory
+from parts.arguments import Parser, continuous, one_line_errors, preset
 from parts.pex import PolicyExpansion, evaluate
 from synth_replay_d3rlpy import CFGMixedBuffer, to_replay_buffer
 
@@ -23,16 +21,17 @@ from synth_replay.datasets import open_dataset
 QUIET = {"logger_adapter": NoopAdapterFactory()}
 
 
+@one_line_errors
 def main() -> None:
     """IQL offline; then a fresh IQL with the offline critic, and both policies to act."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="dataset in any format of synth_replay.datasets")
-    parser.add_argument("--env", default="Hopper-v5")
+    parser = Parser(__doc__)
+    parser.add_argument("--data", required=True, help="dataset in any format of synth_replay.datasets")
+    parser.add_argument("--env", type=continuous, default="Hopper-v5", help="Gymnasium id, continuous actions")
     parser.add_argument("--offline-steps", type=int, default=10_000, help="gradient steps before fine-tuning")
     parser.add_argument("--online-steps", type=int, default=10_000, help="environment steps")
     parser.add_argument("--refresh-every", type=int, default=2_500, help="environment steps between two refits")
-    parser.add_argument("--preset", default="cpu", help="of the generator: cpu, fast, paper, or a file")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
     args = parser.parse_args()
     env = gym.make(args.env)
     d3rlpy.seed(args.seed)

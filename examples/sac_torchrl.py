@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-
 import torch
+from parts.arguments import Parser, continuous, one_line_errors, preset
 from synth_replay_torchrl import SyntheticReplayBuffer
 from tensordict.nn import TensorDictModule
 from torch import nn
@@ -15,14 +14,15 @@ from torchrl.modules import MLP, NormalParamExtractor, ProbabilisticActor, TanhN
 from torchrl.objectives import SACLoss, SoftUpdate
 
 
+@one_line_errors
 def main() -> None:
     """Trains; only the line of the buffer is not what TorchRL's own example has."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--env", default="Pendulum-v1", help="a Gymnasium id with continuous actions")
+    parser = Parser(__doc__)
+    parser.add_argument("--env", type=continuous, default="Pendulum-v1", help="Gymnasium id, continuous actions")
     parser.add_argument("--frames", type=int, default=20_000, help="environment steps")
     parser.add_argument("--refresh-every", type=int, default=5_000, help="environment steps between two refits")
-    parser.add_argument("--generator", default="cpu", help="preset or file of a configuration")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     env = GymEnv(args.env)
@@ -39,7 +39,7 @@ def main() -> None:
     critic = ValueOperator(MLP(out_features=1, num_cells=[128, 128]), in_keys=["observation", "action"])
     for module in (policy, critic):
         module(env.reset().set("action", env.action_spec.rand()))
-    options = {"refresh_every": args.refresh_every, "generator": args.generator}
+    options = {"refresh_every": args.refresh_every, "generator": args.preset}
     buffer = SyntheticReplayBuffer(env=env, storage=LazyTensorStorage(args.frames), batch_size=256, **options)
     loss = SACLoss(policy, critic)
     target, optimiser = SoftUpdate(loss, tau=0.005), torch.optim.Adam(loss.parameters(), 1e-3)

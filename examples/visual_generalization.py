@@ -8,10 +8,11 @@ same command again goes on where a run was stopped.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
+
+from parts.arguments import Parser
 
 from synth_replay.procgen_games import TIME_LIMITS
 
@@ -22,23 +23,29 @@ DATA = {
 }
 
 
+def run(*command: str) -> None:
+    """Runs Python; what fails there has said why."""
+    if code := subprocess.run([sys.executable, *command]).returncode:
+        sys.exit(code)
+
+
 def main() -> None:
     """Runs both steps."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--task", default="cheetah-run", help="cheetah-run, walker-walk, or a game of Procgen")
-    parser.add_argument("--size", choices=DATA, default="smoke")
-    parser.add_argument("--seeds", nargs="+", default=["0"])
-    parser.add_argument("--out", type=Path, default=Path("demo/visual"))
+    parser.add_argument("--size", choices=DATA, default="smoke", help="minutes, whose returns say nothing, or hours")
+    parser.add_argument("--seeds", nargs="+", default=["0"], help="of everything random; each is a run of all arms")
+    parser.add_argument("--out", type=Path, help="folder of data and results; by default demo-visual/<task>")
     args = parser.parse_args()
+    folder = args.out or Path("demo-visual") / args.task
     train_steps, quality, steps = DATA[args.size]["procgen" if args.task in TIME_LIMITS else "dmc"]
-    data, out = args.out / f"data-{args.size}" / args.task, args.out / f"{args.task}-{args.size}"
+    data, out = folder / f"data-{args.size}" / args.task, folder / f"{args.task}-{args.size}"
     if not data.exists():
         script = str(Path(__file__).with_name("collect_pixels.py"))
         options = ["--quality", quality, "--steps", str(steps), "--train-steps", str(train_steps)]
-        subprocess.run([sys.executable, script, "--task", args.task, *options, "--out", str(data)], check=True)
-    module = [sys.executable, "-m", "synth_replay_d3rlpy.visual", args.task]
+        run(script, "--task", args.task, *options, "--out", str(data))
     options = ["--data", str(data), "--size", args.size, "--out", str(out), "--seeds", *args.seeds]
-    subprocess.run([*module, *options], check=True)
+    run("-m", "synth_replay_d3rlpy.visual", args.task, *options)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import gymnasium as gym
 import pytest
 
 from synth_replay.datasets import create_dataset
+from synth_replay.errors import DatasetError
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
 from tests.environments.helpers import needs_procgen
@@ -48,7 +50,7 @@ SMALL = {
     "online_sb3.py": (["--steps", "220", "--updates", "1", "--refresh-every", "150"], "refreshes=1"),
     "plain_loop.py": (["--steps", "600"], "return of the last episodes"),
     "sac_torchrl.py": (["--frames", "200", "--refresh-every", "150"], "'synth/refreshes': 1.0"),
-    "generate.py": (["--rows", "200"], "report.html"),
+    "generate.py": (["--rows", "200", "--env", "Pendulum-v1"], "report.html"),
 }
 
 
@@ -58,12 +60,12 @@ def test_a_short_example_runs_and_explains_its_options(script, inputs, tmp_path)
     options, said = SMALL[script]
     data = inputs[:2] if script == "generate.py" else []
     command = [sys.executable, "-W", "ignore", str(EXAMPLES / script)]
-    words = [*command, *data, *options, "--generator", inputs[3]]
+    words = [*command, *data, *options, "--preset", inputs[3]]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert said in done.stdout
     shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
-    assert "usage:" in shown and "--generator" in shown
+    assert "usage:" in shown and "--preset" in shown and "(default: 0)" in shown and "None" not in shown
 
 
 def run(script, *words, cwd):
@@ -73,14 +75,89 @@ def run(script, *words, cwd):
     return done.stdout
 
 
+@pytest.fixture
+def script(monkeypatch, tmp_path, capsys):
+    """Runs a script's ``main`` in this process, up to what it refuses; returns what it says of it."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.chdir(tmp_path)
+
+    def refused(name, *words):
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *words])
+        with pytest.raises(SystemExit) as ended:
+            importlib.import_module(name).main()
+        assert ended.value.code == 2
+        return capsys.readouterr().err.splitlines()[-1]
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("generate", ["--data", "none.npz"], "none.npz does not exist"),
+        ("generate", ["--data", "none.npz", "--rows", "0"], "--rows must be positive"),
+        ("generate", ["--data", "none.npz", "--preset", "cup"], "neither a preset (paper, fast, cpu) nor an existing"),
+        ("online_sb3", ["--env", "Hoppr-v5"], "argument --env: Environment `Hoppr` doesn't exist"),
+        ("online_sb3", ["--env", "CartPole-v1"], "CartPole-v1 has the actions Discrete(2); a Box is needed."),
+        ("offline_to_online_sb3", ["--data", "none.npz"], "none.npz does not exist"),
+        ("apl_sb3", ["--data", "none.npz", "--env", "CartPole-v1"], "a Box is needed"),
+        ("offline_d3rlpy", ["--data", "none.npz"], "none.npz does not exist"),
+        ("pex_d3rlpy", ["--data", "none.npz", "--preset", "none.yaml"], "argument --preset: 'none.yaml' is neither"),
+        ("distractions", ["--variant", "fixd"], "invalid choice: 'fixd'"),
+        ("collect_dataset", ["--steps", "0"], "--steps and --rollout-steps must be at least 100"),
+        ("collect_dataset", ["--env", "CartPole-v1"], "the actions Discrete(2): SAC cannot learn it"),
+    ],
+)
+def test_a_mistake_of_the_user_is_one_line(script, name, words, said):
+    line = script(name, *words)
+    assert f"{name}.py: error: " in line and said in line
+    assert not list(Path.cwd().iterdir())
+
+
+def test_what_a_script_wrote_before_is_found_before_any_work(script):
+    Path("generated").mkdir()
+    Path("generated/report.html").touch()
+    assert "report.html already exists" in script("generate", "--data", "none.npz")
+    Path("data").mkdir()
+    Path("data/Pendulum-v1-random.npz").touch()
+    kinds = ["--env", "Pendulum-v1", "--kinds", "replay", "random"]
+    assert "Pendulum-v1-random.npz already exists" in script("collect_dataset", *kinds)
+    Path("data/Pendulum-v1-scores.json").write_text('{"steps": 60000, "algo": "SAC", "seed": 1}')
+    assert "of another agent" in script("collect_dataset", *kinds[:3], "replay")
+
+
+def test_an_untrained_policy_is_never_the_medium_one_or_the_expert(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    parts = importlib.import_module("parts.collecting")
+    kinds = ["replay", "random", "medium", "medium-replay", "expert"]
+
+    def steps(scores, kinds=kinds, learning_starts=100):
+        taken = [(200 * number, score, {}) for number, score in enumerate(scores)]
+        return {kind: shot[0] for kind, shot in parts.snapshots_of(kinds, taken, learning_starts).items()}
+
+    assert steps([10.0, 39.0, 40.0, 100.0, 70.0]) == {"random": 0, "medium": 400, "medium-replay": 400, "expert": 600}
+    assert steps([10.0, 5.0], ["replay", "random"]) == {"random": 0}
+    for never in ([10.0, 10.0, 5.0], [10.0, 20.0, 5.0]):  # the second is the untrained policy too, and luckier
+        with pytest.raises(DatasetError, match=r"Nothing was learnt in 400 steps \(after the first 300\)"):
+            steps(never, learning_starts=300)
+
+
+def test_a_pipeline_ends_with_the_exit_code_of_the_part_that_failed(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module("visual_generalization").run("-c", "raise SystemExit(3)")
+    assert ended.value.code == 3
+
+
 @pytest.mark.slow
 def test_a_collected_dataset_is_learnt_from_offline(inputs, tmp_path):
     kinds = ["replay", "random", "medium", "medium-replay", "expert"]
-    small = ["--steps", "400", "--rollout-steps", "200", "--width", "16", "--batch-size", "16"]
+    small = ["--steps", "1600", "--rollout-steps", "200", "--width", "32", "--batch-size", "64"]
+    small += ["--learning-rate", "3e-3"]  # so that it learns something
     run("collect_dataset.py", "--env", "Pendulum-v1", *small, "--kinds", *kinds, "--out", ".", cwd=tmp_path)
     assert sorted(path.name for path in tmp_path.glob("*.npz")) == sorted(f"Pendulum-v1-{kind}.npz" for kind in kinds)
     data = ["--data", "Pendulum-v1-replay.npz", "--env", "Pendulum-v1", "--rows", "300", "--steps", "20"]
-    said = run("offline_d3rlpy.py", *data, "--generator", inputs[3], cwd=tmp_path)
+    said = run("offline_d3rlpy.py", *data, "--preset", inputs[3], cwd=tmp_path)
     assert "real ratio 1.0: return -" in said and ", 0 generated rows" in said
     assert f", {TINY.store_rows} generated rows" in said
 

@@ -54,6 +54,21 @@ def test_the_augmentation_snippet_runs():
     assert not np.array_equal(namespace["observations"], rows.observations)
 
 
+def test_the_data_of_the_command_are_made_by_the_one_before_it():
+    made = re.search(r"python examples/collect_pixels.py [^\n]*--out (\S+)", TEXT)[1]
+    assert f"cheetah-run --data {made} " in TEXT
+
+
+def test_a_folder_without_data_is_told_in_one_line(monkeypatch, tmp_path):
+    from synth_replay_d3rlpy.visual import __main__ as command
+
+    words = ["visual", "cheetah-run", "--data", "none", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit, match=r"^error: none does not exist") as ended:
+        command.main()
+    assert "\n" not in ended.value.code
+
+
 def test_the_commands_options_exist():
     command = re.search(r"python -m synth_replay_d3rlpy.visual ([^\n]*)", TEXT)[1]
     source = (Path(__file__).parents[1] / "adapters/synth_replay_d3rlpy/visual/__main__.py").read_text()

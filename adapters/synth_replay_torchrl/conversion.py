@@ -188,15 +188,18 @@ class Layout:
         return torch.full((count,), -1) if key == INDEX else None
 
     def _mention(self, dropped: set[Any]) -> None:
-        unknown = {
-            key for key in dropped - self._dropped if (key[0] if isinstance(key, tuple) else key) not in BOOKKEEPING
-        }
+        unknown = {key for key in dropped - self._dropped if not _is_bookkeeping(key)}
         self._dropped.update(dropped)
         if unknown:
             warnings.warn(
                 f"The keys {sorted(map(str, unknown))} are not generated: batches with generated rows leave them out.",
                 stacklevel=5,
             )
+
+
+def _is_bookkeeping(key: Any) -> bool:
+    path = [name for name in (key if isinstance(key, tuple) else (key,)) if name != "next"]
+    return bool(path) and path[0] in BOOKKEEPING
 
 
 def _like(value: Tensor, stored: Tensor | None) -> Tensor:

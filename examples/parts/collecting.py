@@ -16,10 +16,15 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from synth_replay.datasets.files import require_free
+from synth_replay.errors import DatasetError, DatasetExistsError, UnsupportedSpaceError
+
 KINDS = ("replay", "random", "medium", "medium-replay", "expert")
 COLUMNS = ("observations", "actions", "rewards", "next_observations", "terminations", "truncations")
+MIN_ROWS = 100  # no generator is fitted on fewer
 MEDIUM_SHARE = 1 / 3
 EPISODES = 5
+Snapshot = tuple[int, float, dict[str, Any]]  # step, mean return, weights
 
 
 class Snapshots(BaseCallback):
@@ -28,7 +33,7 @@ class Snapshots(BaseCallback):
     def __init__(self, env_id: str, every: int) -> None:
         super().__init__()
         self.env, self.every = Monitor(gym.make(env_id)), every
-        self.taken: list[tuple[int, float, dict[str, Any]]] = []
+        self.taken: list[Snapshot] = []
 
     def take(self) -> None:
         """One snapshot: step, mean return, weights."""
@@ -84,18 +89,34 @@ def rollout_columns(model: OffPolicyAlgorithm, env_id: str, steps: int, seed: in
     return {name: np.asarray(values) for name, values in columns.items()}
 
 
+def snapshots_of(kinds: list[str], taken: list[Snapshot], learning_starts: int) -> dict[str, Snapshot]:
+    """The snapshot behind each kind but the replay.
+
+    Raises:
+        DatasetError: If one that should have learnt is from before the learning: then it is better by chance alone.
+    """
+    start, best = taken[0], max(taken, key=lambda shot: shot[1])
+    medium = next(shot for shot in taken if shot[1] >= start[1] + MEDIUM_SHARE * (best[1] - start[1]))
+    found = {"random": start, "medium": medium, "medium-replay": medium, "expert": best}
+    for kind in found.keys() & set(kinds) - {"random"}:
+        if found[kind][0] <= max(learning_starts, MIN_ROWS):
+            raise DatasetError(
+                f"Nothing was learnt in {taken[-1][0]} steps (after the first {learning_starts}) that makes a dataset "
+                f"{kind!r}: its policy would be the untrained one. Nothing is written; give more --steps."
+            )
+    return {kind: shot for kind, shot in found.items() if kind in kinds}
+
+
 def datasets(model: OffPolicyAlgorithm, shots: Snapshots, args: argparse.Namespace) -> dict[str, dict[str, np.ndarray]]:
     """The columns of each kind that was asked for."""
-    replay = replay_columns(model)
-    _, start, untrained = shots.taken[0]
-    _, best, expert = max(shots.taken, key=lambda shot: shot[1])
-    step, _, medium = next(shot for shot in shots.taken if shot[1] >= start + MEDIUM_SHARE * (best - start))
-    weights = {"random": untrained, "medium": medium, "expert": expert}
-    found = {"replay": replay, "medium-replay": {name: a[:step] for name, a in replay.items()}}
-    for kind in set(weights) & set(args.kinds):
-        model.policy.load_state_dict(weights[kind])
-        found[kind] = rollout_columns(model, args.env, args.rollout_steps, args.seed)
-    return {kind: found[kind] for kind in args.kinds}
+    replay, found = replay_columns(model), {}
+    for kind, (step, _, weights) in snapshots_of(args.kinds, shots.taken, model.learning_starts).items():
+        if kind == "medium-replay":
+            found[kind] = {name: a[:step] for name, a in replay.items()}
+        else:
+            model.policy.load_state_dict(weights)
+            found[kind] = rollout_columns(model, args.env, args.rollout_steps, args.seed)
+    return {kind: replay if kind == "replay" else found[kind] for kind in args.kinds}
 
 
 def new_agent(args: argparse.Namespace) -> OffPolicyAlgorithm:
@@ -110,16 +131,38 @@ def new_agent(args: argparse.Namespace) -> OffPolicyAlgorithm:
     return getattr(sb3, args.algo)("MlpPolicy", args.env, seed=args.seed, device="cpu", **extra)
 
 
+def check(args: argparse.Namespace) -> None:
+    """Refuses before the training what cannot be done, or would replace something.
+
+    Raises:
+        UnsupportedSpaceError: If the algorithm has no such actions, or its network no such observations.
+        DatasetExistsError: If a file is there, or the scores of another run.
+    """
+    env = gym.make(args.env)
+    if not isinstance(env.action_space, gym.spaces.Discrete if args.algo == "DQN" else gym.spaces.Box):
+        raise UnsupportedSpaceError(f"{args.env} has the actions {env.action_space}: {args.algo} cannot learn it.")
+    if isinstance(env.observation_space, gym.spaces.Dict):
+        raise UnsupportedSpaceError(f"{args.env} has Dict observations, which have no columns in these files.")
+    for kind in args.kinds:
+        require_free(args.out / f"{args.env}-{kind}.npz")
+    scores = args.out / f"{args.env}-scores.json"
+    if scores.exists():
+        kept = json.loads(scores.read_text())
+        if any(kept.get(name) != getattr(args, name) for name in ("steps", "algo", "seed")):
+            raise DatasetExistsError(f"{scores} is of another agent: choose another --out, or delete it.")
+
+
 def write_datasets(args: argparse.Namespace) -> None:
     """Trains, and writes what was asked for."""
+    check(args)
     torch.set_num_threads(args.threads)
-    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / args.env).parent.mkdir(parents=True, exist_ok=True)
     model = new_agent(args)
     shots = Snapshots(args.env, max(args.steps // 20, 1))
     model.learn(args.steps, callback=shots, log_interval=20)
-    scores = [shot[1] for shot in shots.taken]
+    made, scores = datasets(model, shots, args), [shot[1] for shot in shots.taken]
     summary = {"random": scores[0], "best": max(scores), "steps": args.steps, "algo": args.algo, "seed": args.seed}
     (args.out / f"{args.env}-scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-    for kind, columns in datasets(model, shots, args).items():
+    for kind, columns in made.items():
         np.savez_compressed(args.out / f"{args.env}-{kind}.npz", **columns)
         print(f"{args.out / f'{args.env}-{kind}.npz'}: {len(columns['rewards'])} rows", flush=True)

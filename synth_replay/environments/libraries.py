@@ -26,8 +26,8 @@ def load_procgen() -> Any:
             return import_module("procgen.env")
     except ImportError as error:
         raise MissingExtraError(
-            f"Procgen cannot be imported ({error}): pip install 'synth-replay[procgen]'. Its metadata ask for numpy<2, "
-            "but it runs on numpy 2: pip install cffi gym && pip install --no-deps procgen-mirror==0.10.7 gym3"
+            f"Procgen cannot be imported ({error}). On NumPy 2: pip install cffi gym==0.26.2 && pip install --no-deps "
+            "procgen-mirror==0.10.7 gym3. On NumPy 1, which its packages ask for: pip install 'synth-replay[procgen]'"
         ) from error
 
 

@@ -111,6 +111,15 @@ def test_sac_learns_from_a_collector_past_a_refresh():
     assert any(not torch.equal(a, b) for a, b in zip(before, policy.parameters(), strict=True))
 
 
+def test_what_collectors_note_for_themselves_is_left_out_without_a_warning():
+    made, rows = buffer(real_ratio=0.0), pendulum().rollout(250, break_when_any_done=False).reshape(-1)
+    for root in (rows, rows["next"]):
+        root["is_init"], root["collector", "traj_ids"] = torch.zeros(250, 1, dtype=torch.bool), torch.zeros(250)
+    made.extend(rows)
+    batch = made.sample()  # a warning would fail this test
+    assert (batch["index"] == -1).all() and not {"is_init", "collector"} & {*batch.keys(), *batch["next"].keys()}
+
+
 @pytest.mark.parametrize("one_hot", [True, False])
 def test_dqn_learns_from_generated_actions_of_either_encoding(one_hot):
     env = GymEnv("CartPole-v1", categorical_action_encoding=not one_hot)
