@@ -18,7 +18,7 @@ from synth_replay.checkpoint import load_checkpoint, save_checkpoint
 from synth_replay.codec import Encoded, TransitionCodec
 from synth_replay.config import GeneratorConfig
 from synth_replay.diffusion import Denoiser, DenoiserTrainer
-from synth_replay.errors import CheckpointError
+from synth_replay.errors import CheckpointError, ConfigError
 from synth_replay.fitted import on_device
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
@@ -32,10 +32,45 @@ def resolve_device(device: str | torch.device, elsewhere: bool = False) -> torch
     Args:
         device: What was asked for.
         elsewhere: It was on another machine, whose GPU may not be here: then the CPU.
+
+    Raises:
+        ConfigError: If torch knows no such device, or this machine has none.
     """
     here = torch.cuda.is_available()
-    found = torch.device(("cuda" if here else "cpu") if device == "auto" else device)
-    return torch.device("cpu") if elsewhere and found.type == "cuda" and not here else found
+    try:
+        found = torch.device(("cuda" if here else "cpu") if device == "auto" else device)
+    except RuntimeError as error:  # torch's own text lists twenty kinds of hardware
+        raise ConfigError(f"There is no device {str(device)!r}: choose one of {_devices()}.") from error
+    if elsewhere and found.type == "cuda" and not here:
+        return torch.device("cpu")
+    if not _usable(found):
+        raise ConfigError(f"This machine has no device {str(device)!r} that torch can use: choose one of {_devices()}.")
+    return found
+
+
+def _usable(device: torch.device) -> bool:
+    if device.type == "cuda":  # asked of the driver: a tensor would take half a gigabyte of the GPU already
+        return torch.cuda.is_available() and (device.index or -1) < torch.cuda.device_count()
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, ImportError):  # each backend has its own
+        return False
+    return True
+
+
+def _devices() -> str:
+    return ", ".join(["auto", "cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))])
+
+
+def new_seed(seed: int | None) -> int:
+    """The seed, or one of the operating system's.
+
+    Raises:
+        ConfigError: If it is negative.
+    """
+    if seed is not None and seed < 0:
+        raise ConfigError(f"The seed must not be negative; got {seed}.")
+    return int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
 
 
 def with_steps(config: GeneratorConfig, steps: int) -> GeneratorConfig:

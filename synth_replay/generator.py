@@ -26,7 +26,16 @@ from synth_replay.errors import (
     TooFewTransitionsError,
 )
 from synth_replay.fitted import Drawing, FittedModel, new_denoiser
-from synth_replay.fitting import fingerprint, identity_of, new_trainer, resolve_device, show_progress, train, with_steps
+from synth_replay.fitting import (
+    fingerprint,
+    identity_of,
+    new_seed,
+    new_trainer,
+    resolve_device,
+    show_progress,
+    train,
+    with_steps,
+)
 from synth_replay.labels import LabelEncoder
 from synth_replay.relabel import fit_relabeler
 from synth_replay.relabel_config import resolve_function
@@ -51,7 +60,7 @@ class TransitionGenerator:
 
     Raises:
         UnsupportedSpaceError: If a space cannot be modelled.
-        ConfigError: If ``config`` cannot be used.
+        ConfigError: If ``config``, ``seed`` or ``device`` cannot be used.
     """
 
     def __init__(
@@ -65,7 +74,7 @@ class TransitionGenerator:
         self.spec = TransitionSpec(observation_space, action_space)
         self._asked_device, self.device = device, resolve_device(device)
         self.config = resolve_config(config, self.device)
-        self.seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) if seed is None else int(seed)
+        self.seed = new_seed(seed)
         self.history: list[dict[str, float]] = []
         self._label: LabelEncoder | None = None
         self._rng = np.random.default_rng(self.seed)
@@ -245,8 +254,9 @@ class TransitionGenerator:
 
         Raises:
             CheckpointError: If the files are missing, corrupt or cut short.
+            ConfigError: If there is no such device.
         """
-        return cls._from_state(*load_checkpoint(folder, "generator"), device)
+        return cls._from_state(*load_checkpoint(folder, "generator"), resolve_device(device))
 
     def digest(self) -> str:
         """SHA-256 of everything learnt, to tell one fitted generator from another."""

@@ -6,7 +6,6 @@ appears when it is whole. The same call again goes on where the last one stopped
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from synth_replay.datasets import Dataset, ShardWriter, create_dataset, guess_fo
 from synth_replay.errors import DatasetError, DatasetExistsError, SynthReplayError
 from synth_replay.fitting import show_progress
 from synth_replay.generator import TransitionGenerator
+from synth_replay.jobs import differences, plain
 from synth_replay.transitions import Transitions
 
 SHARD_ROWS = 100_000
@@ -43,6 +43,9 @@ class Output:
         format: One of :data:`synth_replay.datasets.FORMATS`; None goes by the suffix, and a folder is Parquet.
         label: Only rows of this label of the generator; None draws labels in the data's proportions.
         shard_rows: Rows that are generated and written at once.
+
+    Raises:
+        DatasetError: If there are no rows, in all or in a shard, or the seed is negative.
     """
 
     path: Path
@@ -51,6 +54,14 @@ class Output:
     format: str | None = None
     label: int | str | None = None
     shard_rows: int = SHARD_ROWS
+
+    def __post_init__(self) -> None:
+        if self.rows < 1:
+            raise DatasetError(f"The number of samples must be at least 1; got {self.rows}.")
+        if self.shard_rows < 1:
+            raise DatasetError(f"A shard needs at least 1 row; got {self.shard_rows}.")
+        if self.seed < 0:
+            raise DatasetError(f"The seed must not be negative; got {self.seed}.")
 
     @property
     def resolved_format(self) -> str:
@@ -75,13 +86,12 @@ class Workplace:
 
     def __init__(self, out: Path, job: dict[str, Any]) -> None:
         self.out, self.folder = out, out.with_name(out.name + ".unfinished")
-        self.job: dict[str, Any] = json.loads(json.dumps(job))
+        self.job = plain(job)
         held = self._held()
         if held is not None and held != self.job:
-            differ = sorted(key for key in {*held, *self.job} if held.get(key) != self.job.get(key))
             raise DatasetExistsError(
-                f"{self.folder} holds an unfinished run with other settings ({', '.join(differ)}): repeat that "
-                "command, delete the folder, or choose another output."
+                f"{self.folder} holds an unfinished run with other settings ({differences(held, self.job)}): repeat "
+                "that command, delete the folder, or choose another output."
             )
         self.mine = held is not None
         self._lock = FileLock(self.folder / LOCK, timeout=0)
@@ -137,18 +147,6 @@ class Workplace:
         shutil.rmtree(self.trash, ignore_errors=True)
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder with their names."""
-    total = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    for file in files:
-        if path != file:
-            total.update(file.relative_to(path).as_posix().encode() + b"\0")
-        with file.open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()
-
-
 def split(rows: Transitions, holdout: float, seed: int) -> tuple[Transitions, Transitions | None]:
     """Rows to fit, and a share of them kept out for the report (the same at each call); None without any."""
     if not 0 <= holdout < 1:
@@ -199,6 +197,15 @@ def generate_shards(
     writer.finish()
 
 
+def finished_job(output: Output) -> dict[str, Any]:
+    """The job of the finished dataset at ``output.path``; empty if there is none, or it was not made here."""
+    try:
+        found: dict[str, Any] = open_dataset(output.path, format=output.resolved_format).meta.get("job", {})
+    except SynthReplayError:
+        return {}
+    return found
+
+
 def is_complete(output: Output, job: dict[str, Any]) -> bool:
     """Whether ``output.path`` is the finished dataset of this very job.
 
@@ -207,13 +214,11 @@ def is_complete(output: Output, job: dict[str, Any]) -> bool:
     """
     if not output.path.exists():
         return False
-    try:
-        found = open_dataset(output.path, format=output.resolved_format)
-    except SynthReplayError:
-        found = None
-    if found is not None and found.meta.get("job") == json.loads(json.dumps(job)) and len(found) == output.rows:
+    held, job = finished_job(output), plain(job)
+    if held == job:
         return True
-    raise DatasetExistsError(f"{output.path} already holds something else: choose another output, or delete it.")
+    found = f"rows made with other settings ({differences(held, job)})" if held else "something else"
+    raise DatasetExistsError(f"{output.path} already holds {found}: choose another output, or delete it.")
 
 
 def make_dataset(
@@ -238,10 +243,8 @@ def make_dataset(
 
     Raises:
         DatasetExistsError: If the output, or its ``.unfinished``, holds something else.
-        DatasetError: If the number of rows is not positive or the format is unknown.
+        DatasetError: If the format is unknown.
     """
-    if output.rows < 1:
-        raise DatasetError(f"The number of samples must be at least 1; got {output.rows}.")
     job = job | {"output": output.describe(), "format": output.resolved_format}
     complete, place = is_complete(output, job), Workplace(output.path, job)
     if complete and not place.mine:

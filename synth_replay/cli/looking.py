@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,14 +10,16 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from synth_replay.cli.making import REPORT_ROWS, SourceOptions, say_notes
+from synth_replay.cli.making import SourceOptions, say_notes
 from synth_replay.cli.options import Seeded, Showing, Source, Usage, Written
+from synth_replay.cli.pages import REPORT_ROWS, check_page, generator_folder, write_page
 from synth_replay.datasets import Dataset, PixelDataset, open_dataset, open_pixels
 from synth_replay.datasets.pixel_catalog import detect_pixels
 from synth_replay.errors import DatasetError
 from synth_replay.generator import TransitionGenerator
+from synth_replay.jobs import digest
 from synth_replay.spaces import Array, as_matrix
-from synth_replay.upsampling import copy_dataset, digest
+from synth_replay.upsampling import copy_dataset
 
 WIDTH = 90
 
@@ -46,28 +46,27 @@ class Report:
 
     def run(self) -> None:
         """Does it."""
-        from synth_replay.report import write_report
-
+        self.running.check()
+        check_page(self.out)
         usage, env = Usage(), self.source.make_env()
         real = self.source.open(self.real, env)
         synthetic = open_dataset(self.synthetic)
-        loaded = None if self.generator is None else TransitionGenerator.load(self.generator)
-        provenance: dict[str, Any] = {"command": shlex.join(["synth-replay", *sys.argv[1:]])}
-        provenance["data"] = {"real": _described(real), "synthetic": _described(synthetic)}
+        loaded = None if self.generator is None else TransitionGenerator.load(generator_folder(self.generator))
+        provenance: dict[str, Any] = {"data": {"real": _described(real), "synthetic": _described(synthetic)}}
         provenance |= {} if loaded is None else {"config": loaded.config.to_dict(), "seed": loaded.seed}
-        verdict = write_report(
+        line = write_page(
             self.out,
             real.read(),
             next(synthetic.chunks(REPORT_ROWS)),
+            provenance,
             holdout=None if self.holdout is None else self.source.open(self.holdout, env).read(),
             env=env,
             history=None if loaded is None else loaded.history,
-            provenance=provenance,
             title=f"{self.synthetic.name} against {self.real.name}",
             seed=self.running.seed,
             progress=self.running.progress,
         )
-        print(f"{self.out}: {verdict.headline} ({usage})")
+        print(f"{line} ({usage})")
 
 
 @dataclass(frozen=True)

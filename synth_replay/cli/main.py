@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
+from threading import current_thread, main_thread
 from typing import Any
 
 from synth_replay.errors import SynthReplayError
 
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+GOING_ON = "interrupted; fit, sample and upsample go on when the same command is given again"
 
 DESCRIPTION = """Learn a diffusion model of a dataset of transitions, and generate more of them.
 
@@ -37,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     warnings.simplefilter("ignore")  # of libraries, for their developers; ours are errors or notes
     try:
-        _parse(given).run()
+        with _ending_at_once():
+            command = _parse(given)
+        command.run()
         sys.stdout.flush()
     except SystemExit as exit_:  # the parser's: 0 after --help, 2 after wrong arguments
         return exit_.code if isinstance(exit_.code, int) else USAGE
@@ -45,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail too
         return BROKEN_PIPE
     except KeyboardInterrupt:
-        return _fail("interrupted; fit, sample and upsample go on when the same command is given again", INTERRUPTED)
+        return _fail(GOING_ON, INTERRUPTED)
     except (SynthReplayError, OSError) as error:
         return _fail(" ".join(str(error).split()), FAILED)
     return 0
@@ -54,6 +60,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(message: str, code: int) -> int:
     print(f"synth-replay: {message}", file=sys.stderr)
     return code
+
+
+@contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """Within it Ctrl-C ends the process: the libraries that parsing imports turn the exception into other ones."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or current_thread() is not main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: os._exit(_fail(GOING_ON, INTERRUPTED)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _parse(given: list[str]) -> Any:

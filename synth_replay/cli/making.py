@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,16 +12,15 @@ import gymnasium as gym
 import tyro
 
 from synth_replay.cli.options import Running, Source, Usage, Written
+from synth_replay.cli.pages import REPORT_HOLDOUT, REPORT_ROWS, check_page, generator_folder, write_page
 from synth_replay.cli.presets import starting_config
 from synth_replay.config import GeneratorConfig
 from synth_replay.datasets import Dataset, open_dataset
 from synth_replay.errors import DatasetExistsError
 from synth_replay.generator import TransitionGenerator
+from synth_replay.jobs import digest
 from synth_replay.transitions import Transitions
-from synth_replay.upsampling import SHARD_ROWS, Output, Workplace, digest, fit_resumably, make_dataset, split
-
-REPORT_ROWS = 50_000
-REPORT_HOLDOUT = 0.05
+from synth_replay.upsampling import SHARD_ROWS, Output, Workplace, finished_job, fit_resumably, make_dataset, split
 
 SourceOptions = Annotated[Source, tyro.conf.arg(name="")]
 RunningOptions = Annotated[Running, tyro.conf.arg(name="")]
@@ -44,6 +42,7 @@ class Fit:
 
     def run(self) -> None:
         """Does it."""
+        self.running.check()
         usage, dataset = Usage(), self.source.open(self.data, self.source.make_env())
         place = Workplace(self.out, {"fit": _origin(self.data, dataset, self.generator, self.running.seed)})
         if self.out.exists():
@@ -69,7 +68,7 @@ class Sample:
     """Generate a dataset with a saved generator. Interrupted, it goes on at the shard where it stopped."""
 
     generator: tyro.conf.Positional[Path]
-    """Folder of a generator."""
+    """Folder of a generator, or of a dataset with its generator in it."""
     num_samples: int
     """Rows to generate, e.g. 1_000_000."""
     out: Path
@@ -84,17 +83,20 @@ class Sample:
 
     def run(self) -> None:
         """Does it."""
-        usage = Usage()
-        loaded = TransitionGenerator.load(self.generator, self.running.device)
+        self.running.check()
+        usage, folder = Usage(), generator_folder(self.generator)
+        loaded = TransitionGenerator.load(folder, self.running.device)
         output = Output(
             self.out, self.num_samples, self.running.seed, self.out_format, self._label(loaded), self.shard_rows
         )
-        job = {"sample": {"generator": digest(self.generator)}}
+        job = {"sample": {"generator": digest(folder)}}
         new = make_dataset(output, job, lambda _: loaded, progress=self.running.progress)
         _say_made(output, new, usage)
 
     def _label(self, loaded: TransitionGenerator) -> int | str | None:
-        return next((label for label in loaded.labels if str(label) == self.label), self.label)
+        label = next((label for label in loaded.labels if str(label) == self.label), self.label)
+        loaded.sample(0, label=label)  # refuses a label that was not fitted, before there is an unfinished run
+        return label
 
 
 @dataclass(frozen=True)
@@ -123,21 +125,33 @@ class Upsample:
 
     def run(self) -> None:
         """Does it."""
+        self.running.check()
+        check_page(self.report)
         usage, env = Usage(), self.source.make_env()
         dataset = self.source.open(self.data, env)
         output = Output(self.out, self.num_samples, self.running.seed, self.out_format, None, self.shard_rows)
-        share = self.holdout if self.holdout is not None else REPORT_HOLDOUT if self.report else 0.0
+        share = self._share(output)
         origin = _origin(self.data, dataset, self.generator, self.running.seed) | {"holdout": share}
         rows = cache(lambda: split(dataset.read(), share, self.running.seed))  # not read if there is nothing to do
+        page = partial(self._report, rows, env, origin)
         new = make_dataset(
             output,
             {"upsample": origin},
             lambda folder: self._fit(rows()[0], dataset, folder),
-            before_clearing=lambda made: self._report(rows(), made, env, origin),
+            before_clearing=page,
             progress=self.running.progress,
         )
+        if not new and self.report is not None:
+            page(_saved(self.out))
         _say_made(output, new, usage)
         say_notes(dataset)
+
+    def _share(self, output: Output) -> float:
+        """A dataset that is there keeps its share, so that a report can be asked for later."""
+        if self.holdout is not None:
+            return self.holdout
+        made: dict[str, Any] = finished_job(output).get("upsample", {})
+        return float(made.get("holdout", REPORT_HOLDOUT if self.report else 0.0))
 
     def _fit(self, rows: Transitions, dataset: Dataset, folder: Path) -> TransitionGenerator:
         running = self.running
@@ -146,28 +160,32 @@ class Upsample:
 
     def _report(
         self,
-        rows: tuple[Transitions, Transitions | None],
-        made: TransitionGenerator,
+        rows: Callable[[], tuple[Transitions, Transitions | None]],
         env: gym.Env[Any, Any] | None,
         origin: dict[str, Any],
+        made: TransitionGenerator | None,
     ) -> None:
         if self.report is None:
             return
-        from synth_replay.report import write_report
-
-        synthetic = next(open_dataset(self.out, format=self.out_format).chunks(REPORT_ROWS))
-        verdict = write_report(
+        real, holdout = rows()
+        line = write_page(
             self.report,
-            rows[0],
-            synthetic,
-            holdout=rows[1],
+            real,
+            next(open_dataset(self.out, format=self.out_format).chunks(REPORT_ROWS)),
+            origin,
+            holdout=holdout,
             env=env,
-            history=made.history,
-            provenance={"command": shlex.join(["synth-replay", *sys.argv[1:]])} | origin,
+            history=None if made is None else made.history,
             title=f"{self.data.name}, upsampled to {self.num_samples:,} rows",
             progress=self.running.progress,
         )
-        print(f"{self.report}: {verdict.headline}")
+        print(line)
+
+
+def _saved(out: Path) -> TransitionGenerator | None:
+    """The generator that a folder of Parquet keeps; other formats keep none."""
+    folder = generator_folder(out)
+    return None if folder == out else TransitionGenerator.load(folder, "cpu")
 
 
 def _origin(path: Path, dataset: Dataset, config: GeneratorConfig, seed: int) -> dict[str, Any]:
@@ -178,7 +196,9 @@ def _origin(path: Path, dataset: Dataset, config: GeneratorConfig, seed: int) ->
 
 def _say_made(output: Output, new: bool, usage: Usage) -> None:
     done = f"{output.rows:,} rows, {output.resolved_format}"
-    print(f"{output.path}: {done} ({usage})" if new else f"{output.path}: complete already, nothing to do ({done})")
+    print(
+        f"{output.path}: {done} ({usage})" if new else f"{output.path}: complete already, nothing to generate ({done})"
+    )
 
 
 def say_notes(dataset: Dataset) -> None:

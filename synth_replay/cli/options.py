@@ -11,6 +11,7 @@ import gymnasium as gym
 
 from synth_replay.datasets import Dataset, open_dataset
 from synth_replay.errors import ConfigError
+from synth_replay.fitting import resolve_device
 
 Format = Literal["npz", "d4rl", "minari", "sb3", "d3rlpy", "parquet"]
 Written = Literal["npz", "d4rl", "minari", "d3rlpy", "parquet"]
@@ -66,6 +67,15 @@ class Seeded(Showing):
     seed: int = 0
     """The same seed, data and settings give the same result."""
 
+    def check(self) -> None:
+        """Before any work is done.
+
+        Raises:
+            ConfigError: If it cannot run like this.
+        """
+        if self.seed < 0:
+            raise ConfigError(f"--seed must not be negative; got {self.seed}.")
+
 
 @dataclass(frozen=True)
 class Running(Seeded):
@@ -73,6 +83,15 @@ class Running(Seeded):
 
     device: str = "auto"
     """cpu, cuda, cuda:1, ...; auto takes a GPU when there is one."""
+
+    def check(self) -> None:
+        """Before any work is done.
+
+        Raises:
+            ConfigError: If it cannot run like this.
+        """
+        super().check()
+        resolve_device(self.device)
 
 
 @dataclass

@@ -32,6 +32,7 @@ FORMATS: dict[str, str] = {
 }
 _READERS = (NpzDataset, D4rlDataset, MinariDataset, Sb3Dataset, D3rlpyDataset, ParquetDataset)
 _WRITERS = (NpzWriter, D4rlWriter, MinariWriter, D3rlpyWriter, ParquetWriter)
+_WRITTEN = ", ".join(writer.format for writer in _WRITERS)
 _SUFFIXES = {".npz": "npz", ".hdf5": "d4rl", ".h5": "d4rl", ".parquet": "parquet", "": "parquet"}
 
 
@@ -97,8 +98,7 @@ def create_dataset(
     name = guess_format(path) if format is None else _known(format)
     writer = next((writer for writer in _WRITERS if writer.format == name), None)
     if writer is None:
-        writable = ", ".join(writer.format for writer in _WRITERS)
-        raise DatasetError(f"{name} datasets are only read, not written: choose one of {writable}.")
+        raise DatasetError(f"{name} datasets are only read, not written: choose one of {_WRITTEN}.")
     return writer(path, spec, rows, meta or {}, overwrite)
 
 
@@ -110,7 +110,9 @@ def guess_format(path: str | Path) -> str:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _SUFFIXES:
-        raise DatasetError(f"No format goes by the suffix {suffix!r}: give format=, one of {', '.join(FORMATS)}.")
+        raise DatasetError(
+            f"No format goes by the suffix {suffix!r}: give format= (or --out-format), one of {_WRITTEN}."
+        )
     return _SUFFIXES[suffix]
 
 

@@ -64,7 +64,7 @@ def require_free(path: Path, overwrite: bool = False) -> None:
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not overwrite:
-        raise DatasetExistsError(f"{path} already exists: choose another path, delete it, or ask to overwrite it.")
+        raise DatasetExistsError(f"{path} already exists: take another name or remove it (in Python: overwrite=True).")
     if path.is_dir() and not any((path / mark).exists() for mark in FOLDER_MARKS):
         raise DatasetExistsError(f"{path} is a folder of other things than a dataset: it is never overwritten.")
 

@@ -78,7 +78,9 @@ def _observation_box(head: Array, notes: list[str]) -> spaces.Box:
     if head.dtype == np.uint8 and len(shape) in (3, 4):
         return spaces.Box(0, 255, shape, np.uint8)
     if head.dtype.kind != "f":
-        notes.append("whole-number observations are read as plain numbers: give observation_space if they are codes")
+        notes.append(
+            "whole-number observations are read as plain numbers: if they are codes, give observation_space (or --env)"
+        )
     return spaces.Box(-np.inf, np.inf, shape, np.float32)
 
 
@@ -94,7 +96,9 @@ def infer_action_space(blocks: Iterable[Array], notes: list[str]) -> Space:
     if first.dtype.kind == "f":
         return _action_box(low, high, shape or (1,), notes)
     start = min(int(low.min()), 0)
-    notes.append(f"the number of actions is taken from the data (largest: {int(high.max())}): give action_space if not")
+    notes.append(
+        f"the number of actions is the data's (largest: {int(high.max())}): give action_space (or --env) if not"
+    )
     if int(np.prod(shape)) == 1:
         return spaces.Discrete(int(high.max()) - start + 1, start=start)
     return spaces.MultiDiscrete(high.astype(np.int64) - start + 1, start=np.full(shape, start, np.int64))
@@ -102,9 +106,9 @@ def infer_action_space(blocks: Iterable[Array], notes: list[str]) -> Space:
 
 def _action_box(low: Array, high: Array, shape: tuple[int, ...], notes: list[str]) -> spaces.Box:
     if low.min() >= -1 and high.max() <= 1:
-        notes.append("the actions are taken to be in [-1, 1], where all of them lie: give action_space if not")
+        notes.append("the actions are taken to be in [-1, 1], where all lie: give action_space (or --env) if not")
         return spaces.Box(-1, 1, shape, np.float32)
-    notes.append("the bounds of the actions are the smallest and largest in the data: give action_space if wider")
+    notes.append("the bounds of the actions are the data's smallest and largest: give action_space (or --env) if wider")
     low, high = (np.asarray(a, np.float32).reshape(shape) for a in (low, high))
     return spaces.Box(low, high, dtype=np.float32)
 

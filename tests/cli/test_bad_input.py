@@ -109,7 +109,7 @@ def test_a_finished_output_is_not_made_twice_and_not_replaced_by_another(capsys,
     run(capsys, *common, 40)
     stamp = (tmp_path / "out.npz").stat().st_mtime_ns
     code, out, _ = run(capsys, *common, 40)
-    assert code == 0 and "nothing to do" in out
+    assert code == 0 and "nothing to generate" in out
     assert run(capsys, *common, 41)[0] == 1
     assert (tmp_path / "out.npz").stat().st_mtime_ns == stamp
 
@@ -125,7 +125,7 @@ def test_an_unfinished_run_with_other_settings_is_not_mixed_up(capsys, tmp_path,
         code, _, err = run(capsys, "upsample", data, "--num-samples", 40, "--out", tmp_path / "o", "--preset", preset)
     assert code == 130 and "same command" in err
     code, _, err = run(capsys, "upsample", data, "--num-samples", 50, "--out", tmp_path / "o", "--preset", preset)
-    assert code == 1 and "other settings (output)" in err
+    assert code == 1 and "other settings (num-samples: 40 there, 50 now)" in err
     assert run(capsys, "upsample", data, "--num-samples", 40, "--out", tmp_path / "o", "--preset", preset)[0] == 0
 
 

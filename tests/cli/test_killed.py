@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -93,6 +95,27 @@ def test_interrupted_by_ctrl_c_it_says_how_to_go_on(tmp_path):
     assert process.returncode == 130
     assert "the same command" in err and err.count("\n") == 1
     assert not out.exists()
+
+
+PRESSED = """
+import os, signal, sys
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "{}":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, CtrlC())
+from synth_replay.cli import run
+run()
+"""
+
+
+@pytest.mark.parametrize("module", ["numpy._core", "torch", "synth_replay.cli.making"])
+def test_interrupted_while_a_library_is_imported_it_ends_as_at_any_time(module):
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    call = [sys.executable, "-c", PRESSED.format(module), "info", "d.npz"]
+    done = subprocess.run(call, capture_output=True, text=True, **heeding)
+    assert done.returncode == 130 and done.stderr.startswith("synth-replay: interrupted"), done.stderr
+    assert done.stderr.count("\n") == 1 and done.stdout == ""
 
 
 def test_a_second_process_does_not_join_in(tmp_path):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from synth_replay import GeneratorConfig
+from synth_replay import GeneratorConfig, TransitionGenerator
 from synth_replay.config import PRESETS, resolve_config
 from synth_replay.errors import (
     ConfigError,
@@ -73,3 +73,13 @@ def test_paper_preset_is_the_published_setting():
         "absolute",
         "diffuse",
     )
+
+
+def test_a_negative_seed_or_a_device_that_is_not_there_is_refused(pendulum, tmp_path):
+    with pytest.raises(ConfigError, match="negative; got -1"):
+        make(seed=-1)
+    with pytest.raises(ConfigError, match=r"no device 'gpu'.*cpu"):
+        make(device="gpu")
+    make().fit(pendulum).save(tmp_path)
+    with pytest.raises(ConfigError, match="no device 'gpu'"):
+        TransitionGenerator.load(tmp_path, "gpu")

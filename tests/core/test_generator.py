@@ -23,9 +23,9 @@ from synth_replay.relabel_config import RelabelConfig
 from tests.conftest import TINY, rollout
 
 
-def make(env_id="Pendulum-v1", config=TINY, seed=0):
+def make(env_id="Pendulum-v1", config=TINY, seed=0, device="auto"):
     env = gym.make(env_id)
-    return TransitionGenerator(env.observation_space, env.action_space, config=config, seed=seed)
+    return TransitionGenerator(env.observation_space, env.action_space, config=config, seed=seed, device=device)
 
 
 def same(a, b):

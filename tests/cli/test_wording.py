@@ -1,0 +1,42 @@
+"""Messages speak of options, not of what lies behind them."""
+
+import pytest
+
+from synth_replay.codec_config import CodecConfig
+from synth_replay.jobs import differences
+from tests.cli.helpers import run, write_npz
+
+
+@pytest.mark.parametrize("command", ["fit", "upsample"])
+def test_help_has_no_marks_of_the_documentation(capsys, command):
+    assert "`" not in run(capsys, command, "--help")[1]
+    assert "``" in CodecConfig.__doc__  # which itself stays as it is
+
+
+def test_an_option_that_cannot_be_used_is_named_as_it_was_given(capsys):
+    code, _, err = run(capsys, "fit", "d.npz", "--out", "m", "--generator.network.width", 0)
+    assert code == 2 and "Error parsing generator.network: " in err and "dummy" not in err
+
+
+def test_a_suffix_without_a_format_names_the_option_and_what_can_be_written(capsys, tmp_path):
+    data = write_npz(tmp_path / "d.npz")
+    code, _, err = run(capsys, "convert", data, tmp_path / "d.foo")
+    assert code == 1 and "--out-format" in err and "npz, d4rl" in err and "sb3" not in err
+
+
+def test_converting_onto_something_says_to_remove_it(capsys, tmp_path):
+    data = write_npz(tmp_path / "d.npz")
+    code, _, err = run(capsys, "convert", data, data)
+    assert code == 1 and "take another name or remove it" in err
+
+
+def test_bounds_that_were_guessed_can_be_given_by_an_environment(capsys, tmp_path):
+    data = write_npz(tmp_path / "d.npz")
+    assert "--env" in run(capsys, "convert", data, tmp_path / "o.npz")[1]
+
+
+def test_a_seed_that_differs_twice_is_named_once():
+    there = {"upsample": {"seed": 0, "config": {"network": {"width": 3}}}, "output": {"seed": 0, "shard_rows": 5}}
+    now = {"upsample": {"seed": 1, "config": {"network": {"width": 4}}}, "output": {"seed": 1, "shard_rows": 6}}
+    said = "seed: 0 there, 1 now, generator.network.width: 3 there, 4 now, shard-rows: 5 there, 6 now"
+    assert differences(there, now) == said
