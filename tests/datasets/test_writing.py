@@ -42,7 +42,7 @@ def test_an_exception_while_replacing_leaves_the_old_version(format, tmp_path):
 @every_format
 def test_nothing_is_replaced_unasked(format, tmp_path):
     path = write(tmp_path / TARGETS[format], SPEC, ROWS, format=format)
-    with pytest.raises(DatasetExistsError, match="already exists: choose another path"):
+    with pytest.raises(DatasetExistsError, match="already exists: take another name"):
         create_dataset(path, SPEC, 60, format=format)
     write(path, SPEC, ROWS[:10], format=format, overwrite=True)
     assert len(open_dataset(path)) == 10
