@@ -33,6 +33,7 @@ class VisualConfig:
         rows: Most transitions of the dataset that are used; None for all.
         episodes: Of each evaluation.
         save_every: Updates between two checkpoints of the agent of pixels.
+        learning_rate: Of the agent of pixels, and of its heads on latents; None for the algorithm's own.
 
     Raises:
         ConfigError: If a size is not positive.
@@ -49,11 +50,14 @@ class VisualConfig:
     rows: int | None = None
     episodes: int = 10
     save_every: int = 1_000
+    learning_rate: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("pretrain_steps", "finetune_steps", "batch_size", "feature_size", "episodes", "save_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise ConfigError(f"learning_rate must be positive; got {self.learning_rate}.")
 
 
 SMOKE_GENERATOR = replace(

@@ -24,6 +24,7 @@ MOVES = ("stand", "walk", "run")
 DMC_TASKS = ("cheetah-run", *(f"{body}-{move}" for body in ("walker", "humanoid") for move in MOVES))
 OVERLAID = ("gradient", "noise")  # test backgrounds are of all patterns, so that half of them are of unseen ones
 FRAME = 64  # pixels of Procgen
+PROCGEN_LEARNING_RATE = 5e-4  # of discrete CQL
 
 
 class Task(Protocol):
@@ -105,7 +106,10 @@ class DmcTask:
     def config(self, size: VisualConfig) -> DrQBCConfig:
         """DrQ+BC; its noise has shrunk when the updates are over."""
         factory = TrunkEncoderFactory("drq", size.feature_size, list(size.hidden_units))
+        rate = size.learning_rate or DrQBCConfig.actor_learning_rate
         return DrQBCConfig(
+            actor_learning_rate=rate,
+            critic_learning_rate=rate,
             batch_size=size.batch_size,
             actor_encoder_factory=factory,
             critic_encoder_factory=factory,
@@ -150,7 +154,7 @@ class ProcgenTask:
         factory = TrunkEncoderFactory("impala", size.feature_size, list(size.hidden_units))
         return DiscreteCQLConfig(
             batch_size=size.batch_size,
-            learning_rate=5e-4,
+            learning_rate=size.learning_rate or PROCGEN_LEARNING_RATE,
             encoder_factory=factory,
             target_update_interval=min(1_000, max(1, size.pretrain_steps // 10)),
         )
