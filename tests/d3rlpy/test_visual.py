@@ -143,6 +143,14 @@ def test_what_augmented_arms_see_is_neither_drqs_shift_nor_all_of_the_tests_patt
     assert 0 < len(set(overlay.patterns)) < len(set(PATTERNS))
 
 
+def test_a_learning_rate_is_that_of_all_networks_and_by_default_the_algorithms_own():
+    drq, cql = make_task("cheetah-run"), make_task("fruitbot")
+    faster = replace(SIZE, learning_rate=0.01)
+    assert (drq.config(SIZE).actor_learning_rate, cql.config(SIZE).learning_rate) == (1e-4, 5e-4)
+    assert drq.config(faster).actor_learning_rate == drq.config(faster).critic_learning_rate == 0.01
+    assert cql.config(faster).learning_rate == 0.01
+
+
 @needs_rendering
 def test_a_task_of_dm_control_is_evaluated_under_three_levels_of_distraction(tmp_path):
     env = make_dmc_pixels("cheetah", "run", size=64, frame_stack=1)
@@ -163,5 +171,7 @@ def test_unknown_tasks_and_sizes_are_refused():
         make_task("cheetah-fly")
     with pytest.raises(ConfigError, match="batch_size"):
         VisualConfig(batch_size=0)
+    with pytest.raises(ConfigError, match="learning_rate must be positive; got 0"):
+        VisualConfig(learning_rate=0.0)
     with pytest.raises(ConfigError, match="64 x 64"):
         make_task("coinrun").make_env("train", 84)
