@@ -31,21 +31,22 @@ def resolve_device(device: str | torch.device, elsewhere: bool = False) -> torch
 
     Args:
         device: What was asked for.
-        elsewhere: It was on another machine, whose GPU may not be here: then the CPU.
+        elsewhere: It was on another machine, whose GPUs may not be here: then the CPU.
 
     Raises:
         ConfigError: If torch knows no such device, or this machine has none.
     """
-    here = torch.cuda.is_available()
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(("cuda" if here else "cpu") if device == "auto" else device)
+        found = torch.device(device)
     except RuntimeError as error:  # torch's own text lists twenty kinds of hardware
         raise ConfigError(f"There is no device {str(device)!r}: choose one of {_devices()}.") from error
-    if elsewhere and found.type == "cuda" and not here:
+    if _usable(found):
+        return found
+    if elsewhere:
         return torch.device("cpu")
-    if not _usable(found):
-        raise ConfigError(f"This machine has no device {str(device)!r} that torch can use: choose one of {_devices()}.")
-    return found
+    raise ConfigError(f"This machine has no device {str(device)!r} that torch can use: choose one of {_devices()}.")
 
 
 def _usable(device: torch.device) -> bool:

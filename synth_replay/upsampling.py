@@ -200,10 +200,11 @@ def generate_shards(
 def finished_job(output: Output) -> dict[str, Any]:
     """The job of the finished dataset at ``output.path``; empty if there is none, or it was not made here."""
     try:
-        found: dict[str, Any] = open_dataset(output.path, format=output.resolved_format).meta.get("job", {})
+        found = open_dataset(output.path, format=output.resolved_format)
     except SynthReplayError:
         return {}
-    return found
+    job: dict[str, Any] = found.meta.get("job", {})
+    return job if len(found) == job.get("output", {}).get("rows") else {}  # somebody else has taken rows away
 
 
 def is_complete(output: Output, job: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from synth_replay.datasets import open_dataset
+from synth_replay.datasets import create_dataset, open_dataset
 from tests.cli.helpers import run, write_npz, write_preset
 
 
@@ -94,3 +94,11 @@ def test_a_report_takes_the_generator_from_the_dataset_too(capsys, made, tmp_pat
     assert run(capsys, "report", data, more, "--out", page, "--generator", more)[0] == 0
     seed = json.loads((more / "manifest.json").read_text())["meta"]["seed"]
     assert seed == 0 and "batch_size" in page.read_text()
+
+
+def test_rows_that_somebody_has_shortened_are_not_complete(capsys, made, tmp_path):
+    held = open_dataset(made / "more")
+    with create_dataset(tmp_path / "short", held.spec, 150, format="parquet", meta=held.meta) as writer:
+        writer.write(held.read()[:150])
+    code, _, err = run(capsys, *upsample(made, "more")[:-1], tmp_path / "short")
+    assert code == 1 and "already holds something else" in err

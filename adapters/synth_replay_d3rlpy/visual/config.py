@@ -36,7 +36,7 @@ class VisualConfig:
         learning_rate: Of the agent of pixels, and of its heads on latents; None for the algorithm's own.
 
     Raises:
-        ConfigError: If a size is not positive.
+        ConfigError: If a size or the learning rate is not positive.
     """
 
     pretrain_steps: int = 20_000
