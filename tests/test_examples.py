@@ -11,7 +11,6 @@ import gymnasium as gym
 import pytest
 
 from synth_replay.datasets import create_dataset
-from synth_replay.errors import DatasetError
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
 from tests.environments.helpers import needs_procgen
@@ -131,15 +130,25 @@ def test_an_untrained_policy_is_never_the_medium_one_or_the_expert(monkeypatch):
     parts = importlib.import_module("parts.collecting")
     kinds = ["replay", "random", "medium", "medium-replay", "expert"]
 
-    def steps(scores, kinds=kinds, learning_starts=100):
-        taken = [(200 * number, score, {}) for number, score in enumerate(scores)]
-        return {kind: shot[0] for kind, shot in parts.snapshots_of(kinds, taken, learning_starts).items()}
+    def steps(scores, learning_starts=100):
+        shots = parts.snapshots_of(kinds, [(200 * number, score, {}) for number, score in enumerate(scores)])
+        return {kind: shot[0] for kind, shot in shots.items()}, parts.unlearnt(shots, learning_starts)
 
-    assert steps([10.0, 39.0, 40.0, 100.0, 70.0]) == {"random": 0, "medium": 400, "medium-replay": 400, "expert": 600}
-    assert steps([10.0, 5.0], ["replay", "random"]) == {"random": 0}
-    for never in ([10.0, 10.0, 5.0], [10.0, 20.0, 5.0]):  # the second is the untrained policy too, and luckier
-        with pytest.raises(DatasetError, match=r"Nothing was learnt in 400 steps \(after the first 300\)"):
-            steps(never, learning_starts=300)
+    learnt = {"random": 0, "medium": 400, "medium-replay": 400, "expert": 600}
+    assert steps([10.0, 39.0, 40.0, 100.0, 70.0]) == (learnt, [])
+    for scores in ([10.0, 10.0, 5.0], [10.0, 20.0, 5.0]):  # the second is the untrained policy too, and luckier
+        assert steps(scores, learning_starts=300)[1] == ["medium", "medium-replay", "expert"]
+
+
+def test_what_was_not_learnt_does_not_lose_what_was_seen(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    few = ["--env", "Pendulum-v1", "--steps", "100", "--rollout-steps", "100", "--kinds", "medium", "replay", "random"]
+    monkeypatch.setattr(sys, "argv", ["collect_dataset.py", *few, "--out", "."])
+    with pytest.raises(SystemExit):
+        importlib.import_module("collect_dataset").main()
+    assert "No dataset medium is written: nothing was learnt in 100 steps" in capsys.readouterr().err
+    assert {path.name for path in Path().glob("*.npz")} == {"Pendulum-v1-random.npz", "Pendulum-v1-replay.npz"}
 
 
 def test_a_pipeline_ends_with_the_exit_code_of_the_part_that_failed(monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
@@ -89,34 +90,33 @@ def rollout_columns(model: OffPolicyAlgorithm, env_id: str, steps: int, seed: in
     return {name: np.asarray(values) for name, values in columns.items()}
 
 
-def snapshots_of(kinds: list[str], taken: list[Snapshot], learning_starts: int) -> dict[str, Snapshot]:
-    """The snapshot behind each kind but the replay.
-
-    Raises:
-        DatasetError: If one that should have learnt is from before the learning: then it is better by chance alone.
-    """
+def snapshots_of(kinds: list[str], taken: list[Snapshot]) -> dict[str, Snapshot]:
+    """The snapshot behind each kind but the replay."""
     start, best = taken[0], max(taken, key=lambda shot: shot[1])
     medium = next(shot for shot in taken if shot[1] >= start[1] + MEDIUM_SHARE * (best[1] - start[1]))
     found = {"random": start, "medium": medium, "medium-replay": medium, "expert": best}
-    for kind in found.keys() & set(kinds) - {"random"}:
-        if found[kind][0] <= max(learning_starts, MIN_ROWS):
-            raise DatasetError(
-                f"Nothing was learnt in {taken[-1][0]} steps (after the first {learning_starts}) that makes a dataset "
-                f"{kind!r}: its policy would be the untrained one. Nothing is written; give more --steps."
-            )
     return {kind: shot for kind, shot in found.items() if kind in kinds}
 
 
-def datasets(model: OffPolicyAlgorithm, shots: Snapshots, args: argparse.Namespace) -> dict[str, dict[str, np.ndarray]]:
-    """The columns of each kind that was asked for."""
-    replay, found = replay_columns(model), {}
-    for kind, (step, _, weights) in snapshots_of(args.kinds, shots.taken, model.learning_starts).items():
+def unlearnt(snapshots: dict[str, Snapshot], learning_starts: int) -> list[str]:
+    """The kinds that should have learnt, but whose policy is from before the learning: better by chance alone."""
+    first = max(learning_starts, MIN_ROWS)
+    return [kind for kind, shot in snapshots.items() if kind != "random" and shot[0] <= first]
+
+
+def datasets(
+    model: OffPolicyAlgorithm, snapshots: dict[str, Snapshot], args: argparse.Namespace
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """The columns of the replay, if it was asked for, and of each snapshot's kind."""
+    replay = replay_columns(model)
+    if "replay" in args.kinds:
+        yield "replay", replay
+    for kind, (step, _, weights) in snapshots.items():
         if kind == "medium-replay":
-            found[kind] = {name: a[:step] for name, a in replay.items()}
+            yield kind, {name: a[:step] for name, a in replay.items()}
         else:
             model.policy.load_state_dict(weights)
-            found[kind] = rollout_columns(model, args.env, args.rollout_steps, args.seed)
-    return {kind: replay if kind == "replay" else found[kind] for kind in args.kinds}
+            yield kind, rollout_columns(model, args.env, args.rollout_steps, args.seed)
 
 
 def new_agent(args: argparse.Namespace) -> OffPolicyAlgorithm:
@@ -160,9 +160,16 @@ def write_datasets(args: argparse.Namespace) -> None:
     model = new_agent(args)
     shots = Snapshots(args.env, max(args.steps // 20, 1))
     model.learn(args.steps, callback=shots, log_interval=20)
-    made, scores = datasets(model, shots, args), [shot[1] for shot in shots.taken]
+    scores = [shot[1] for shot in shots.taken]
     summary = {"random": scores[0], "best": max(scores), "steps": args.steps, "algo": args.algo, "seed": args.seed}
     (args.out / f"{args.env}-scores.json").write_text(json.dumps(summary, indent=2) + "\n")
-    for kind, columns in made.items():
+    snapshots = snapshots_of(args.kinds, shots.taken)
+    refused = unlearnt(snapshots, model.learning_starts)
+    for kind, columns in datasets(model, {k: v for k, v in snapshots.items() if k not in refused}, args):
         np.savez_compressed(args.out / f"{args.env}-{kind}.npz", **columns)
         print(f"{args.out / f'{args.env}-{kind}.npz'}: {len(columns['rewards'])} rows", flush=True)
+    if refused:
+        raise DatasetError(
+            f"No dataset {' or '.join(refused)} is written: nothing was learnt in {args.steps} steps (after the first "
+            f"{model.learning_starts}), so that its policy would be the untrained one. Give more --steps."
+        )
