@@ -20,6 +20,7 @@ from synth_replay.conditions import Conditions
 from synth_replay.errors import UnsupportedSpaceError
 from synth_replay.labels import LabelEncoder
 from synth_replay.normalizers import Affine, Quantile, heavy_tailed
+from synth_replay.rotation import WIDE, WIDEST, PrincipalAxes
 from synth_replay.spaces import Array, Leaf, as_matrix, leaves_bounds, one_hot
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -63,7 +64,10 @@ class TransitionCodec:
         self.conditions = Conditions(spec, config, label)
         self.affine: Affine = Affine(np.zeros(0), np.ones(0), np.zeros(0, bool))
         self.quantiles: dict[int, Quantile] = {}
+        self.axes: PrincipalAxes | None = None
         self.loose: list[str] = []
+        seen = sum(leaf.size for leaf in spec.leaves if "observations" in leaf.name and leaf.kind == "continuous")
+        self._wide = config.decorrelate == "auto" and WIDE <= seen <= WIDEST
 
     # -- layout -----------------------------------------------------------------------------
 
@@ -83,6 +87,11 @@ class TransitionCodec:
     def row_dim(self) -> int:
         """D: numbers in a row, constants left out."""
         return int(self.affine.varies.sum())
+
+    @property
+    def widest(self) -> float:
+        """Standard deviation of the row's widest direction: sampling starts that much higher."""
+        return 1.0 if self.axes is None else float(self.axes.widest)
 
     # -- fitting ----------------------------------------------------------------------------
 
@@ -104,6 +113,9 @@ class TransitionCodec:
         self.affine = Affine.fit(values)
         self._exempt_flags()
         scores = self._scores(values, rng)
+        self.axes = self._fit_axes(scores)
+        if self.axes is not None:
+            scores = self.axes.forward(scores)
         codes = self.conditions.fit(leaves, labels)
         rows = scores[:, self.affine.varies].astype(np.float32)
         return Encoded(rows, codes, self.conditions.encode(codes, labels))
@@ -131,6 +143,13 @@ class TransitionCodec:
                     self.quantiles[int(column)] = table
         return scores
 
+    def _fit_axes(self, scores: Array) -> PrincipalAxes | None:
+        """Of the continuous columns of observations and next observations, if they are many."""
+        slots = [s for s in self.slots() if "observations" in s.leaf.name and s.leaf.kind == "continuous"]
+        found = [np.flatnonzero(self.affine.varies[s.columns]) + s.columns.start for s in slots]
+        columns = np.concatenate([np.zeros(0, int), *found])
+        return PrincipalAxes.fit(scores, columns) if self._wide and len(columns) > 1 else None
+
     def _rank_weight(self, leaf: Leaf, z_scores: Array) -> float:
         """Weight of the ranks in a dimension's score; 0 where it is only standardised."""
         if self.config.normalizer == "quantile" or heavy_tailed(z_scores):
@@ -157,7 +176,8 @@ class TransitionCodec:
 
     def _is_delta(self, leaf: Leaf) -> bool:
         is_next = leaf.name.startswith("next_observations") and leaf.kind == "continuous"
-        return is_next and self.config.next_observations == "delta"
+        choice = self.config.next_observations
+        return is_next and (choice == "delta" or (choice == "auto" and not self._wide))
 
     def _is_absolute(self, leaf: Leaf) -> bool:
         return leaf.name.startswith(("observations", "actions", "next_actions")) or (
@@ -174,6 +194,8 @@ class TransitionCodec:
         scores = np.zeros((len(rows), len(self.affine.varies)), np.float64)
         scores[:, self.affine.varies] = rows
         np.nan_to_num(scores, copy=False, posinf=0.0, neginf=0.0)
+        if self.axes is not None:
+            scores = self.axes.inverse(scores)
         values = self.affine.inverse(scores)
         for column, quantile in self.quantiles.items():
             values[:, column] = quantile.inverse(scores[:, column])
@@ -205,6 +227,8 @@ class TransitionCodec:
         """Everything learnt, as named arrays."""
         arrays = {"shift": self.affine.shift, "scale": self.affine.scale, "varies": self.affine.varies}
         arrays |= self.conditions.state()
+        if self.axes is not None:
+            arrays |= {f"axes.{name}": value for name, value in vars(self.axes).items()}
         arrays |= {f"loose.{name}": np.ones(1) for name in self.loose}
         for column, quantile in self.quantiles.items():
             arrays |= {f"knots.{column}": quantile.knots, f"scores.{column}": quantile.scores}
@@ -218,6 +242,9 @@ class TransitionCodec:
         codec = cls(spec, config, label)
         codec.affine = Affine(arrays["shift"], arrays["scale"], arrays["varies"].astype(bool))
         codec.conditions.load(arrays)
+        if "axes.columns" in arrays:
+            axes = {name: arrays[f"axes.{name}"] for name in PrincipalAxes.__dataclass_fields__}
+            codec.axes = PrincipalAxes(**axes | {"columns": axes["columns"].astype(int)})
         for name, values in arrays.items():
             kind, _, rest = name.partition(".")
             if kind == "loose":

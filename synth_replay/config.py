@@ -114,7 +114,7 @@ def _changed(start: Any, data: Any) -> Any:
 
 
 PAPER = GeneratorConfig(
-    codec=CodecConfig(normalizer="zscore", next_observations="absolute", discrete="diffuse"),
+    codec=CodecConfig(normalizer="zscore", next_observations="absolute", discrete="diffuse", decorrelate="never"),
 )
 """SynthER's published settings (Tables 8 and 9, and its code): 128-step stochastic Heun, 100K training steps."""
 

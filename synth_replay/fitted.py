@@ -149,7 +149,8 @@ class FittedModel:
         """Rows, and their residuals if the implausible ones are to be drawn again."""
         condition = on_device(conditions, self.device)
         guided = self.denoiser.for_sampling(condition, how.guidance)
-        rows = sample(guided, (len(conditions), self.codec.row_dim), how.sampler, rng)
+        sampler = replace(how.sampler, sigma_max=how.sampler.sigma_max * self.codec.widest)
+        rows = sample(guided, (len(conditions), self.codec.row_dim), sampler, rng)
         if not self.config.redraw_share:
             return rows, None
         plain = self.denoiser.for_sampling(

@@ -108,7 +108,8 @@ class SamplerConfig:
             or ``dpmpp_2m`` (DPM-Solver++(2M), Lu et al. 2022).
         steps: Number of noise levels.
         sigma_min: Lowest positive noise level.
-        sigma_max: Noise level of the start.
+        sigma_max: Noise level of the start; of wide rows (``CodecConfig.decorrelate``) in units of their
+            widest axis.
         rho: Curvature of the noise schedule (EDM Eq. 5).
         s_churn: Amount of fresh noise (stochastic Heun only), as are the next three.
         s_tmin: Lowest noise level that gets fresh noise.

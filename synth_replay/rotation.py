@@ -1,0 +1,66 @@
+"""Principal axes of wide rows.
+
+The latents of an encoder, or the observations of a humanoid, are a hundred columns that move together: a few
+directions hold nearly all of the spread. Diffusion adds the same noise to every column, so the widest direction is not
+yet hidden at the highest noise level, and the narrow ones are lost in noise until the last steps. Half whitening (each
+axis divided by the square root of its standard deviation) brings the axes closer to one another, and does not make the
+narrowest, which are mostly noise themselves, as important as the widest. ``benchmarks/latents.py`` measures it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from synth_replay.spaces import Array
+
+WIDE, WIDEST = 64, 4096  # fewer columns do not need axes; more would take minutes and gigabytes
+FLOOR = 0.02  # standard deviations of narrower axes count as this
+
+
+@dataclass(frozen=True)
+class PrincipalAxes:
+    """Invertible linear map of some columns to half-whitened principal axes.
+
+    Attributes:
+        columns: ``[d]`` indices of the columns.
+        mean: ``[d]``.
+        forward_map: ``[d, d]``, from centred columns to axes.
+        inverse_map: ``[d, d]``.
+        widest: Standard deviation of the widest axis, an array without dimensions.
+    """
+
+    columns: Array
+    mean: Array
+    forward_map: Array
+    inverse_map: Array
+    widest: Array
+
+    @classmethod
+    def fit(cls, rows: Array, columns: Array) -> PrincipalAxes:
+        """Axes of ``rows[:, columns]``, of unit variance on average.
+
+        Args:
+            rows: ``[n, D]``.
+            columns: ``[d]`` indices.
+        """
+        chosen = rows[:, columns].astype(np.float64)
+        variances, axes = np.linalg.eigh(np.cov(chosen.T))
+        spreads = np.sqrt(np.maximum(variances, 0.0))
+        divisors = np.sqrt(np.maximum(spreads, FLOOR))
+        divisors *= np.sqrt(np.mean((spreads / divisors) ** 2))
+        widest = np.max(spreads / divisors)
+        return cls(columns, chosen.mean(axis=0), axes / divisors, (axes * divisors).T, widest)
+
+    def forward(self, rows: Array) -> Array:
+        """``[n, D]`` with the columns replaced by axes."""
+        out = rows.copy()
+        out[:, self.columns] = (rows[:, self.columns] - self.mean) @ self.forward_map
+        return out
+
+    def inverse(self, rows: Array) -> Array:
+        """Undoes :meth:`forward`."""
+        out = rows.copy()
+        out[:, self.columns] = rows[:, self.columns] @ self.inverse_map + self.mean
+        return out

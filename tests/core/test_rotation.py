@@ -1,0 +1,105 @@
+"""Wide rows by their principal axes."""
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from synth_replay import Transitions, TransitionSpec
+from synth_replay.codec import TransitionCodec
+from synth_replay.codec_config import CodecConfig
+from synth_replay.rotation import FLOOR, PrincipalAxes
+
+LATENTS, FEW = spaces.Box(-1, 1, (40,)), spaces.Box(-1, 1, (31,))
+ACTIONS = spaces.Box(-1, 1, (2,))
+
+
+def latents(n=500, dim=40, seed=0):
+    """Columns of few causes, as an encoder makes them; one of them is constant."""
+    rng = np.random.default_rng(seed)
+    causes = np.cumsum(rng.standard_normal((n + 1, 3)), axis=0) * 0.3
+    seen = np.tanh(causes @ rng.standard_normal((3, dim)) + 0.05 * rng.standard_normal((n + 1, dim)))
+    seen[:, 7] = 0.25
+    seen = seen.astype(np.float32)
+    return Transitions(
+        seen[:-1],
+        rng.uniform(-1, 1, (n, 2)).astype(np.float32),
+        rng.standard_normal(n),
+        seen[1:],
+        np.arange(n) % 100 == 99,
+    )
+
+
+def fit(rows, space, config=None):
+    codec = TransitionCodec(TransitionSpec(space, ACTIONS), config or CodecConfig())
+    return codec, codec.fit(rows, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("n", [20, 500])
+@pytest.mark.parametrize("next_observations", ["delta", "absolute"])
+@pytest.mark.parametrize("normalizer", ["auto", "zscore", "quantile"])
+def test_wide_rows_come_back_also_when_they_are_fewer_than_their_columns(n, next_observations, normalizer):
+    rows = latents(n)
+    codec, encoded = fit(rows, LATENTS, CodecConfig(normalizer=normalizer, next_observations=next_observations))
+    assert codec.axes is not None
+    assert encoded.rows.shape == (n, 39 + 39 + 2 + 1)
+    back = codec.decode(encoded.rows, encoded.codes)
+    for name in ("observations", "next_observations", "actions", "rewards"):
+        np.testing.assert_allclose(getattr(back, name), getattr(rows, name), atol=2e-5, err_msg=name)
+    assert (back.observations[:, 7] == 0.25).all()
+
+
+def test_axes_are_uncorrelated_and_their_spreads_are_square_roots_of_the_columns_singular_values():
+    rng = np.random.default_rng(1)
+    rows = (
+        rng.standard_normal((2_000, 5)) @ np.diag([10, 5, 1, 0.3, 0.1]) @ np.linalg.qr(rng.standard_normal((5, 5)))[0]
+    )
+    axes = PrincipalAxes.fit(rows, np.arange(5))
+    made = axes.forward(rows)
+    np.testing.assert_allclose(np.corrcoef(made.T), np.eye(5), atol=1e-8)
+    assert np.mean(made.var(axis=0, ddof=1)) == pytest.approx(1)
+    assert axes.widest == pytest.approx(made.std(axis=0, ddof=1).max())
+    singular = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
+    spreads = np.sort(made.std(axis=0))[::-1]
+    np.testing.assert_allclose(spreads / spreads[0], np.sqrt(singular / singular[0]), rtol=1e-8)
+
+
+def test_an_axis_without_spread_is_not_blown_up():
+    rows = np.repeat(np.random.default_rng(0).standard_normal((300, 1)), 3, axis=1)
+    axes = PrincipalAxes.fit(rows, np.arange(3))
+    assert np.abs(axes.forward(rows)).max() < 10
+    noise = np.random.default_rng(1).standard_normal((1_000, 3))
+    assert np.abs(axes.inverse(noise)).max() < 20 and np.sqrt(FLOOR) < 0.2
+
+
+def test_other_columns_are_left_alone():
+    rows = np.random.default_rng(0).standard_normal((50, 6))
+    axes = PrincipalAxes.fit(rows, np.array([1, 4]))
+    np.testing.assert_array_equal(axes.forward(rows)[:, [0, 2, 3, 5]], rows[:, [0, 2, 3, 5]])
+    np.testing.assert_array_equal(axes.inverse(rows)[:, [0, 2, 3, 5]], rows[:, [0, 2, 3, 5]])
+    np.testing.assert_allclose(axes.inverse(axes.forward(rows)), rows, atol=1e-10)
+
+
+def test_narrow_rows_and_those_that_ask_for_it_keep_their_columns():
+    narrow = latents(dim=31)
+    assert fit(narrow, FEW)[0].axes is None  # 62 columns
+    wide = latents()
+    codec, encoded = fit(wide, LATENTS, CodecConfig(decorrelate="never", normalizer="zscore"))
+    assert codec.axes is None
+    first = (wide.observations[:, 0] - wide.observations[:, 0].mean()) / wide.observations[:, 0].std()
+    np.testing.assert_allclose(encoded.rows[:, 0], first, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.1, 3.0, 1e6, np.inf, np.nan])
+def test_any_network_output_of_a_wide_row_decodes_to_a_row_that_satisfies_the_spec(scale):
+    rows = latents()
+    codec, encoded = fit(rows, LATENTS)
+    rng = np.random.default_rng(0)
+    made = codec.decode((rng.standard_normal(encoded.rows.shape) * scale).astype(np.float32), encoded.codes)
+    codec.spec.check(made)
+
+
+def test_a_wide_codec_rebuilt_from_its_state_decodes_the_same():
+    codec, encoded = fit(latents(), LATENTS)
+    again = TransitionCodec.from_state(codec.spec, codec.config, codec.state())
+    for name, array in codec.decode(encoded.rows, encoded.codes).leaves().items():
+        np.testing.assert_array_equal(array, again.decode(encoded.rows, encoded.codes).leaves()[name])
