@@ -91,7 +91,7 @@ class TransitionCodec:
     @property
     def widest(self) -> float:
         """Standard deviation of the row's widest direction: sampling starts that much higher."""
-        return 1.0 if self.axes is None else float(self.axes.widest)
+        return 1.0 if self.axes is None else float(self.axes.spreads.max())
 
     # -- fitting ----------------------------------------------------------------------------
 

@@ -28,14 +28,14 @@ class PrincipalAxes:
         mean: ``[d]``.
         forward_map: ``[d, d]``, from centred columns to axes.
         inverse_map: ``[d, d]``.
-        widest: Standard deviation of the widest axis, an array without dimensions.
+        spreads: ``[d]`` standard deviations of the axes.
     """
 
     columns: Array
     mean: Array
     forward_map: Array
     inverse_map: Array
-    widest: Array
+    spreads: Array
 
     @classmethod
     def fit(cls, rows: Array, columns: Array) -> PrincipalAxes:
@@ -50,8 +50,7 @@ class PrincipalAxes:
         spreads = np.sqrt(np.maximum(variances, 0.0))
         divisors = np.sqrt(np.maximum(spreads, FLOOR))
         divisors *= np.sqrt(np.mean((spreads / divisors) ** 2))
-        widest = np.max(spreads / divisors)
-        return cls(columns, chosen.mean(axis=0), axes / divisors, (axes * divisors).T, widest)
+        return cls(columns, chosen.mean(axis=0), axes / divisors, (axes * divisors).T, spreads / divisors)
 
     def forward(self, rows: Array) -> Array:
         """``[n, D]`` with the columns replaced by axes."""
