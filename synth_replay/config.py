@@ -31,7 +31,7 @@ class GeneratorConfig:
         relabel: Whether generated rows get their rewards and terminations from a supervised model or a function.
         redraw_share: Share of generated rows, the least plausible by the denoiser's own residual, that are drawn again
             under the same conditions. 0 keeps every row.
-        chunk_rows: Rows that are denoised at once, at most.
+        chunk_rows: Rows that are denoised at once, at most; where labels are guided, half as many.
         store_rows: Generated rows that a replay buffer keeps and replaces at each refresh.
     """
 

@@ -222,7 +222,8 @@ class TransitionGenerator:
         codes, values = model.plan(num_samples, label, self._rng)
         rng = torch.Generator(device=self.device).manual_seed(int(self._rng.integers(2**63)))
         out: dict[str, Array] = {}
-        chunk = self.config.chunk_rows
+        # with guidance the network sees each row twice: larger chunks would leave the caches
+        chunk = max(1, self.config.chunk_rows // how.guidance.evaluations)
         starts = range(0, max(num_samples, 1), chunk)
         for start in tqdm(starts, "sampling", disable=not show_progress(progress), unit="chunk", leave=False):
             part = slice(start, start + chunk)

@@ -45,6 +45,11 @@ class GuidanceConfig:
         if self.sigma_low < 0 or (self.sigma_high is not None and self.sigma_high <= self.sigma_low):
             raise ConfigError("GuidanceConfig needs 0 <= sigma_low < sigma_high.")
 
+    @property
+    def evaluations(self) -> int:
+        """Rows that the network sees for each row that is drawn: the conditional and the null one, or one of them."""
+        return 1 if self.weight in (0.0, -1.0) else 2
+
     def acts_at(self, sigma: float) -> bool:
         """Whether the null token's score is needed at a noise level."""
         return self.weight != 0 and self.sigma_low <= sigma and (self.sigma_high is None or sigma <= self.sigma_high)

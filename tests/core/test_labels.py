@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from synth_replay import TransitionGenerator, Transitions
+from synth_replay.diffusion.network import ResidualMLP
 from synth_replay.errors import ConfigError, InvalidTransitionsError
 from synth_replay.labels import BINS, LabelEncoder
 from tests.conftest import TINY, rollout
 
 
-def fitted(env_id: str, labels: object) -> TransitionGenerator:
+def fitted(env_id: str, labels: object, **changes: int) -> TransitionGenerator:
     import gymnasium as gym
 
     env = gym.make(env_id)
-    made = TransitionGenerator(env.observation_space, env.action_space, TINY, seed=0, device="cpu")
+    made = TransitionGenerator(env.observation_space, env.action_space, replace(TINY, **changes), seed=0, device="cpu")
     return made.fit(rollout(env_id), labels=labels)
 
 
@@ -163,3 +164,19 @@ def test_patience_does_not_end_a_fit_that_has_too_few_rows_to_judge_by(share):
     made.fit(rows, labels=classes, progress=False)
     losses = [entry["holdout_loss"] for entry in made.history]
     assert all(losses) if share else (len(losses) == 6 and not any(losses))
+
+
+@pytest.mark.parametrize(("weight", "calls"), [(0.0, 3), (0.5, 6), (-1.0, 3)])
+def test_the_network_sees_no_more_rows_at_once_with_guidance_than_without(monkeypatch, weight, calls):
+    generator = fitted("CartPole-v1", np.arange(600) % 2, chunk_rows=100)
+    seen = []
+    whole = ResidualMLP.forward_folded
+
+    def counted(self, x, *rest):
+        seen.append(len(x))
+        return whole(self, x, *rest)
+
+    monkeypatch.setattr(ResidualMLP, "forward_folded", counted)
+    made = generator.sample(300, label=0, guidance_weight=weight, relabel=False)
+    assert len(made) == 300 and set(seen) == {100}
+    assert len(seen) == calls * generator.config.sampler.steps
