@@ -45,6 +45,15 @@ def ablation() -> list[dict[str, Any]]:
     return found
 
 
+def sizes_table(found: list[dict[str, Any]]) -> str:
+    """The ablation in Markdown."""
+    lines = ["| latent | mean test return | marginal |", "|---|---|---|"]
+    for line in found:
+        seen = f"{line['test mean']:.1f} ± {line['standard error']:.1f}"
+        lines.append(f"| {line['latent']} | {seen} | {line['marginal']:.3f} |")
+    return "\n".join(lines) + "\n"
+
+
 def differences(name: str, held: list[dict[str, Any]]) -> str:
     """A table of differences in the mean test return, over pairs of a seed."""
     task, better = make_task(name), {}
@@ -73,7 +82,9 @@ def main() -> None:
         save_png(divergence_map(divergences_of(held), title=task), DOCS / "img" / f"divergence_{task}.png")
         print(table.markdown(), differences(task, held), sep="\n")
     (ROOT.parent / "results" / "visual.json").write_text(json.dumps(payload, indent=1) + "\n")
-    print(json.dumps(payload["ablation"], indent=1))
+    if payload["ablation"]:
+        (DOCS / "tables" / "visual_latent_sizes.md").write_text(sizes_table(payload["ablation"]))
+        print(sizes_table(payload["ablation"]))
 
 
 if __name__ == "__main__":
