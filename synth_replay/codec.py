@@ -95,13 +95,20 @@ class TransitionCodec:
 
     # -- fitting ----------------------------------------------------------------------------
 
-    def fit(self, transitions: Transitions, rng: np.random.Generator, labels: Array | None = None) -> Encoded:
+    def fit(
+        self,
+        transitions: Transitions,
+        rng: np.random.Generator,
+        labels: Array | None = None,
+        like: PrincipalAxes | None = None,
+    ) -> Encoded:
         """Learns scales, levels and condition frequencies, and encodes the same rows.
 
         Args:
             transitions: Checked transitions.
             rng: Spreads repeated values over their rank interval.
             labels: Label values ``[n]``, if there are any.
+            like: Axes to keep if they are of the same columns, for a network that has learnt them.
         """
         leaves = transitions.leaves()
         self.conditions.find_levels(leaves)
@@ -113,7 +120,7 @@ class TransitionCodec:
         self.affine = Affine.fit(values)
         self._exempt_flags()
         scores = self._scores(values, rng)
-        self.axes = self._fit_axes(scores)
+        self.axes = self._fit_axes(scores, like)
         if self.axes is not None:
             scores = self.axes.forward(scores)
         codes = self.conditions.fit(leaves, labels)
@@ -143,12 +150,16 @@ class TransitionCodec:
                     self.quantiles[int(column)] = table
         return scores
 
-    def _fit_axes(self, scores: Array) -> PrincipalAxes | None:
+    def _fit_axes(self, scores: Array, like: PrincipalAxes | None) -> PrincipalAxes | None:
         """Of the continuous columns of observations and next observations, if they are many."""
         slots = [s for s in self.slots() if "observations" in s.leaf.name and s.leaf.kind == "continuous"]
         found = [np.flatnonzero(self.affine.varies[s.columns]) + s.columns.start for s in slots]
         columns = np.concatenate([np.zeros(0, int), *found])
-        return PrincipalAxes.fit(scores, columns) if self._wide and len(columns) > 1 else None
+        if not self._wide or len(columns) < 2:
+            return None
+        if like is not None and np.array_equal(like.columns, columns):
+            return like.measured(scores)
+        return PrincipalAxes.fit(scores, columns)
 
     def _rank_weight(self, leaf: Leaf, z_scores: Array) -> float:
         """Weight of the ranks in a dimension's score; 0 where it is only standardised."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,8 @@ from synth_replay.relabel import Relabeler, relabel_by_function
 from synth_replay.relabel_config import resolve_function
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
+
+logger = logging.getLogger(__name__)
 
 REDRAWS = 2
 
@@ -65,6 +68,14 @@ class FittedModel:
     relabeler: Relabeler | None
     config: GeneratorConfig
     device: torch.device
+
+    def lend_weights(self, denoiser: Denoiser) -> None:
+        """Starts another denoiser, of a codec with the same axes, from these weights if its shapes are the same."""
+        old, new = self.denoiser.network.state_dict(), denoiser.network.state_dict()
+        if all(key in old and old[key].shape == value.shape for key, value in new.items()):
+            denoiser.network.load_state_dict(old)
+        else:
+            logger.info("The new rows have another layout than the last fit's: starting from scratch.")
 
     def plan(self, count: int, label: Any, rng: np.random.Generator) -> tuple[Array, Array | None]:
         """Condition codes ``[n, K]`` and label values ``[n]`` (None without labels) of the rows to draw.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from tqdm.auto import tqdm
 from synth_replay.checkpoint import load_checkpoint, save_checkpoint, to_bytes
 from synth_replay.codec import TransitionCodec
 from synth_replay.config import GeneratorConfig, resolve_config
-from synth_replay.diffusion import Denoiser, SamplerConfig
+from synth_replay.diffusion import SamplerConfig
 from synth_replay.errors import (
     CheckpointError,
     InvalidTransitionsError,
@@ -41,8 +40,6 @@ from synth_replay.relabel import fit_relabeler
 from synth_replay.relabel_config import resolve_function
 from synth_replay.spaces import Array
 from synth_replay.transitions import EXTRA_COLUMNS, Transitions, TransitionSpec
-
-logger = logging.getLogger(__name__)
 
 MIN_ROWS = 100
 
@@ -145,12 +142,13 @@ class TransitionGenerator:
         config = self.config if steps is None else with_steps(self.config, steps)
         seed = int(self._rng.integers(2**63))
         codec = TransitionCodec(spec, config.codec, label)
+        last = self._model if warm_start else None
         data = seed if checkpoint is None else fingerprint(self.seed, transitions, values)
         rng = np.random.default_rng(data)
-        encoded = codec.fit(transitions, rng, values)
+        encoded = codec.fit(transitions, rng, values, None if last is None else last.codec.axes)
         denoiser = new_denoiser(codec, config, self.device, int(rng.integers(2**63)))
-        if warm_start:
-            self._copy_weights(denoiser)
+        if last is not None:
+            last.lend_weights(denoiser)
         history: list[dict[str, float]] = []
         show = show_progress(progress)
         if codec.row_dim:
@@ -172,15 +170,6 @@ class TransitionGenerator:
         if self.config.relabel.function is not None:
             resolve_function(self.config.relabel.function)
         return spec
-
-    def _copy_weights(self, denoiser: Denoiser) -> None:
-        if self._model is None:
-            return
-        old, new = self._model.denoiser.network.state_dict(), denoiser.network.state_dict()
-        if all(key in old and old[key].shape == value.shape for key, value in new.items()):
-            denoiser.network.load_state_dict(old)
-        else:
-            logger.info("The new rows have another layout than the last fit's: starting from scratch.")
 
     # -- sampling ---------------------------------------------------------------------------
 

@@ -4,12 +4,13 @@ The latents of an encoder, or the observations of a humanoid, are a hundred colu
 directions hold nearly all of the spread. Diffusion adds the same noise to every column, so the widest direction is not
 yet hidden at the highest noise level, and the narrow ones are lost in noise until the last steps. Half whitening (each
 axis divided by the square root of its standard deviation) brings the axes closer to one another, and does not make the
-narrowest, which are mostly noise themselves, as important as the widest. ``benchmarks/latents.py`` measures it.
+narrowest, which are mostly noise themselves, as important as the widest. PCA whitening is that of Kessy, Lewin and
+Strimmer (2018, The American Statistician 72); to go half of the way is ours. ``benchmarks/latents.py`` measures it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +52,10 @@ class PrincipalAxes:
         divisors = np.sqrt(np.maximum(spreads, FLOOR))
         divisors *= np.sqrt(np.mean((spreads / divisors) ** 2))
         return cls(columns, chosen.mean(axis=0), axes / divisors, (axes * divisors).T, spreads / divisors)
+
+    def measured(self, rows: Array) -> PrincipalAxes:
+        """The same axes with the spreads of other rows ``[n, D]``."""
+        return replace(self, spreads=self.forward(rows)[:, self.columns].std(axis=0, ddof=1))
 
     def forward(self, rows: Array) -> Array:
         """``[n, D]`` with the columns replaced by axes."""

@@ -1,12 +1,18 @@
 """Wide rows by their principal axes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
+from safetensors.torch import load_file
 
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec
 from synth_replay.codec import TransitionCodec
 from synth_replay.codec_config import CodecConfig
+from synth_replay.config import CPU
+from synth_replay.fitted import Drawing, FittedModel
 from synth_replay.rotation import FLOOR, PrincipalAxes
 
 LATENTS, FEW = spaces.Box(-1, 1, (40,)), spaces.Box(-1, 1, (31,))
@@ -111,3 +117,68 @@ def test_a_wide_codec_rebuilt_from_its_state_decodes_the_same():
     again = TransitionCodec.from_state(codec.spec, codec.config, codec.state())
     for name, array in codec.decode(encoded.rows, encoded.codes).leaves().items():
         np.testing.assert_array_equal(array, again.decode(encoded.rows, encoded.codes).leaves()[name])
+
+
+def test_next_observations_of_wide_rows_are_encoded_as_they_are_and_those_of_narrow_rows_as_differences():
+    for dim, space, same in ((40, LATENTS, "absolute"), (31, FEW, "delta")):
+        rows = latents(dim=dim)
+        auto = fit(rows, space)[1].rows
+        np.testing.assert_array_equal(auto, fit(rows, space, CodecConfig(next_observations=same))[1].rows)
+        other = "delta" if same == "absolute" else "absolute"
+        assert not np.array_equal(auto, fit(rows, space, CodecConfig(next_observations=other))[1].rows)
+
+
+class ExactDenoiser:
+    """The best denoiser of Gaussian rows (Karras et al. 2022, Appendix B.3), of columns without correlation."""
+
+    def __init__(self, rows):
+        self.mean, self.variance = torch.from_numpy(rows.mean(axis=0)), torch.from_numpy(rows.var(axis=0))
+
+    def for_sampling(self, condition, guidance):
+        return lambda x, sigma: self.mean + self.variance / (self.variance + sigma**2) * (x - self.mean)
+
+
+def test_an_exact_denoiser_draws_the_whole_spread_of_the_widest_axis():
+    rng = np.random.default_rng(0)
+    cause = rng.standard_normal((4_000, 1)) * np.ones(40) * 0.2 + 0.02 * rng.standard_normal((4_000, 40))
+    noise = rng.standard_normal((4_000, 2)) * 0.2
+    rows = Transitions(cause, noise, noise[:, 0], cause + 0.01 * rng.standard_normal((4_000, 40)), noise[:, 0] > 9)
+    codec, encoded = fit(rows, LATENTS, CodecConfig(normalizer="zscore"))
+    config = replace(CPU, redraw_share=0.0)
+    model = FittedModel(codec, ExactDenoiser(encoded.rows), None, config, torch.device("cpu"))
+    how = Drawing(config.sampler, config.guidance)
+    made = model.draw(encoded.codes, None, how, torch.Generator().manual_seed(0))
+    for name in ("observations", "next_observations"):
+        real, drawn = getattr(rows, name).mean(axis=1), getattr(made, name).mean(axis=1)
+        assert drawn.std() == pytest.approx(real.std(), rel=0.05)
+
+
+def test_a_warm_start_keeps_the_axes_that_the_network_has_learnt_and_a_new_fit_finds_its_own(tiny, tmp_path):
+    generator = TransitionGenerator(LATENTS, ACTIONS, tiny, 0)
+    maps = []
+    for number, warm in enumerate((False, True, False)):
+        generator.fit(latents(seed=number), warm_start=warm).save(tmp_path / str(number))
+        (weights,) = (tmp_path / str(number)).glob("*.safetensors")
+        maps.append(load_file(weights)["codec.axes.forward_map"])
+    assert torch.equal(maps[1], maps[0]) and not torch.equal(maps[2], maps[0])
+
+
+def test_axes_that_are_kept_have_the_spreads_of_the_new_rows():
+    old = fit(latents(seed=0), LATENTS)[0].axes
+    codec = TransitionCodec(TransitionSpec(LATENTS, ACTIONS), CodecConfig())
+    rows = codec.fit(latents(seed=1), np.random.default_rng(0), like=old).rows
+    made = codec.axes
+    np.testing.assert_array_equal(made.forward_map, old.forward_map)
+    among_varying = np.searchsorted(np.flatnonzero(codec.affine.varies), made.columns)
+    np.testing.assert_allclose(made.spreads, rows[:, among_varying].std(axis=0, ddof=1), rtol=1e-4)
+    assert not np.allclose(made.spreads, old.spreads, rtol=0.1)
+
+
+def test_axes_of_other_columns_are_not_kept():
+    old = fit(latents(), LATENTS)[0].axes
+    fewer = latents()
+    fewer.observations[:, 3] = 0
+    codec = TransitionCodec(TransitionSpec(LATENTS, ACTIONS), CodecConfig())
+    encoded = codec.fit(fewer, np.random.default_rng(0), like=old)
+    assert len(codec.axes.columns) == len(old.columns) - 1
+    np.testing.assert_allclose(codec.decode(encoded.rows, encoded.codes).observations, fewer.observations, atol=2e-5)
