@@ -66,8 +66,11 @@ class TransitionCodec:
         self.quantiles: dict[int, Quantile] = {}
         self.axes: PrincipalAxes | None = None
         self.loose: list[str] = []
-        seen = sum(leaf.size for leaf in spec.leaves if "observations" in leaf.name and leaf.kind == "continuous")
-        self._wide = config.decorrelate == "auto" and WIDE <= seen <= WIDEST
+        seen = [leaf for leaf in spec.leaves if "observations" in leaf.name and leaf.kind == "continuous"]
+        self._wide = config.decorrelate == "auto" and WIDE <= sum(leaf.size for leaf in seen) <= WIDEST
+        bounded = all(np.isfinite([leaf.low, leaf.high]).all() for leaf in seen)
+        self._delta = config.next_observations == "delta"
+        self._delta |= config.next_observations == "auto" and not (self._wide and bounded)
 
     # -- layout -----------------------------------------------------------------------------
 
@@ -92,6 +95,11 @@ class TransitionCodec:
     def widest(self) -> float:
         """Standard deviation of the row's widest direction: sampling starts that much higher."""
         return 1.0 if self.axes is None else float(self.axes.spreads.max())
+
+    @property
+    def loss_weights(self) -> Array | None:
+        """``[D]`` weights of a row's columns in the loss, 1 on average; None where all count alike."""
+        return None if self.axes is None else self.axes.loss_weights(np.flatnonzero(self.affine.varies))
 
     # -- fitting ----------------------------------------------------------------------------
 
@@ -186,9 +194,7 @@ class TransitionCodec:
         return out
 
     def _is_delta(self, leaf: Leaf) -> bool:
-        is_next = leaf.name.startswith("next_observations") and leaf.kind == "continuous"
-        choice = self.config.next_observations
-        return is_next and (choice == "delta" or (choice == "auto" and not self._wide))
+        return self._delta and leaf.name.startswith("next_observations") and leaf.kind == "continuous"
 
     def _is_absolute(self, leaf: Leaf) -> bool:
         return leaf.name.startswith(("observations", "actions", "next_actions")) or (

@@ -18,14 +18,15 @@ class CodecConfig:
             standardises the rest (accurate steps); ``zscore`` standardises everything (SynthER); ``quantile`` uses
             ranks everywhere.
         next_observations: ``delta`` models s' - s, ``absolute`` models s' (SynthER); ``auto`` is ``delta``, and
-            ``absolute`` where rows are decorrelated: s and s' share axes, so that their difference is one of them.
+            ``absolute`` where decorrelated observations have bounds (an encoder's latents): better marginals, less
+            accurate steps.
         discrete: ``condition`` draws categories and flags from the data and conditions the denoiser on them;
             ``diffuse`` adds one-hot and flag columns to the row, read back by argmax and threshold (SynthER).
         rank_weight: In ``auto``, the weight of the rank-Gaussian score against the z-score, in (0, 1]. More gives
             better marginals, less more accurate steps from few rows.
         decorrelate: ``auto`` describes observations and next observations by their principal axes where they have 64
-            to 4096 numbers together, each axis divided by the square root of its spread; ``never`` leaves columns as
-            they are (SynthER).
+            to 4096 numbers together, each axis divided by the square root of its spread, and gives the rest of the row
+            at least a fifth of the loss; ``never`` leaves columns as they are (SynthER).
         rare_share: Terminal rows are drawn at least this often in training batches (``condition`` only; the
             generated rate does not depend on it).
     """

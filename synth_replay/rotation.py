@@ -17,6 +17,7 @@ import numpy as np
 from synth_replay.spaces import Array
 
 WIDE, WIDEST = 64, 4096  # fewer columns do not need axes; more would take minutes and gigabytes
+OTHERS_SHARE = 0.2  # of the loss at least, for actions and rewards beside so many axes
 FLOOR = 0.02  # standard deviations of narrower axes count as this
 
 
@@ -56,6 +57,19 @@ class PrincipalAxes:
     def measured(self, rows: Array) -> PrincipalAxes:
         """The same axes with the spreads of other rows ``[n, D]``."""
         return replace(self, spreads=self.forward(rows)[:, self.columns].std(axis=0, ddof=1))
+
+    def loss_weights(self, present: Array) -> Array:
+        """Weights of columns in the loss, 1 on average; all but the axes have at least a fifth of the sum.
+
+        Args:
+            present: ``[D]`` indices of a row's columns, these axes among them.
+        """
+        rotated = np.isin(present, self.columns)
+        axes, others = rotated.sum(), (~rotated).sum()
+        if not others or others / len(present) >= OTHERS_SHARE:
+            return np.ones(len(present))
+        weights: Array = np.where(rotated, (1 - OTHERS_SHARE) / axes, OTHERS_SHARE / others) * len(present)
+        return weights
 
     def forward(self, rows: Array) -> Array:
         """``[n, D]`` with the columns replaced by axes."""

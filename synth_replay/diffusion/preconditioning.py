@@ -24,6 +24,7 @@ class Denoiser:
         noise: sigma_data and the training distribution of sigma.
         label: Where the label is in the conditions; None without labels.
         guidance: Label dropout and guidance.
+        weights: ``[D]`` of a row's columns in the loss, 1 on average, on the network's device; None for equal ones.
     """
 
     def __init__(
@@ -32,8 +33,10 @@ class Denoiser:
         noise: NoiseConfig,
         label: LabelColumns | None = None,
         guidance: GuidanceConfig | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         self.network, self.noise, self.label, self.guidance = network, noise, label, guidance or GuidanceConfig()
+        self.weights = weights
 
     def training_loss(self, rows: Tensor, condition: Tensor | None, rng: torch.Generator) -> Tensor:
         """:meth:`loss` with some labels dropped."""
@@ -60,7 +63,10 @@ class Denoiser:
         # (x - c_skip (x + n)) / c_out, with c_skip = data^2 / total and c_out = sigma data / sqrt(total)
         target = (rows * total - noisy * data**2) * scale / (sigma * data)
         prediction = self.network(noisy * scale, sigma.log().squeeze(1) / 4, condition)
-        return torch.nn.functional.mse_loss(prediction, target)
+        if self.weights is None:
+            return torch.nn.functional.mse_loss(prediction, target)
+        weighted: Tensor = self.weights * (prediction - target).square()
+        return weighted.mean()
 
     def for_sampling(self, condition: Tensor | None, guidance: GuidanceConfig | None = None) -> Denoise:
         """The denoiser for one chunk of rows at scalar noise levels.

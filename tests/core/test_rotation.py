@@ -119,13 +119,27 @@ def test_a_wide_codec_rebuilt_from_its_state_decodes_the_same():
         np.testing.assert_array_equal(array, again.decode(encoded.rows, encoded.codes).leaves()[name])
 
 
-def test_next_observations_of_wide_rows_are_encoded_as_they_are_and_those_of_narrow_rows_as_differences():
-    for dim, space, same in ((40, LATENTS, "absolute"), (31, FEW, "delta")):
-        rows = latents(dim=dim)
-        auto = fit(rows, space)[1].rows
-        np.testing.assert_array_equal(auto, fit(rows, space, CodecConfig(next_observations=same))[1].rows)
-        other = "delta" if same == "absolute" else "absolute"
-        assert not np.array_equal(auto, fit(rows, space, CodecConfig(next_observations=other))[1].rows)
+@pytest.mark.parametrize(
+    ("dim", "space", "same"),
+    [(40, LATENTS, "absolute"), (31, FEW, "delta"), (40, spaces.Box(-np.inf, np.inf, (40,)), "delta")],
+)
+def test_next_observations_of_wide_bounded_rows_are_encoded_as_they_are_and_others_as_differences(dim, space, same):
+    rows = latents(dim=dim)
+    auto = fit(rows, space)[1].rows
+    np.testing.assert_array_equal(auto, fit(rows, space, CodecConfig(next_observations=same))[1].rows)
+    other = "delta" if same == "absolute" else "absolute"
+    assert not np.array_equal(auto, fit(rows, space, CodecConfig(next_observations=other))[1].rows)
+
+
+def test_actions_and_rewards_have_a_fifth_of_the_loss_beside_many_axes_and_no_less_than_their_number_elsewhere():
+    weights = fit(latents(), LATENTS)[0].loss_weights  # 78 axes, two actions, a reward
+    assert weights.mean() == pytest.approx(1) and len(weights) == 81
+    np.testing.assert_allclose(weights[[39, 40, 41]], 0.2 * 81 / 3)
+    np.testing.assert_allclose(np.delete(weights, [39, 40, 41]), 0.8 * 81 / 78)
+    axes = PrincipalAxes.fit(np.random.default_rng(0).standard_normal((50, 5)), np.arange(3))
+    np.testing.assert_array_equal(axes.loss_weights(np.arange(5)), 1)
+    np.testing.assert_array_equal(axes.loss_weights(np.arange(3)), 1)
+    assert fit(latents(dim=31), FEW)[0].loss_weights is None
 
 
 class ExactDenoiser:

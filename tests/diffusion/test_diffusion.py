@@ -90,8 +90,10 @@ def test_training_noise_levels_are_log_normal():
     assert logs.std().item() == pytest.approx(1.2, abs=0.02)
 
 
-def test_loss_equals_edm_weighted_denoising_error():
+@pytest.mark.parametrize("columns", [None, [0.5, 0.25, 2.25]])
+def test_loss_equals_edm_weighted_denoising_error(columns):
     denoiser = make_denoiser(conditions=0)
+    denoiser.weights = None if columns is None else torch.tensor(columns)
     rows = torch.randn(64, 3, generator=generator(5))
     loss = denoiser.loss(rows, None, generator(1))
     rng = generator(1)
@@ -100,7 +102,8 @@ def test_loss_equals_edm_weighted_denoising_error():
     c_skip, c_out = 1 / (sigma**2 + 1), sigma / (sigma**2 + 1).sqrt()
     raw = denoiser.network(noisy / (sigma**2 + 1).sqrt(), sigma.log().squeeze(1) / 4, None)
     weight = (sigma**2 + 1) / sigma**2
-    expected = (weight * (c_skip * noisy + c_out * raw - rows) ** 2).mean()
+    errors = weight * (c_skip * noisy + c_out * raw - rows) ** 2
+    expected = (errors * torch.tensor(columns or [1.0, 1.0, 1.0])).mean()
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
 
 
