@@ -12,7 +12,7 @@ from synth_replay import TransitionGenerator, Transitions, TransitionSpec
 from synth_replay.codec import TransitionCodec
 from synth_replay.codec_config import CodecConfig
 from synth_replay.config import CPU
-from synth_replay.fitted import Drawing, FittedModel
+from synth_replay.fitted import Drawing, FittedModel, new_denoiser
 from synth_replay.rotation import FLOOR, PrincipalAxes
 
 LATENTS, FEW = spaces.Box(-1, 1, (40,)), spaces.Box(-1, 1, (31,))
@@ -140,6 +140,15 @@ def test_actions_and_rewards_have_a_fifth_of_the_loss_beside_many_axes_and_no_le
     np.testing.assert_array_equal(axes.loss_weights(np.arange(5)), 1)
     np.testing.assert_array_equal(axes.loss_weights(np.arange(3)), 1)
     assert fit(latents(dim=31), FEW)[0].loss_weights is None
+
+
+def test_the_denoiser_of_wide_rows_learns_with_these_weights_and_that_of_narrow_ones_without():
+    for dim, space in ((40, LATENTS), (31, FEW)):
+        codec = fit(latents(dim=dim), space)[0]
+        denoiser, wanted = new_denoiser(codec, CPU, torch.device("cpu"), 0), codec.loss_weights
+        assert (denoiser.weights is None) == (wanted is None)
+        if wanted is not None:
+            np.testing.assert_allclose(denoiser.weights, wanted, rtol=1e-6)
 
 
 class ExactDenoiser:
