@@ -3,6 +3,9 @@
 The encoder is that of the baseline agent of ``benchmarks/visual`` (seed 0; learnt first when it is not there), the rows
 are all transitions of the dataset as its latents. A tenth is held out. The report is beside the generator, in
 ``data/visual``.
+
+Three more figures tell whether a learner would learn the same from generated rows: a network is fitted to them and
+judged on real ones (R2 of the hold-out), from the latent to the action, and from both to the reward and to the step.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from common import ROOT, report
 sys.path.insert(0, str(ROOT.parent))  # the study's settings
 
 import numpy as np
+from sklearn.neural_network import MLPRegressor
+from sklearn.preprocessing import StandardScaler
 from synth_replay_d3rlpy.visual import make_task, stages
 
 from benchmarks.visual.study import TASKS, Part, data_path, how_to_collect
@@ -40,6 +45,28 @@ def latents(name: str) -> tuple[Transitions, TransitionSpec]:
     return replace(rows, truncations=None)[order], TransitionSpec(encoder.space, data.action_space)
 
 
+def learnt(given: Transitions, held: Transitions) -> dict[str, float]:
+    """R2 on real rows of networks that are fitted to ``given``; only of what varies continuously."""
+
+    def both(rows: Transitions) -> Any:
+        return np.column_stack([rows.observations, rows.actions])
+
+    def steps(rows: Transitions) -> Any:
+        return rows.next_observations - rows.observations
+
+    asked = {"steps": (both, steps)}
+    if np.issubdtype(given.actions.dtype, np.floating):
+        asked = {"actions": (lambda r: r.observations, lambda r: r.actions)} | asked
+        asked |= {"rewards": (both, lambda r: r.rewards[:, None])}
+    found = {"actions": float("nan"), "rewards": float("nan")}
+    for what, (seen, wanted) in asked.items():
+        inputs, outputs = StandardScaler().fit(seen(given)), StandardScaler().fit(wanted(given))
+        network = MLPRegressor((256, 256), alpha=1e-2, batch_size=256, max_iter=25, early_stopping=True, random_state=0)
+        network.fit(inputs.transform(seen(given)), outputs.transform(wanted(given)).squeeze())
+        found[what] = network.score(inputs.transform(seen(held)), outputs.transform(wanted(held)).squeeze())
+    return found
+
+
 def lines(name: str) -> list[dict[str, Any]]:
     """Real rows and generated ones, against the hold-out."""
     rows, spec = latents(name)
@@ -57,7 +84,7 @@ def lines(name: str) -> list[dict[str, Any]]:
         scores = evaluate(held, given, train=train)
         size = {"latent": spec.observation_space.shape[0], "fitted rows": len(train)}  # type: ignore[index]
         figures = {"marginal": scores.marginal, "correlation": scores.correlation, "copy_share": scores.copy_share}
-        found.append({"task": name, "rows": label} | size | figures)
+        found.append({"task": name, "rows": label} | size | figures | learnt(given, held))
     return found
 
 
