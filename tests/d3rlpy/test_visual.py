@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from shutil import rmtree
+from types import SimpleNamespace
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from synth_replay_d3rlpy.visual import ARMS, VisualConfig, make_task, pipeline, run_arm, run_pipeline, stages
+from synth_replay_d3rlpy.visual.evaluation import play
 from synth_replay_d3rlpy.visual.summary import write_summary
 
 from synth_replay import TransitionGenerator, Transitions
@@ -115,11 +118,11 @@ def test_a_generator_is_judged_by_rows_that_it_has_not_seen():
 @needs_procgen
 def test_a_seed_has_its_own_tests_and_its_generator_does_not_see_what_it_is_judged_by(fruitbot, tmp_path, monkeypatch):
     tested, compared, fitted = [], [], []
-    play, divergence, fit = pipeline.play, pipeline.latent_divergence, TransitionGenerator.fit
+    played, divergence, fit = pipeline.play, pipeline.latent_divergence, TransitionGenerator.fit
 
-    def recorded(agent, make_env, episodes, seed):
+    def recorded(agent, make_env, episodes, seed, epsilon):
         tested.append(seed)
-        return play(agent, make_env, episodes, seed)
+        return played(agent, make_env, episodes, seed, epsilon)
 
     monkeypatch.setattr(pipeline, "play", recorded)
     monkeypatch.setattr(
@@ -141,6 +144,38 @@ def test_what_augmented_arms_see_is_neither_drqs_shift_nor_all_of_the_tests_patt
     assert len(kinds) == 4 and BackgroundOverlay in kinds and RandomShift not in kinds
     overlay = augmenter.augmentations[kinds.index(BackgroundOverlay)]
     assert 0 < len(set(overlay.patterns)) < len(set(PATTERNS))
+
+
+class Corridor(gym.Env):
+    """100 steps; actions are remembered."""
+
+    def __init__(self, taken):
+        self.observation_space, self.action_space = gym.spaces.Box(0, 255, (3, 4, 4), np.uint8), gym.spaces.Discrete(5)
+        self.taken = taken
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.mine = []
+        self.taken.append(self.mine)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        self.mine.append(int(action))
+        return self.observation_space.sample(), 1.0, len(self.mine) == 100, False, {}
+
+
+def test_an_evaluation_takes_the_asked_share_of_random_actions_at_the_same_steps_for_every_agent():
+    explored = []
+    for best in (0, 1):
+        agent, taken = SimpleNamespace(predict=lambda seen, best=best: np.full(len(seen), best)), []
+        returns, _ = play(agent, lambda taken=taken: Corridor(taken), 20, 7, 0.3)
+        assert returns == [100.0] * 20
+        explored.append(np.array(taken))
+    assert np.isin(explored[0], [2, 3, 4]).mean() == pytest.approx(0.3 * 3 / 5, abs=0.03)
+    np.testing.assert_array_equal(explored[0] > 1, explored[1] > 1)
+    assert len({tuple(row) for row in explored[0]}) == 20
+    play(agent, lambda: Corridor(taken), 2, 7)
+    assert taken[-1] == taken[-2] == [1] * 100
 
 
 def test_a_learning_rate_is_that_of_all_networks_and_by_default_the_algorithms_own():
@@ -173,5 +208,8 @@ def test_unknown_tasks_and_sizes_are_refused():
         VisualConfig(batch_size=0)
     with pytest.raises(ConfigError, match="learning_rate must be positive; got 0"):
         VisualConfig(learning_rate=0.0)
+    for epsilon in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ConfigError, match=f"epsilon is a probability, in .0, 1.; got {epsilon}"):
+            VisualConfig(epsilon=epsilon)
     with pytest.raises(ConfigError, match="64 x 64"):
         make_task("coinrun").make_env("train", 84)

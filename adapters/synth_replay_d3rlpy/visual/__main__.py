@@ -32,6 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--latent", help="concat, sum, actor or critic; the size's own by default")
     parser.add_argument("--full-rendering", action="store_true", help="for V-D4RL's own data, drawn with shadows")
     parser.add_argument("--feature-size", type=int, help="numbers in a feature; 50 as in DrQ-v2 by default")
+    parser.add_argument("--epsilon", type=float, help="chance of a random action in evaluations; default: 0")
     return parser.parse_args()
 
 
@@ -46,7 +47,8 @@ def quiet() -> None:
 def run(args: argparse.Namespace) -> None:
     """Runs what is missing, then writes tables and pictures of what is there."""
     task, data = make_task(args.task, not args.full_rendering), open_pixels(args.data)
-    given = {name: value for name in ("latent", "feature_size") if (value := getattr(args, name)) is not None}
+    names = ("latent", "feature_size", "epsilon")
+    given = {name: value for name in names if (value := getattr(args, name)) is not None}
     size = replace(SIZES[args.size], **given)
     quiet()
     run_pipeline(task, data, size, args.out, seeds=args.seeds, arms=args.arms)

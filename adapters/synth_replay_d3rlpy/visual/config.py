@@ -34,9 +34,11 @@ class VisualConfig:
         episodes: Of each evaluation.
         save_every: Updates between two checkpoints of the agent of pixels.
         learning_rate: Of the agent of pixels, and of its heads on latents; None for the algorithm's own.
+        epsilon: Chance of a random action in each step of an evaluation, in [0, 1]. The best actions alone can stand
+            still for ever where a frame does not tell all (games of Procgen).
 
     Raises:
-        ConfigError: If a size or the learning rate is not positive.
+        ConfigError: If a size or the learning rate is not positive, or epsilon is no probability.
     """
 
     pretrain_steps: int = 20_000
@@ -51,6 +53,7 @@ class VisualConfig:
     episodes: int = 10
     save_every: int = 1_000
     learning_rate: float | None = None
+    epsilon: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("pretrain_steps", "finetune_steps", "batch_size", "feature_size", "episodes", "save_every"):
@@ -58,6 +61,8 @@ class VisualConfig:
                 raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}.")
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise ConfigError(f"learning_rate must be positive; got {self.learning_rate}.")
+        if not 0 <= self.epsilon <= 1:
+            raise ConfigError(f"epsilon is a probability, in [0, 1]; got {self.epsilon}.")
 
 
 SMOKE_GENERATOR = replace(

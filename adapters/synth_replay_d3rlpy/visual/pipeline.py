@@ -31,7 +31,7 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
     Args:
         task: See :func:`make_task`.
         data: The pixel dataset.
-        size: The sizes; another evaluation may have another number of episodes, all else belongs to the folder.
+        size: The sizes; another evaluation may have other episodes and another epsilon, all else is the folder's.
         arm: A key of :data:`ARMS`.
         seed: Of everything random.
         out: Folder of all results.
@@ -70,17 +70,18 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
     logger.info("%s, seed %d: fine-tuning and evaluating", arm, seed)
     actor, learnt = stages.finetuned(agent, rows, spec, source, size, seed, folder)
     result |= learnt
-    result |= _scores(task, actor, encoder, data.frame_shape[1], size.episodes, seed)
+    result |= _scores(task, actor, encoder, data.frame_shape[1], size, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(result, indent=1).encode())
     return result
 
 
-def _scores(task: Task, actor: Any, encoder: Any, frame: int, episodes: int, seed: int) -> dict[str, Any]:
+def _scores(task: Task, actor: Any, encoder: Any, frame: int, size: VisualConfig, seed: int) -> dict[str, Any]:
     """All arms of a seed are tested alike; another seed has other distractions and levels."""
     returns, seen = {}, {}
     for kind in (task.train, *task.tests):
-        returns[kind], seen[kind] = play(actor, partial(task.make_env, kind, frame), episodes, TEST_SEED * (seed + 1))
+        make, first = partial(task.make_env, kind, frame), TEST_SEED * (seed + 1)
+        returns[kind], seen[kind] = play(actor, make, size.episodes, first, size.epsilon)
     # the divergence depends a little on the number of rows, and episodes differ in length
     rows = min(DIVERGENCE_ROWS, *map(len, seen.values()))
     rng = np.random.default_rng(seed)
