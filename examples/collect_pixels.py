@@ -6,7 +6,8 @@ r"""Make pixel datasets of dm_control tasks (V-D4RL's layout) and Procgen games 
 
 An agent learns the task first: SAC on states for dm_control, PPO on frames for a game. Snapshots of it go to
 ``<task>-policies-<train steps>-seed<seed>`` beside the data, where a second call, of another quality or distraction,
-finds them; a call that was interrupted goes on from the last one. Then stochastic policies act:
+finds them; a call that was interrupted goes on from the last one. Then policies act, with actions that are sampled, or
+with ``--epsilon`` the best ones and that share of random ones:
 
 * ``random``: the untrained one.
 * ``medium-replay``: those from the untrained to the medium one, taking turns by episodes. So the data are of the agent
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--variant", default="fixed", choices=VARIANTS, help="of the distraction; default: fixed")
     parser.add_argument("--backgrounds", type=Path, help="folder of images or DAVIS videos; default: drawn patterns")
     parser.add_argument("--seed", type=int, default=0, help="of agent, episodes and distraction; default: 0")
+    parser.add_argument("--epsilon", type=float, help="share of random actions among the best; default: sampled ones")
     parser.add_argument("--threads", type=int, default=1, help="torch threads; default: 1")
     parser.add_argument("--out", type=Path, required=True, help="folder, or file for 84 px; must not exist")
     args = parser.parse_args()
@@ -49,6 +51,8 @@ def main() -> None:
     args.train_steps = args.train_steps or (150_000 if game else 25_000)
     if min(args.steps, args.train_steps) < 1:
         parser.error("--steps and --train-steps must be positive.")
+    if args.epsilon is not None and not 0 <= args.epsilon <= 1:
+        parser.error("--epsilon must be in [0, 1].")
     torch.set_num_threads(args.threads)
     try:
         collect(args)

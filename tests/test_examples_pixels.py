@@ -6,9 +6,11 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Discrete
 
 from synth_replay.datasets import open_pixels
 from synth_replay.environments import ProcgenEnv, make_dmc_pixels
@@ -45,6 +47,20 @@ def test_the_medium_policy_is_the_first_at_a_third_of_the_way_to_the_best(exampl
     assert picked == {"random": [0], "medium": [2], "expert": [3]}
     assert [shot.step for shot in pick(taken, "medium-replay")] == [0, 1, 2]
     assert pick(taken[:1], "medium-replay") == pick(taken[:1], "expert") == taken[:1]
+
+
+def test_an_exploring_policy_takes_the_asked_share_of_random_actions_and_the_same_again(example):
+    exploring, env = example("parts.pixel_collecting").exploring, SimpleNamespace(action_space=Discrete(15))
+    taken = []
+    for _ in range(2):
+        policy = exploring(lambda seen: seen, env, 0.2, seed=3)
+        taken.append([int(policy(20)) for _ in range(3_000)])
+    assert taken[0] == taken[1]
+    random = np.array(taken[0]) < 20
+    assert random.mean() == pytest.approx(0.2, abs=0.03)
+    assert len(set(np.array(taken[0])[random])) == 15
+    refused = collect("nowhere", "--task", "coinrun", "--epsilon", "1.1")
+    assert refused.returncode == 2 and "--epsilon must be in [0, 1]" in refused.stderr
 
 
 @pytest.mark.slow

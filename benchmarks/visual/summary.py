@@ -10,7 +10,7 @@ from synth_replay_d3rlpy.visual import ARMS, make_task
 from synth_replay_d3rlpy.visual.summary import NAMES, divergences_of, table_of
 
 from benchmarks.intervals import gain, verdict
-from benchmarks.visual.study import ABLATED, FEATURE_SIZES, ROOT, SEEDS, TASKS, Part
+from benchmarks.visual.study import ABLATED, LATENT_SIZES, ROOT, SEEDS, TASKS, Part
 from synth_replay.report.visual import divergence_map, save_png
 
 PAIRS = (("augmented_upsampled", "augmented"), ("augmented_upsampled", "baseline"), ("upsampled", "baseline"))
@@ -28,15 +28,15 @@ def results(task: str, features: int) -> list[dict[str, Any]]:
 
 
 def ablation() -> list[dict[str, Any]]:
-    """Both steps with latents of other sizes (the paper's ablation), where all seeds are there: two features each."""
+    """Both steps with latents of other sizes (the paper's ablation), where all seeds are there."""
     found, tests = [], make_task(ABLATED).tests
-    for size in sorted({*FEATURE_SIZES, TASKS[ABLATED][1]}):
+    for size in LATENT_SIZES:
         paths = [Part(ABLATED, size, "augmented_upsampled", seed).path for seed in SEEDS]
         if all(path.exists() for path in paths):
             held = [json.loads(path.read_text()) for path in paths]
             test = [np.mean([np.mean(h["returns"][kind]) for kind in tests]) for h in held]
             line = {
-                "latent": 2 * size,
+                "latent": size,
                 "test mean": float(np.mean(test)),
                 "standard error": float(np.std(test, ddof=1)),
             }

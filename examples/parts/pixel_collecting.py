@@ -63,6 +63,13 @@ def act(
             yield episode
 
 
+def exploring(policy: Callable[[Any], Any], env: gym.Env[Any, Any], epsilon: float, seed: int) -> Callable[[Any], Any]:
+    """The policy with a random action now and then."""
+    rng = np.random.default_rng(seed)
+    env.action_space.seed(seed)
+    return lambda seen: env.action_space.sample() if rng.random() < epsilon else policy(seen)
+
+
 def collect(args: argparse.Namespace) -> None:
     """Learns if need be, acts, writes, and prints what was written."""
     require_free(args.out)
@@ -73,7 +80,10 @@ def collect(args: argparse.Namespace) -> None:
     set_random_seed(args.seed)
     models = [task.algorithm.load(folder / shot.file, device="cpu") for shot in of_quality(taken, args.quality)]
     returns: list[float] = []
-    episodes = act(env, [task.policy(model, env) for model in models], args.steps, args.seed, returns)
+    policies = [task.policy(model, env, best=args.epsilon is not None) for model in models]
+    if args.epsilon is not None:
+        policies = [exploring(policy, env, args.epsilon, args.seed) for policy in policies]
+    episodes = act(env, policies, args.steps, args.seed, returns)
     rows = task.write(args.out, episodes)
     env.close()
     best = max(shot.score for shot in taken)

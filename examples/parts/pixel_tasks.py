@@ -65,13 +65,13 @@ class ControlTask:
         options: dict[str, Any] = {"size": self.size, "distraction": self.distraction, "seed": seed}
         return make_dmc_pixels(self.domain, self.task, frame_stack=1, action_repeat=ACTION_REPEAT, **options)
 
-    def policy(self, model: BaseAlgorithm, env: gym.Env[Any, Any]) -> Callable[[Any], Any]:
-        """The stochastic policy: it looks at the simulator's state in place of the frames."""
+    def policy(self, model: BaseAlgorithm, env: gym.Env[Any, Any], best: bool) -> Callable[[Any], Any]:
+        """The policy, sampled or at its best: it looks at the simulator's state in place of the frames."""
         inner: Any = env.unwrapped
 
         def act(_: Any) -> Any:
             state = gym.spaces.flatten(inner.observation_space, inner.task.get_observation(inner.physics))
-            return model.predict(np.asarray(state))[0]
+            return model.predict(np.asarray(state), deterministic=best)[0]
 
         return act
 
@@ -112,9 +112,9 @@ class GameTask:
         """The game as the data show it."""
         return ProcgenEnv(self.game, seed=seed)
 
-    def policy(self, model: BaseAlgorithm, env: gym.Env[Any, Any]) -> Callable[[Any], Any]:  # noqa: ARG002
-        """The stochastic policy of frames."""
-        return lambda frame: np.int64(model.predict(frame)[0])
+    def policy(self, model: BaseAlgorithm, env: gym.Env[Any, Any], best: bool) -> Callable[[Any], Any]:  # noqa: ARG002
+        """The policy of frames, sampled or at its best."""
+        return lambda frame: np.int64(model.predict(frame, deterministic=best)[0])
 
     def write(self, out: Path, episodes: Iterator[PixelEpisode]) -> int:
         """Writes Offline Procgen's layout; returns the number of transitions."""
