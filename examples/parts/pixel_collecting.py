@@ -7,9 +7,9 @@ evaluate with the same. For the share of fixed distracting data of arXiv 2508.12
 Measured at seed 0, on one thread of a CPU core that was shared with other jobs: cheetah-run takes 6 minutes of CPU time
 for 25,000 steps, in which the return goes from 11 to 248, and its medium-replay data of 20,000 steps take another 1.5
 (mean return 46). Coinrun takes 5 minutes for 150,000 steps, from 1.9 to 8.1 over the last 100 episodes of learning, the
-best of 21 such scores; that policy's 50,000 steps of expert data take 2.5 and have a mean return of 6.6. Half an hour is
-enough for 1,000,000 steps and 8.3; sampled actions of that policy have a mean return of 7.9, its best ones 0.5, and 7.7
-with one random action in five.
+best of 21 such scores; 50,000 steps of that policy's expert data take 2.5 and have a mean return of 6.6. Half an hour
+is enough for 1,000,000 steps and 8.3; sampled actions of that policy have a mean return of 7.9, its best ones 0.5, and
+7.7 with one random action in five.
 """
 
 from __future__ import annotations
