@@ -20,7 +20,7 @@ from synth_replay.conditions import Conditions
 from synth_replay.errors import UnsupportedSpaceError
 from synth_replay.labels import LabelEncoder
 from synth_replay.normalizers import Affine, Quantile, heavy_tailed
-from synth_replay.rotation import WIDE, WIDEST, PrincipalAxes
+from synth_replay.rotation import WIDE, WIDEST, PrincipalAxes, takes_steps
 from synth_replay.spaces import Array, Leaf, as_matrix, leaves_bounds, one_hot
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -68,9 +68,10 @@ class TransitionCodec:
         self.loose: list[str] = []
         seen = [leaf for leaf in spec.leaves if "observations" in leaf.name and leaf.kind == "continuous"]
         self._wide = config.decorrelate == "auto" and WIDE <= sum(leaf.size for leaf in seen) <= WIDEST
-        bounded = all(np.isfinite([leaf.low, leaf.high]).all() for leaf in seen)
-        self._delta = config.next_observations == "delta"
-        self._delta |= config.next_observations == "auto" and not (self._wide and bounded)
+        self._next = [leaf for leaf in seen if leaf.name.startswith("next_")]
+        steps = config.next_observations == "delta" or (config.next_observations == "auto" and not self._wide)
+        # of each leaf of next observations, the columns that a row has as the step s' - s
+        self.steps = {leaf.name: np.full(leaf.size, steps) for leaf in self._next}
 
     # -- layout -----------------------------------------------------------------------------
 
@@ -103,32 +104,27 @@ class TransitionCodec:
 
     # -- fitting ----------------------------------------------------------------------------
 
-    def fit(
-        self,
-        transitions: Transitions,
-        rng: np.random.Generator,
-        labels: Array | None = None,
-        like: PrincipalAxes | None = None,
-    ) -> Encoded:
+    def fit(self, transitions: Transitions, rng: np.random.Generator, labels: Array | None = None) -> Encoded:
         """Learns scales, levels and condition frequencies, and encodes the same rows.
 
         Args:
             transitions: Checked transitions.
             rng: Spreads repeated values over their rank interval.
             labels: Label values ``[n]``, if there are any.
-            like: Axes to keep if they are of the same columns, for a network that has learnt them.
         """
         leaves = transitions.leaves()
         self.conditions.find_levels(leaves)
         self.quantiles = {}
         self.loose = [leaf.name for leaf in self.spec.leaves if leaves_bounds(leaf, leaves[leaf.name])]
+        if self._wide and self.config.next_observations == "auto":
+            self.steps = {leaf.name: takes_steps(leaf, leaves[leaf.name]) for leaf in self._next}
         if self.conditions.dim > MAX_CONDITION_DIM:
             raise UnsupportedSpaceError(f"{self.conditions.dim} categories in all are more than {MAX_CONDITION_DIM}.")
         values = self._gather(leaves)
         self.affine = Affine.fit(values)
         self._exempt_flags()
         scores = self._scores(values, rng)
-        self.axes = self._fit_axes(scores, like)
+        self.axes = self._fit_axes(scores)
         if self.axes is not None:
             scores = self.axes.forward(scores)
         codes = self.conditions.fit(leaves, labels)
@@ -152,28 +148,26 @@ class TransitionCodec:
             if self.config.normalizer == "zscore" or slot.leaf.kind == "categorical":
                 continue
             for column in np.flatnonzero(self.affine.varies[slot.columns]) + slot.columns.start:
-                weight = self._rank_weight(slot.leaf, scores[:, column])
+                weight = self._rank_weight(slot.leaf, column - slot.columns.start, scores[:, column])
                 if weight:
                     table, scores[:, column] = Quantile.fit(values[:, column], rng, weight)
                     self.quantiles[int(column)] = table
         return scores
 
-    def _fit_axes(self, scores: Array, like: PrincipalAxes | None) -> PrincipalAxes | None:
+    def _fit_axes(self, scores: Array) -> PrincipalAxes | None:
         """Of the continuous columns of observations and next observations, if they are many."""
         slots = [s for s in self.slots() if "observations" in s.leaf.name and s.leaf.kind == "continuous"]
         found = [np.flatnonzero(self.affine.varies[s.columns]) + s.columns.start for s in slots]
         columns = np.concatenate([np.zeros(0, int), *found])
-        if not self._wide or len(columns) < 2:
-            return None
-        if like is not None and np.array_equal(like.columns, columns):
-            return like.measured(scores)
-        return PrincipalAxes.fit(scores, columns)
+        return PrincipalAxes.fit(scores, columns) if self._wide and len(columns) > 1 else None
 
-    def _rank_weight(self, leaf: Leaf, z_scores: Array) -> float:
+    def _rank_weight(self, leaf: Leaf, column: int, z_scores: Array) -> float:
         """Weight of the ranks in a dimension's score; 0 where it is only standardised."""
         if self.config.normalizer == "quantile" or heavy_tailed(z_scores):
             return 1.0
-        return self.config.rank_weight if self._is_absolute(leaf) else 0.0
+        absolute = leaf.name.startswith(("observations", "actions", "next_actions"))
+        absolute |= leaf.name in self.steps and not self.steps[leaf.name][column]
+        return self.config.rank_weight if absolute else 0.0
 
     # -- encoding ---------------------------------------------------------------------------
 
@@ -186,20 +180,17 @@ class TransitionCodec:
             flat = as_matrix(leaves[leaf.name])
             if leaf.kind == "categorical" and leaf.name != "terminations":
                 out[:, columns] = one_hot(flat.astype(np.int64) - leaf.low.reshape(-1).astype(int), leaf.categories)
-            elif self._is_delta(leaf):
-                before = as_matrix(leaves[leaf.name.removeprefix("next_")])
-                np.subtract(flat, before, out=out[:, columns], dtype=np.float64)
             else:
                 out[:, columns] = flat
+                out[:, columns] -= self._before(leaf, leaves)
         return out
 
-    def _is_delta(self, leaf: Leaf) -> bool:
-        return self._delta and leaf.name.startswith("next_observations") and leaf.kind == "continuous"
-
-    def _is_absolute(self, leaf: Leaf) -> bool:
-        return leaf.name.startswith(("observations", "actions", "next_actions")) or (
-            leaf.name.startswith("next_observations") and not self._is_delta(leaf)
-        )
+    def _before(self, leaf: Leaf, leaves: dict[str, Array]) -> Array | float:
+        """What a row lacks of a leaf: the observation, in the columns that are steps, ``[n, d]``; 0 where none is."""
+        steps = self.steps.get(leaf.name)
+        if steps is None or not steps.any():
+            return 0.0
+        return np.where(steps, as_matrix(leaves[leaf.name.removeprefix("next_")]), 0.0)
 
     # -- decoding ---------------------------------------------------------------------------
 
@@ -231,9 +222,7 @@ class TransitionCodec:
             edges = np.cumsum(leaf.categories)[:-1]
             chosen = [block.argmax(axis=1) for block in np.split(values, edges, axis=1)]
             return (np.stack(chosen, axis=1).reshape(shape) + leaf.low).astype(leaf.dtype)
-        if self._is_delta(leaf):
-            values = values + as_matrix(done[leaf.name.removeprefix("next_")])
-        values = values.reshape(shape)
+        values = (values + self._before(leaf, done)).reshape(shape)
         if leaf.name not in self.loose:
             values = np.clip(values, leaf.low, leaf.high)
         return (np.rint(values) if np.issubdtype(leaf.dtype, np.integer) else values).astype(leaf.dtype)
@@ -247,6 +236,7 @@ class TransitionCodec:
         if self.axes is not None:
             arrays |= {f"axes.{name}": value for name, value in vars(self.axes).items()}
         arrays |= {f"loose.{name}": np.ones(1) for name in self.loose}
+        arrays |= {f"steps.{name}": steps for name, steps in self.steps.items()}
         for column, quantile in self.quantiles.items():
             arrays |= {f"knots.{column}": quantile.knots, f"scores.{column}": quantile.scores}
         return arrays
@@ -266,6 +256,8 @@ class TransitionCodec:
             kind, _, rest = name.partition(".")
             if kind == "loose":
                 codec.loose.append(rest)
+            elif kind == "steps":
+                codec.steps[rest] = values.astype(bool)
             elif kind == "knots":
                 codec.quantiles[int(rest)] = Quantile(values, arrays[f"scores.{rest}"])
         return codec

@@ -17,9 +17,8 @@ class CodecConfig:
             marginals, also where a dimension piles up at a limit), heavy-tailed dimensions by rank alone, and
             standardises the rest (accurate steps); ``zscore`` standardises everything (SynthER); ``quantile`` uses
             ranks everywhere.
-        next_observations: ``delta`` models s' - s, ``absolute`` models s' (SynthER); ``auto`` is ``delta``, and
-            ``absolute`` where decorrelated observations have bounds (an encoder's latents): better marginals, less
-            accurate steps.
+        next_observations: ``delta`` models s' - s, ``absolute`` models s' (SynthER). ``auto`` is ``delta``; where rows
+            are decorrelated, columns with bounds or with many equal values (an encoder's latents) are ``absolute``.
         discrete: ``condition`` draws categories and flags from the data and conditions the denoiser on them;
             ``diffuse`` adds one-hot and flag columns to the row, read back by argmax and threshold (SynthER).
         rank_weight: In ``auto``, the weight of the rank-Gaussian score against the z-score, in (0, 1]. More gives

@@ -70,10 +70,11 @@ class FittedModel:
     config: GeneratorConfig
     device: torch.device
 
-    def lend_weights(self, denoiser: Denoiser) -> None:
-        """Starts another denoiser, of a codec with the same axes, from these weights if its shapes are the same."""
+    def lend_weights(self, denoiser: Denoiser, codec: TransitionCodec) -> None:
+        """Starts another denoiser, of rows of ``codec``, from these weights if they mean the same there."""
         old, new = self.denoiser.network.state_dict(), denoiser.network.state_dict()
-        if all(key in old and old[key].shape == value.shape for key, value in new.items()):
+        same = np.array_equal(self.codec.affine.varies, codec.affine.varies) and codec.axes is None
+        if same and all(key in old and old[key].shape == value.shape for key, value in new.items()):
             denoiser.network.load_state_dict(old)
         else:
             logger.info("The new rows have another layout than the last fit's: starting from scratch.")

@@ -98,7 +98,7 @@ class TransitionGenerator:
 
     @property
     def holdout_loss(self) -> float:
-        """Best held-out denoising loss of the last fit (per dimension, normalised units)."""
+        """Best held-out denoising loss of the last fit (per dimension, normalised units; wide rows have weights)."""
         return min((entry["holdout_loss"] for entry in self.history), default=float("nan"))
 
     # -- fitting ----------------------------------------------------------------------------
@@ -124,7 +124,8 @@ class TransitionGenerator:
                 from, or ``[n]`` floats, for example a return or a curiosity score. The denoiser is conditioned on them,
                 and ``sample(label=...)`` draws rows of one. All classes train it equally often.
             progress: Show a progress bar; None shows it on a terminal.
-            warm_start: Start from the last fit's weights, if there are any of the same shape.
+            warm_start: Start from the last fit's weights, if there are any of the same shape. Rows that are described
+                by principal axes (``CodecConfig.decorrelate``) always start from scratch: the axes are new ones.
             checkpoint: Folder in which the training state is saved at each evaluation. A fit that finds the state
                 of an interrupted one there goes on exactly where it stopped; that of a finished one is taken as it is.
 
@@ -142,13 +143,12 @@ class TransitionGenerator:
         config = self.config if steps is None else with_steps(self.config, steps)
         seed = int(self._rng.integers(2**63))
         codec = TransitionCodec(spec, config.codec, label)
-        last = self._model if warm_start else None
         data = seed if checkpoint is None else fingerprint(self.seed, transitions, values)
         rng = np.random.default_rng(data)
-        encoded = codec.fit(transitions, rng, values, None if last is None else last.codec.axes)
+        encoded = codec.fit(transitions, rng, values)
         denoiser = new_denoiser(codec, config, self.device, int(rng.integers(2**63)))
-        if last is not None:
-            last.lend_weights(denoiser)
+        if warm_start and self._model is not None:
+            self._model.lend_weights(denoiser, codec)
         history: list[dict[str, float]] = []
         show = show_progress(progress)
         if codec.row_dim:

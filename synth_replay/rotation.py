@@ -1,4 +1,4 @@
-"""Principal axes of wide rows.
+"""Wide rows: their principal axes, and which of their next observations are steps.
 
 The latents of an encoder, or the observations of a humanoid, are a hundred columns that move together: a few
 directions hold nearly all of the spread. Diffusion adds the same noise to every column, so the widest direction is not
@@ -10,14 +10,15 @@ Strimmer (2018, The American Statistician 72); to go half of the way is ours. ``
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from synth_replay.spaces import Array
+from synth_replay.spaces import Array, Leaf, as_matrix
 
 WIDE, WIDEST = 64, 4096  # fewer columns do not need axes; more would take minutes and gigabytes
 OTHERS_SHARE = 0.2  # of the loss at least, for actions and rewards beside so many axes
+PILED = 0.05  # share of rows with one and the same value
 FLOOR = 0.02  # standard deviations of narrower axes count as this
 
 
@@ -54,21 +55,17 @@ class PrincipalAxes:
         divisors *= np.sqrt(np.mean((spreads / divisors) ** 2))
         return cls(columns, chosen.mean(axis=0), axes / divisors, (axes * divisors).T, spreads / divisors)
 
-    def measured(self, rows: Array) -> PrincipalAxes:
-        """The same axes with the spreads of other rows ``[n, D]``."""
-        return replace(self, spreads=self.forward(rows)[:, self.columns].std(axis=0, ddof=1))
-
-    def loss_weights(self, present: Array) -> Array:
-        """Weights of columns in the loss, 1 on average; all but the axes have at least a fifth of the sum.
+    def loss_weights(self, columns: Array) -> Array:
+        """Weights of a row's columns in the loss, 1 on average; all but the axes have at least a fifth of the sum.
 
         Args:
-            present: ``[D]`` indices of a row's columns, these axes among them.
+            columns: ``[D]`` indices of all columns of a row, those of the axes among them.
         """
-        rotated = np.isin(present, self.columns)
+        rotated = np.isin(columns, self.columns)
         axes, others = rotated.sum(), (~rotated).sum()
-        if not others or others / len(present) >= OTHERS_SHARE:
-            return np.ones(len(present))
-        weights: Array = np.where(rotated, (1 - OTHERS_SHARE) / axes, OTHERS_SHARE / others) * len(present)
+        if not others or others / len(columns) >= OTHERS_SHARE:
+            return np.ones(len(columns))
+        weights: Array = np.where(rotated, (1 - OTHERS_SHARE) / axes, OTHERS_SHARE / others) * len(columns)
         return weights
 
     def forward(self, rows: Array) -> Array:
@@ -82,3 +79,21 @@ class PrincipalAxes:
         out = rows.copy()
         out[:, self.columns] = rows[:, self.columns] @ self.inverse_map + self.mean
         return out
+
+
+def takes_steps(leaf: Leaf, values: Array) -> Array:
+    """Which columns of wide next observations are modelled as the step s' - s, ``[d]`` bool.
+
+    A step keeps what simulators integrate (positions and velocities) accurate. It spoils the marginals of what has
+    bounds or piles up at a value: the latents of tanh and ReLU layers, contact forces.
+
+    Args:
+        leaf: Of the next observations.
+        values: ``[n, ...]`` of it.
+    """
+    limit = np.finfo(np.float32).max  # which stands for no bound in many spaces
+    bounded = (leaf.low.reshape(-1) > -limit) & (leaf.high.reshape(-1) < limit)
+    rows = np.sort(as_matrix(values)[:: max(1, len(values) // 10_000)], axis=0)
+    count = max(1, int(PILED * len(rows)))
+    steps: Array = ~bounded & ~(rows[count:] == rows[:-count]).any(axis=0)
+    return steps

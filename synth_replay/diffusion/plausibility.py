@@ -14,7 +14,8 @@ DRAWS = 4
 def residual(denoise: Denoise, rows: Tensor, rng: torch.Generator, sigma: float = SIGMA, draws: int = DRAWS) -> Tensor:
     """Mean squared change of a row that gets a little noise and is denoised; large where the model knows few rows.
 
-    This is the denoising loss of a single row (EDM Eq. 2), as far as it depends on the row.
+    This is the denoising loss of a single row (EDM Eq. 2), as far as it depends on the row, without weights of
+    columns.
 
     Args:
         denoise: ``denoise(x, sigma)``.

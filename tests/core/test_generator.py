@@ -103,6 +103,17 @@ def test_a_warm_start_begins_where_the_last_fit_ended(pendulum):
     assert generator.history[0]["loss"] > first * 0.9
 
 
+def test_a_warm_start_with_other_columns_is_one_from_scratch(pendulum):
+    """As many columns vary, but weights of one are of no use for another."""
+    made = []
+    for warm in (True, False):
+        first, second = (replace(pendulum, observations=np.array(pendulum.observations)) for _ in range(2))
+        first.observations[:, 0], second.observations[:, 1] = 0.5, 0.5
+        made.append(make().fit(first).fit(second, warm_start=warm).sample(50))
+    for name, array in made[0].leaves().items():
+        np.testing.assert_array_equal(array, made[1].leaves()[name])
+
+
 def test_extra_columns_are_learnt_when_they_are_there(pendulum):
     n = len(pendulum)
     extra = Transitions(
