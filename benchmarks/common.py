@@ -69,13 +69,19 @@ def milliseconds(work: Callable[[], Any], calls: int) -> float:
     return (time.perf_counter() - started) / calls * 1e3
 
 
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def report(name: str, rows: list[dict[str, Any]], **notes: Any) -> None:
     """Saves ``results/<name>.json`` and the table of the docs' evidence page, and prints it."""
     RESULTS.mkdir(exist_ok=True)
     machine = {"python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads()}
     payload = {"benchmark": name, "machine": machine, **notes, "rows": rows}
     (RESULTS / f"{name}.json").write_text(json.dumps(payload, indent=2) + "\n")
-    cells = [list(rows[0])] + [[f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
+    cells = [list(rows[0])] + [[_cell(value) for value in row.values()] for row in rows]
     TABLES.mkdir(exist_ok=True)
     markdown = ["| " + " | ".join(row) + " |" for row in cells]
     (TABLES / f"{name}.md").write_text("\n".join([markdown[0], "|---" * len(cells[0]) + "|", *markdown[1:]]) + "\n")

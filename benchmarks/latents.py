@@ -6,6 +6,7 @@ are all transitions of the dataset as its latents. A tenth is held out. The repo
 
 Three more figures tell whether a learner would learn the same from generated rows: a network is fitted to them and
 judged on real ones (R2 of the hold-out), from the latent to the action, and from both to the reward and to the step.
+``at a limit`` is the share of actions beyond 0.99 of their bounds.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def latents(name: str) -> tuple[Transitions, TransitionSpec]:
     return replace(rows, truncations=None)[order], TransitionSpec(encoder.space, data.action_space)
 
 
-def learnt(given: Transitions, held: Transitions) -> dict[str, float]:
+def learnt(given: Transitions, held: Transitions) -> dict[str, float | None]:
     """R2 on real rows of networks that are fitted to ``given``; only of what varies continuously."""
 
     def both(rows: Transitions) -> Any:
@@ -58,7 +59,7 @@ def learnt(given: Transitions, held: Transitions) -> dict[str, float]:
     if np.issubdtype(given.actions.dtype, np.floating):
         asked = {"actions": (lambda r: r.observations, lambda r: r.actions)} | asked
         asked |= {"rewards": (both, lambda r: r.rewards[:, None])}
-    found = {"actions": float("nan"), "rewards": float("nan")}
+    found: dict[str, float | None] = {"actions": None, "rewards": None}
     for what, (seen, wanted) in asked.items():
         inputs, outputs = StandardScaler().fit(seen(given)), StandardScaler().fit(wanted(given))
         network = MLPRegressor((256, 256), alpha=1e-2, batch_size=256, max_iter=25, early_stopping=True, random_state=0)
@@ -84,6 +85,8 @@ def lines(name: str) -> list[dict[str, Any]]:
         scores = evaluate(held, given, train=train)
         size = {"latent": spec.observation_space.shape[0], "fitted rows": len(train)}  # type: ignore[index]
         figures = {"marginal": scores.marginal, "correlation": scores.correlation, "copy_share": scores.copy_share}
+        continuous = np.issubdtype(given.actions.dtype, np.floating)
+        figures["at a limit"] = float(np.mean(np.abs(given.actions) > 0.99)) if continuous else None
         found.append({"task": name, "rows": label} | size | figures | learnt(given, held))
     return found
 

@@ -35,16 +35,21 @@ def main() -> None:
     parser.add_argument("--task", default="cheetah-run", help="cheetah-run, walker-walk, or a game of Procgen")
     parser.add_argument("--size", choices=DATA, default="smoke", help="minutes, whose returns say nothing, or hours")
     parser.add_argument("--seeds", nargs="+", default=["0"], help="of everything random; each is a run of all arms")
+    parser.add_argument("--epsilon", type=float, help="share of random actions; default: 0.2 in a game, else none")
     parser.add_argument("--out", type=Path, help="folder of data and results; by default demo-visual/<task>")
     args = parser.parse_args()
     folder = args.out or Path("demo-visual") / args.task
-    train_steps, quality, steps = DATA[args.size]["procgen" if args.task in TIME_LIMITS else "dmc"]
+    game = args.task in TIME_LIMITS
+    train_steps, quality, steps = DATA[args.size]["procgen" if game else "dmc"]
+    # the best actions alone stand still in games, and what is sampled cannot be cloned by best actions
+    epsilon = 0.2 if game and args.epsilon is None else args.epsilon
+    exploring = [] if epsilon is None else ["--epsilon", str(epsilon)]
     data, out = folder / f"data-{args.size}" / args.task, folder / f"{args.task}-{args.size}"
     if not data.exists():
         script = str(Path(__file__).with_name("collect_pixels.py"))
         options = ["--quality", quality, "--steps", str(steps), "--train-steps", str(train_steps)]
-        run(script, "--task", args.task, *options, "--out", str(data))
-    options = ["--data", str(data), "--size", args.size, "--out", str(out), "--seeds", *args.seeds]
+        run(script, "--task", args.task, *options, *exploring, "--out", str(data))
+    options = [*exploring, "--data", str(data), "--size", args.size, "--out", str(out), "--seeds", *args.seeds]
     run("-m", "synth_replay_d3rlpy.visual", args.task, *options)
 
 

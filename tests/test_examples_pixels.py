@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
+from stable_baselines3 import PPO
 
 from synth_replay.datasets import open_pixels
 from synth_replay.environments import ProcgenEnv, make_dmc_pixels
@@ -53,8 +54,9 @@ def test_an_exploring_policy_takes_the_asked_share_of_random_actions_and_the_sam
     exploring, env = example("parts.pixel_collecting").exploring, SimpleNamespace(action_space=Discrete(15))
     taken = []
     for _ in range(2):
-        policy = exploring(lambda seen: seen, env, 0.2, seed=3)
-        taken.append([int(policy(20)) for _ in range(3_000)])
+        one, other = exploring([lambda seen: seen, lambda seen: seen + 1], env, 0.2, seed=3)
+        taken.append([int(one(20)) for _ in range(3_000)])
+        assert other(20) in (*range(15), 21)
     assert taken[0] == taken[1]
     random = np.array(taken[0]) < 20
     assert random.mean() == pytest.approx(0.2, abs=0.03)
@@ -83,6 +85,21 @@ def test_a_control_task_is_learnt_once_and_drawn_as_its_simulator_shows_it(tmp_p
         np.testing.assert_array_equal(one.actions, other.actions)
         np.testing.assert_array_equal(one.rewards, other.rewards)
         assert (one.frames != other.frames).mean() > 0.5
+
+
+@pytest.mark.slow
+@needs_procgen
+def test_without_random_actions_the_best_one_is_taken_for_every_frame(tmp_path):
+    small = ["--task", "coinrun", "--quality", "random", "--steps", "60", "--train-steps", "1"]
+    for epsilon in ("0", "1"):
+        done = collect(tmp_path / epsilon / "coinrun", *small, "--epsilon", epsilon)
+        assert done.returncode == 0, done.stderr
+    best = PPO.load(tmp_path / "0" / "coinrun-policies-1-seed0" / "policy-0.zip", device="cpu")
+    for episode in open_pixels(tmp_path / "0" / "coinrun").episodes():
+        frames = episode.frames[: len(episode)]
+        np.testing.assert_array_equal(episode.actions, best.predict(frames, deterministic=True)[0])
+    actions = np.concatenate([episode.actions for episode in open_pixels(tmp_path / "1" / "coinrun").episodes()])
+    assert len(set(actions.tolist())) > 10
 
 
 @pytest.mark.slow

@@ -65,11 +65,17 @@ def act(
             yield episode
 
 
-def exploring(policy: Callable[[Any], Any], env: gym.Env[Any, Any], epsilon: float, seed: int) -> Callable[[Any], Any]:
-    """The policy with a random action now and then."""
-    rng = np.random.default_rng(seed)
-    env.action_space.seed(seed)
-    return lambda seen: env.action_space.sample() if rng.random() < epsilon else policy(seen)
+def exploring(
+    policies: list[Callable[[Any], Any]], env: gym.Env[Any, Any], epsilon: float, seed: int
+) -> list[Callable[[Any], Any]]:
+    """The policies with a random action now and then."""
+    rng, actions = np.random.default_rng(seed), env.action_space
+    actions.seed(seed)
+
+    def mixed(policy: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return lambda seen: actions.sample() if rng.random() < epsilon else policy(seen)
+
+    return [mixed(policy) for policy in policies]
 
 
 def collect(args: argparse.Namespace) -> None:
@@ -84,7 +90,7 @@ def collect(args: argparse.Namespace) -> None:
     returns: list[float] = []
     policies = [task.policy(model, env, best=args.epsilon is not None) for model in models]
     if args.epsilon is not None:
-        policies = [exploring(policy, env, args.epsilon, args.seed) for policy in policies]
+        policies = exploring(policies, env, args.epsilon, args.seed)
     episodes = act(env, policies, args.steps, args.seed, returns)
     rows = task.write(args.out, episodes)
     env.close()

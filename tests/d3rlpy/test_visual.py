@@ -116,6 +116,18 @@ def test_a_generator_is_judged_by_rows_that_it_has_not_seen():
 
 
 @needs_procgen
+def test_another_evaluation_makes_the_arm_again_and_nothing_before_it(fruitbot, tmp_path):
+    task, out = make_task("fruitbot"), tmp_path / "out"
+    first = run_arm(task, fruitbot, SIZE, "upsampled", 0, out)
+    made = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.suffix != ".json"}
+    assert run_arm(task, fruitbot, SIZE, "upsampled", 0, out) == first
+    again = run_arm(task, fruitbot, replace(SIZE, epsilon=1.0, episodes=2), "upsampled", 0, out)
+    assert again["evaluation"] == {"episodes": 2, "epsilon": 1.0} and len(again["returns"]["test"]) == 2
+    assert again["encoder"] == first["encoder"]
+    assert made == {path: path.stat().st_mtime_ns for path in made}
+
+
+@needs_procgen
 def test_a_seed_has_its_own_tests_and_its_generator_does_not_see_what_it_is_judged_by(fruitbot, tmp_path, monkeypatch):
     tested, compared, fitted = [], [], []
     played, divergence, fit = pipeline.play, pipeline.latent_divergence, TransitionGenerator.fit

@@ -52,7 +52,11 @@ def run(args: argparse.Namespace) -> None:
     size = replace(SIZES[args.size], **given)
     quiet()
     run_pipeline(task, data, size, args.out, seeds=args.seeds, arms=args.arms)
-    results = [json.loads(path.read_text()) for arm in ARMS for path in sorted(args.out.glob(f"seed-*/{arm}.json"))]
+    made = [json.loads(path.read_text()) for arm in ARMS for path in sorted(args.out.glob(f"seed-*/{arm}.json"))]
+    evaluation = {"episodes": size.episodes, "epsilon": size.epsilon}
+    results = [found for found in made if found.get("evaluation") == evaluation]
+    if len(results) < len(made):
+        print(f"{len(made) - len(results)} arms had another evaluation and are left out: run them again.")
     if "baseline" not in {found["arm"] for found in results}:
         print("Tables compare with the baseline, which has not been run: add it to --arms.")
         return

@@ -31,7 +31,8 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
     Args:
         task: See :func:`make_task`.
         data: The pixel dataset.
-        size: The sizes; another evaluation may have other episodes and another epsilon, all else is the folder's.
+        size: The sizes. With other ``episodes`` or another ``epsilon`` an arm is fine-tuned and evaluated again; all
+            else belongs to the folder.
         arm: A key of :data:`ARMS`.
         seed: Of everything random.
         out: Folder of all results.
@@ -49,9 +50,9 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
     augmented, upsampled = ARMS[arm]
     stages.claim(out, task, data, size)
     path = out / f"seed-{seed}" / f"{arm}.json"
-    if path.exists():
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
+    evaluation = {"episodes": size.episodes, "epsilon": size.epsilon}
+    if path.exists() and (found := json.loads(path.read_text())).get("evaluation") == evaluation:
+        return dict(found)
     stages.check(task, data)
     folder = path.parent / ("augmented" if augmented else "plain")
     episodes = stages.chosen_episodes(data, size.rows, seed)
@@ -62,6 +63,7 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
     rows = stages.latents(task, episodes, encoder, augmented, seed, folder)
     spec = TransitionSpec(encoder.space, data.action_space)
     result: dict[str, Any] = {"task": task.name, "arm": arm, "seed": seed, "rows": len(rows), "encoder": encoder.hash}
+    result["evaluation"] = evaluation
     source = None
     if upsampled:
         logger.info("%s, seed %d: fitting the generator", arm, seed)
