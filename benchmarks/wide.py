@@ -35,9 +35,10 @@ TASKS = {
     "Humanoid-v5": Joints(slice(5, 22), slice(28, 45), 0.015),
 }
 ARMS = {
-    "axes": CodecConfig(next_observations="delta"),
+    "default": CodecConfig(),
+    "axes, delta": CodecConfig(next_observations="delta"),
     "axes, absolute": CodecConfig(next_observations="absolute"),
-    "columns": CodecConfig(next_observations="delta", decorrelate="never"),
+    "columns, delta": CodecConfig(next_observations="delta", decorrelate="never"),
 }
 
 

@@ -24,8 +24,8 @@ RUNS = ROOT / "runs"
 SEEDS = range(3)
 # Task: its dataset, the size of its features, the episodes of an evaluation
 TASKS = {"cheetah-run": ("cheetah-run-expert", 50, 5), "coinrun": ("coinrun", 64, 50)}
-# A policy of PPO that is sampled cannot be cloned by best actions: those of coinrun's score 0.5 in place of 7.8, and
-# 8.2 with one random action in five
+# A policy of PPO that is sampled cannot be cloned by best actions: those of coinrun's score 0.5 in place of 7.9, and
+# 7.7 with one random action in five
 COLLECT = {
     "cheetah-run": "--quality expert --steps 20000",
     "coinrun": "--quality expert --train-steps 1000000 --epsilon 0.2 --steps 50000",
