@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from shutil import rmtree
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 import gymnasium as gym
 import numpy as np
 import pytest
+import synth_replay_d3rlpy.visual.__main__ as command
 from synth_replay_d3rlpy.visual import ARMS, VisualConfig, make_task, pipeline, run_arm, run_pipeline, stages
 from synth_replay_d3rlpy.visual.evaluation import play
 from synth_replay_d3rlpy.visual.summary import write_summary
@@ -116,6 +118,24 @@ def test_a_generator_is_judged_by_rows_that_it_has_not_seen():
 
 
 @needs_procgen
+def test_options_of_the_command_change_the_size_and_arms_of_another_evaluation_are_left_out(
+    fruitbot, tmp_path, monkeypatch, capsys
+):
+    asked = []
+    monkeypatch.setattr(command, "run_pipeline", lambda task, data, size, *_, **__: asked.append(size))
+    (tmp_path / "seed-0").mkdir()
+    for arm, epsilon in (("baseline", 0.0), ("upsampled", 0.2)):
+        held = {"arm": arm, "evaluation": {"episodes": 2, "epsilon": epsilon}}
+        (tmp_path / "seed-0" / f"{arm}.json").write_text(json.dumps(held))
+    options = ["--size", "smoke", "--epsilon", "0.2", "--feature-size", "7", "--latent", "critic"]
+    places = ["--data", str(fruitbot.path), "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["visual", "fruitbot", *places, *options])
+    command.main()
+    assert (asked[0].epsilon, asked[0].feature_size, asked[0].latent) == (0.2, 7, "critic")
+    assert "1 arms had another evaluation: they are left out" in capsys.readouterr().out
+
+
+@needs_procgen
 def test_another_evaluation_makes_the_arm_again_and_nothing_before_it(fruitbot, tmp_path):
     task, out = make_task("fruitbot"), tmp_path / "out"
     first = run_arm(task, fruitbot, SIZE, "upsampled", 0, out)
@@ -133,7 +153,7 @@ def test_a_seed_has_its_own_tests_and_its_generator_does_not_see_what_it_is_judg
     played, divergence, fit = pipeline.play, pipeline.latent_divergence, TransitionGenerator.fit
 
     def recorded(agent, make_env, episodes, seed, epsilon):
-        tested.append(seed)
+        tested.append((seed, epsilon))
         return played(agent, make_env, episodes, seed, epsilon)
 
     monkeypatch.setattr(pipeline, "play", recorded)
@@ -144,8 +164,8 @@ def test_a_seed_has_its_own_tests_and_its_generator_does_not_see_what_it_is_judg
         TransitionGenerator, "fit", lambda self, rows, **k: (fitted.append(len(rows)), fit(self, rows, **k))[1]
     )
     for seed in (0, 1):
-        found = run_arm(make_task("fruitbot"), fruitbot, SIZE, "upsampled", seed, tmp_path)
-    assert tested == [10_000, 10_000, 20_000, 20_000]
+        found = run_arm(make_task("fruitbot"), fruitbot, replace(SIZE, epsilon=0.25), "upsampled", seed, tmp_path)
+    assert tested == [(10_000, 0.25)] * 2 + [(20_000, 0.25)] * 2
     assert all(train == test for train, test in compared) and len(compared) == 2
     assert fitted == [found["rows"] - found["rows"] // 10] * 2
 
@@ -185,7 +205,8 @@ def test_an_evaluation_takes_the_asked_share_of_random_actions_at_the_same_steps
         explored.append(np.array(taken))
     assert np.isin(explored[0], [2, 3, 4]).mean() == pytest.approx(0.3 * 3 / 5, abs=0.03)
     np.testing.assert_array_equal(explored[0] > 1, explored[1] > 1)
-    assert len({tuple(row) for row in explored[0]}) == 20
+    play(agent, lambda: Corridor(taken), 20, 7, 1.0)
+    assert len({tuple(row) for row in taken[-20:]}) == 20
     play(agent, lambda: Corridor(taken), 2, 7)
     assert taken[-1] == taken[-2] == [1] * 100
 

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     evaluation = {"episodes": size.episodes, "epsilon": size.epsilon}
     results = [found for found in made if found.get("evaluation") == evaluation]
     if len(results) < len(made):
-        print(f"{len(made) - len(results)} arms had another evaluation and are left out: run them again.")
+        print(f"{len(made) - len(results)} arms had another evaluation: they are left out until they are run again.")
     if "baseline" not in {found["arm"] for found in results}:
         print("Tables compare with the baseline, which has not been run: add it to --arms.")
         return
