@@ -62,7 +62,9 @@ def learnt(given: Transitions, held: Transitions) -> dict[str, float | None]:
     found: dict[str, float | None] = {"actions": None, "rewards": None}
     for what, (seen, wanted) in asked.items():
         inputs, outputs = StandardScaler().fit(seen(given)), StandardScaler().fit(wanted(given))
-        network = MLPRegressor((256, 256), alpha=1e-2, batch_size=256, max_iter=25, early_stopping=True, random_state=0)
+        network = MLPRegressor(
+            hidden_layer_sizes=(256, 256), alpha=1e-2, batch_size=256, max_iter=25, early_stopping=True, random_state=0
+        )
         network.fit(inputs.transform(seen(given)), outputs.transform(wanted(given)).squeeze())
         found[what] = network.score(inputs.transform(seen(held)), outputs.transform(wanted(held)).squeeze())
     return found
