@@ -18,31 +18,31 @@ with ``--epsilon`` the best ones and that share of random ones:
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import torch
+from parts.arguments import Parser, one_line_errors, share
 from parts.pixel_collecting import QUALITIES, collect
 
 from synth_replay.environments import GAMES
 from synth_replay.environments.distractions import LEVELS, VARIANTS
-from synth_replay.errors import SynthReplayError
 
 
+@one_line_errors
 def main() -> None:
     """Parse the arguments, collect."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = Parser(__doc__)
     parser.add_argument("--task", default="cheetah-run", help="<domain>-<task> of dm_control, or a Procgen game")
-    parser.add_argument("--quality", default="medium-replay", choices=QUALITIES, help="default: medium-replay")
-    parser.add_argument("--steps", type=int, default=20_000, help="environment steps to collect; default: 20000")
+    parser.add_argument("--quality", default="medium-replay", choices=QUALITIES, help="which policies act")
+    parser.add_argument("--steps", type=int, default=20_000, help="environment steps to collect")
     parser.add_argument("--train-steps", type=int, help="environment steps of learning; default: 25000, a game 150000")
     parser.add_argument("--size", type=int, default=64, choices=[64, 84], help="pixels; 84 is written as HDF5")
     parser.add_argument("--distraction", choices=LEVELS, help="of dm_control's frames; default: none")
-    parser.add_argument("--variant", default="fixed", choices=VARIANTS, help="of the distraction; default: fixed")
+    parser.add_argument("--variant", default="fixed", choices=VARIANTS, help="of the distraction")
     parser.add_argument("--backgrounds", type=Path, help="folder of images or DAVIS videos; default: drawn patterns")
-    parser.add_argument("--seed", type=int, default=0, help="of agent, episodes and distraction; default: 0")
-    parser.add_argument("--epsilon", type=float, help="share of random actions among the best; default: sampled ones")
-    parser.add_argument("--threads", type=int, default=1, help="torch threads; default: 1")
+    parser.add_argument("--seed", type=int, default=0, help="of agent, episodes and distraction")
+    parser.add_argument("--epsilon", type=share, help="share of random actions among the best; default: sampled ones")
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--out", type=Path, required=True, help="folder, or file for 84 px; must not exist")
     args = parser.parse_args()
     game = args.task in GAMES
@@ -51,13 +51,8 @@ def main() -> None:
     args.train_steps = args.train_steps or (150_000 if game else 25_000)
     if min(args.steps, args.train_steps) < 1:
         parser.error("--steps and --train-steps must be positive.")
-    if args.epsilon is not None and not 0 <= args.epsilon <= 1:
-        parser.error("--epsilon must be in [0, 1].")
     torch.set_num_threads(args.threads)
-    try:
-        collect(args)
-    except SynthReplayError as error:
-        parser.error(str(error))
+    collect(args)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from parts.arguments import Parser
+from parts.arguments import Parser, share
 
 from synth_replay.procgen_games import TIME_LIMITS
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--task", default="cheetah-run", help="cheetah-run, walker-walk, or a game of Procgen")
     parser.add_argument("--size", choices=DATA, default="smoke", help="minutes, whose returns say nothing, or hours")
     parser.add_argument("--seeds", nargs="+", default=["0"], help="of everything random; each is a run of all arms")
-    parser.add_argument("--epsilon", type=float, help="share of random actions; default: 0.2 in a game, else none")
+    parser.add_argument("--epsilon", type=share, help="share of random actions; default: 0.2 in a game, else none")
     parser.add_argument("--out", type=Path, help="folder of data and results; by default demo-visual/<task>")
     args = parser.parse_args()
     folder = args.out or Path("demo-visual") / args.task

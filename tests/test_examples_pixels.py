@@ -62,7 +62,7 @@ def test_an_exploring_policy_takes_the_asked_share_of_random_actions_and_the_sam
     assert random.mean() == pytest.approx(0.2, abs=0.03)
     assert len(set(np.array(taken[0])[random])) == 15
     refused = collect("nowhere", "--task", "coinrun", "--epsilon", "1.1")
-    assert refused.returncode == 2 and "--epsilon must be in [0, 1]" in refused.stderr
+    assert refused.returncode == 2 and "--epsilon: a share is in [0, 1]" in refused.stderr
 
 
 @pytest.mark.slow

@@ -68,6 +68,13 @@ def continuous(name: str) -> str:
     return environment(name, gym.spaces.Box)
 
 
+def share(text: str) -> float:
+    """An argument's type: a number in [0, 1]."""
+    if not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError("a share is in [0, 1]")
+    return float(text)
+
+
 def preset(name: str) -> str:
     """An argument's type: a generator as the buffers take it."""
     if name not in STATE_AUGMENTATIONS and not Path(name).is_dir():
