@@ -20,7 +20,7 @@ from synth_replay.conditions import Conditions
 from synth_replay.errors import UnsupportedSpaceError
 from synth_replay.labels import LabelEncoder
 from synth_replay.normalizers import Affine, Quantile, heavy_tailed
-from synth_replay.rotation import WIDE, WIDEST, PrincipalAxes, takes_steps
+from synth_replay.rotation import WIDE, WIDEST, PrincipalAxes, delta_columns
 from synth_replay.spaces import Array, Leaf, as_matrix, leaves_bounds, one_hot
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -69,9 +69,9 @@ class TransitionCodec:
         seen = [leaf for leaf in spec.leaves if "observations" in leaf.name and leaf.kind == "continuous"]
         self._wide = config.decorrelate == "auto" and WIDE <= sum(leaf.size for leaf in seen) <= WIDEST
         self._next = [leaf for leaf in seen if leaf.name.startswith("next_")]
-        steps = config.next_observations == "delta" or (config.next_observations == "auto" and not self._wide)
-        # of each leaf of next observations, the columns that a row has as the step s' - s
-        self.steps = {leaf.name: np.full(leaf.size, steps) for leaf in self._next}
+        delta = config.next_observations == "delta" or (config.next_observations == "auto" and not self._wide)
+        # of each leaf of next observations, the columns that a row has as s' - s
+        self.deltas = {leaf.name: np.full(leaf.size, delta) for leaf in self._next}
 
     # -- layout -----------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class TransitionCodec:
         self.quantiles = {}
         self.loose = [leaf.name for leaf in self.spec.leaves if leaves_bounds(leaf, leaves[leaf.name])]
         if self._wide and self.config.next_observations == "auto":
-            self.steps = {leaf.name: takes_steps(leaf, leaves[leaf.name]) for leaf in self._next}
+            self.deltas = {leaf.name: delta_columns(leaf, leaves[leaf.name]) for leaf in self._next}
         if self.conditions.dim > MAX_CONDITION_DIM:
             raise UnsupportedSpaceError(f"{self.conditions.dim} categories in all are more than {MAX_CONDITION_DIM}.")
         values = self._gather(leaves)
@@ -166,7 +166,7 @@ class TransitionCodec:
         if self.config.normalizer == "quantile" or heavy_tailed(z_scores):
             return 1.0
         absolute = leaf.name.startswith(("observations", "actions", "next_actions"))
-        absolute |= leaf.name in self.steps and not self.steps[leaf.name][column]
+        absolute |= leaf.name in self.deltas and not self.deltas[leaf.name][column]
         return self.config.rank_weight if absolute else 0.0
 
     # -- encoding ---------------------------------------------------------------------------
@@ -181,16 +181,16 @@ class TransitionCodec:
             if leaf.kind == "categorical" and leaf.name != "terminations":
                 out[:, columns] = one_hot(flat.astype(np.int64) - leaf.low.reshape(-1).astype(int), leaf.categories)
             else:
-                out[:, columns] = flat
-                out[:, columns] -= self._before(leaf, leaves)
+                np.subtract(flat, self._before(leaf, leaves), out=out[:, columns], dtype=np.float64)
         return out
 
     def _before(self, leaf: Leaf, leaves: dict[str, Array]) -> Array | float:
-        """What a row lacks of a leaf: the observation, in the columns that are steps, ``[n, d]``; 0 where none is."""
-        steps = self.steps.get(leaf.name)
-        if steps is None or not steps.any():
+        """What a row lacks of a leaf: the observation where it has the delta, ``[n, d]``; 0 without any."""
+        deltas = self.deltas.get(leaf.name)
+        if deltas is None or not deltas.any():
             return 0.0
-        return np.where(steps, as_matrix(leaves[leaf.name.removeprefix("next_")]), 0.0)
+        before = as_matrix(leaves[leaf.name.removeprefix("next_")])
+        return before if deltas.all() else np.where(deltas, before, 0.0)
 
     # -- decoding ---------------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ class TransitionCodec:
         if self.axes is not None:
             arrays |= {f"axes.{name}": value for name, value in vars(self.axes).items()}
         arrays |= {f"loose.{name}": np.ones(1) for name in self.loose}
-        arrays |= {f"steps.{name}": steps for name, steps in self.steps.items()}
+        arrays |= {f"delta.{name}": columns for name, columns in self.deltas.items()}
         for column, quantile in self.quantiles.items():
             arrays |= {f"knots.{column}": quantile.knots, f"scores.{column}": quantile.scores}
         return arrays
@@ -256,8 +256,8 @@ class TransitionCodec:
             kind, _, rest = name.partition(".")
             if kind == "loose":
                 codec.loose.append(rest)
-            elif kind == "steps":
-                codec.steps[rest] = values.astype(bool)
+            elif kind == "delta":
+                codec.deltas[rest] = values.astype(bool)
             elif kind == "knots":
                 codec.quantiles[int(rest)] = Quantile(values, arrays[f"scores.{rest}"])
         return codec

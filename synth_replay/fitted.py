@@ -43,7 +43,8 @@ def new_denoiser(codec: TransitionCodec, config: GeneratorConfig, device: torch.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = ResidualMLP(max(codec.row_dim, 1), codec.conditions.dim, config.network)
-    weights = None if codec.loss_weights is None else torch.tensor(codec.loss_weights, dtype=torch.float32).to(device)
+    columns = codec.loss_weights
+    weights = None if columns is None else torch.tensor(columns, dtype=torch.float32, device=device)
     return Denoiser(network.to(device), config.noise, codec.conditions.label_columns, config.guidance, weights)
 
 

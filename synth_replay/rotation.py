@@ -1,4 +1,4 @@
-"""Wide rows: their principal axes, and which of their next observations are steps.
+"""Wide rows: their principal axes, and which of their next observations are modelled as deltas.
 
 The latents of an encoder, or the observations of a humanoid, are a hundred columns that move together: a few
 directions hold nearly all of the spread. Diffusion adds the same noise to every column, so the widest direction is not
@@ -60,6 +60,9 @@ class PrincipalAxes:
 
         Args:
             columns: ``[D]`` indices of all columns of a row, those of the axes among them.
+
+        Returns:
+            ``[D]``.
         """
         rotated = np.isin(columns, self.columns)
         axes, others = rotated.sum(), (~rotated).sum()
@@ -81,19 +84,23 @@ class PrincipalAxes:
         return out
 
 
-def takes_steps(leaf: Leaf, values: Array) -> Array:
-    """Which columns of wide next observations are modelled as the step s' - s, ``[d]`` bool.
+def delta_columns(leaf: Leaf, values: Array) -> Array:
+    """Which columns of wide next observations are modelled as s' - s.
 
-    A step keeps what simulators integrate (positions and velocities) accurate. It spoils the marginals of what has
-    bounds or piles up at a value: the latents of tanh and ReLU layers, contact forces.
+    A delta keeps what simulators integrate (positions and velocities) accurate. It spoils the marginals of what has
+    bounds or piles up at a value: the latents of tanh and ReLU layers, contact forces. ``benchmarks/wide.py`` measures
+    it.
 
     Args:
         leaf: Of the next observations.
-        values: ``[n, ...]`` of it.
+        values: ``[n, ...]`` of it, in environment units.
+
+    Returns:
+        ``[d]`` bool.
     """
     limit = np.finfo(np.float32).max  # which stands for no bound in many spaces
     bounded = (leaf.low.reshape(-1) > -limit) & (leaf.high.reshape(-1) < limit)
     rows = np.sort(as_matrix(values)[:: max(1, len(values) // 10_000)], axis=0)
     count = max(1, int(PILED * len(rows)))
-    steps: Array = ~bounded & ~(rows[count:] == rows[:-count]).any(axis=0)
-    return steps
+    deltas: Array = ~bounded & ~(rows[count:] == rows[:-count]).any(axis=0)
+    return deltas

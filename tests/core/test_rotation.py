@@ -12,7 +12,7 @@ from synth_replay.codec import TransitionCodec
 from synth_replay.codec_config import CodecConfig
 from synth_replay.config import CPU
 from synth_replay.fitted import Drawing, FittedModel, new_denoiser
-from synth_replay.rotation import FLOOR, PrincipalAxes, takes_steps
+from synth_replay.rotation import FLOOR, PrincipalAxes, delta_columns
 
 LATENTS, FEW = spaces.Box(-1, 1, (40,)), spaces.Box(-1, 1, (31,))
 ACTIONS = spaces.Box(-1, 1, (2,))
@@ -119,7 +119,7 @@ def test_a_wide_codec_rebuilt_from_its_state_decodes_the_same():
 
 
 @pytest.mark.parametrize(("dim", "space", "same"), [(40, LATENTS, "absolute"), (31, FEW, "delta")])
-def test_next_observations_of_wide_bounded_rows_are_encoded_as_they_are_and_those_of_narrow_ones_as_steps(
+def test_next_observations_of_wide_bounded_rows_are_encoded_as_they_are_and_those_of_narrow_ones_as_deltas(
     dim, space, same
 ):
     rows = latents(dim=dim)
@@ -129,7 +129,7 @@ def test_next_observations_of_wide_bounded_rows_are_encoded_as_they_are_and_thos
     assert not np.array_equal(auto, fit(rows, space, CodecConfig(next_observations=other))[1].rows)
 
 
-def test_which_columns_are_steps_is_decided_column_by_column():
+def test_which_columns_are_deltas_is_decided_column_by_column():
     huge = np.finfo(np.float32).max
     low = np.array([-1, -np.inf, 0, -huge, -np.inf, -np.inf, -5], np.float32)
     high = np.array([1, np.inf, np.inf, huge, np.inf, 0, np.inf], np.float32)
@@ -137,13 +137,13 @@ def test_which_columns_are_steps_is_decided_column_by_column():
     values[:60, 4] = 0.5  # six in a hundred
     values[:40, 6] = 0.5  # four
     leaf = next(leaf for leaf in TransitionSpec(spaces.Box(low, high), ACTIONS).leaves if "next" in leaf.name)
-    assert takes_steps(leaf, values).tolist() == [False, True, True, True, False, True, True]
+    assert delta_columns(leaf, values).tolist() == [False, True, True, True, False, True, True]
     many = np.concatenate([values] * 30)  # of which every third is looked at
-    assert takes_steps(leaf, many + np.arange(30_000)[:, None] * np.float32(1e-3)).tolist() == [False] + 6 * [True]
+    assert delta_columns(leaf, many + np.arange(30_000)[:, None] * np.float32(1e-3)).tolist() == [False] + 6 * [True]
 
 
 @pytest.mark.parametrize("where", ["now", "from its state", "from a state without them"])
-def test_rows_of_steps_and_of_values_come_back_also_from_a_state(where):
+def test_rows_of_deltas_and_of_values_come_back_also_from_a_state(where):
     space = spaces.Dict(relu=spaces.Box(0, np.inf, (40,)), speed=spaces.Box(-np.inf, np.inf, (3,)))
     plain, rng = latents(), np.random.default_rng(0)
     speed = np.cumsum(rng.standard_normal((501, 3)), axis=0).astype(np.float32)
@@ -151,13 +151,13 @@ def test_rows_of_steps_and_of_values_come_back_also_from_a_state(where):
     after = {"relu": np.maximum(plain.next_observations, 0), "speed": speed[1:]}
     rows = replace(plain, observations=before, next_observations=after)
     codec, encoded = fit(rows, space)
-    assert codec.steps["next_observations/speed"].all() and not codec.steps["next_observations/relu"].any()
+    assert codec.deltas["next_observations/speed"].all() and not codec.deltas["next_observations/relu"].any()
     state = codec.state()
     if where == "from its state":
         codec = TransitionCodec.from_state(codec.spec, codec.config, state)
     elif where == "from a state without them":  # the meaning that auto had before it was written down
         codec, encoded = fit(rows, space, CodecConfig(next_observations="absolute"))
-        state = {name: array for name, array in codec.state().items() if not name.startswith("steps")}
+        state = {name: array for name, array in codec.state().items() if not name.startswith("delta")}
         codec = TransitionCodec.from_state(codec.spec, CodecConfig(), state)
     back = codec.decode(encoded.rows, encoded.codes)
     for name in ("relu", "speed"):

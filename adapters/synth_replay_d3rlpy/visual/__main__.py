@@ -53,8 +53,7 @@ def run(args: argparse.Namespace) -> None:
     quiet()
     run_pipeline(task, data, size, args.out, seeds=args.seeds, arms=args.arms)
     made = [json.loads(path.read_text()) for arm in ARMS for path in sorted(args.out.glob(f"seed-*/{arm}.json"))]
-    evaluation = {"episodes": size.episodes, "epsilon": size.epsilon}
-    results = [found for found in made if found.get("evaluation") == evaluation]
+    results = [found for found in made if found.get("evaluation") == size.evaluation]
     if len(results) < len(made):
         print(f"{len(made) - len(results)} arms had another evaluation: they are left out until they are run again.")
     if "baseline" not in {found["arm"] for found in results}:

@@ -55,6 +55,11 @@ class VisualConfig:
     learning_rate: float | None = None
     epsilon: float = 0.0
 
+    @property
+    def evaluation(self) -> dict[str, float]:
+        """What an arm can be evaluated with again, from the same agents and latents."""
+        return {"episodes": self.episodes, "epsilon": self.epsilon}
+
     def __post_init__(self) -> None:
         for name in ("pretrain_steps", "finetune_steps", "batch_size", "feature_size", "episodes", "save_every"):
             if getattr(self, name) < 1:

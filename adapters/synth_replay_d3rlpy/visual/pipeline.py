@@ -50,8 +50,7 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
     augmented, upsampled = ARMS[arm]
     stages.claim(out, task, data, size)
     path = out / f"seed-{seed}" / f"{arm}.json"
-    evaluation = {"episodes": size.episodes, "epsilon": size.epsilon}
-    if path.exists() and (found := json.loads(path.read_text())).get("evaluation") == evaluation:
+    if path.exists() and (found := json.loads(path.read_text())).get("evaluation") == size.evaluation:
         return dict(found)
     stages.check(task, data)
     folder = path.parent / ("augmented" if augmented else "plain")
@@ -63,7 +62,7 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
     rows = stages.latents(task, episodes, encoder, augmented, seed, folder)
     spec = TransitionSpec(encoder.space, data.action_space)
     result: dict[str, Any] = {"task": task.name, "arm": arm, "seed": seed, "rows": len(rows), "encoder": encoder.hash}
-    result["evaluation"] = evaluation
+    result["evaluation"] = size.evaluation
     source = None
     if upsampled:
         logger.info("%s, seed %d: fitting the generator", arm, seed)

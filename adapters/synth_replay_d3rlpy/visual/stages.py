@@ -42,9 +42,8 @@ def claim(out: Path, task: Task, data: PixelDataset, size: VisualConfig) -> None
     if size.latent not in ("concat", "sum", *task.features):
         known = ", ".join(("concat", "sum", *task.features))
         raise ConfigError(f"The latent of {task.name} is one of {known}; got {size.latent!r}.")
-    sizes = {
-        name: str(value) for name, value in vars(size).items() if name not in ("episodes", "epsilon", "save_every")
-    }
+    free = {"save_every", *size.evaluation}
+    sizes = {name: str(value) for name, value in vars(size).items() if name not in free}
     wanted = {"task": str(task), "data": data.fingerprint, "size": sizes}
     path = out / "run.json"
     out.mkdir(parents=True, exist_ok=True)
