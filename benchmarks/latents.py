@@ -37,11 +37,11 @@ def latents(name: str) -> tuple[Transitions, TransitionSpec]:
     """All transitions of a task's dataset, in random order."""
     part, task, data = Part(name, TASKS[name][1], "baseline", 0), make_task(name), open_pixels(data_path(name))
     folder = part.folder / "seed-0" / "plain"
-    few, episodes = stages.chosen_episodes(data, part.size.rows, 0), list(data.episodes())
+    few = stages.chosen_episodes(data, part.size.rows, 0)
     stages.claim(part.folder, task, data, part.size)
-    agent = stages.pretrained(task, few, data.action_space, part.size, False, 0, folder)
+    agent = stages.pretrained(task, few, part.size, False, 0, folder)
     encoder = stages.frozen(agent, part.size, folder)
-    rows = stages.latents(task, episodes, encoder, False, 0, folder / "all")
+    rows = stages.latents(task, data, encoder, False, 0, folder / "all")
     order = np.random.default_rng(0).permutation(len(rows))
     return replace(rows, truncations=None)[order], TransitionSpec(encoder.space, data.action_space)
 

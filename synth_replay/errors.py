@@ -67,6 +67,10 @@ class DatasetFormatError(DatasetError):
     """A file or folder that is no dataset, lacks columns, or is cut short."""
 
 
+class NotPixelsError(DatasetFormatError):
+    """A dataset without frames, where frames are asked for."""
+
+
 class DatasetExistsError(DatasetError):
     """The output path already holds something, which is never replaced unasked."""
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from gymnasium import spaces
 
-from synth_replay.datasets import Dataset, open_dataset, open_pixels
-from synth_replay.datasets.pixel_catalog import detect_pixels
+from synth_replay.datasets import Dataset, open_dataset
+from synth_replay.datasets.pixel_catalog import find_pixels
 from synth_replay.encoders import LatentEncoder, encode_transitions
 from synth_replay.errors import (
     ConfigError,
@@ -114,15 +114,13 @@ def latent_rows(
     What holds no frames is given back as it is: latents that were encoded before, say.
 
     Raises:
+        DatasetFormatError: If a dataset of frames is damaged.
         SpecMismatchError: If the frames are not what the encoder takes.
     """
     if isinstance(given, Transitions):
         latent = np.asarray(given.observations).shape[1:] == encoder.layout.space.shape
         return given if latent else encode_transitions([given], encoder, progress=progress)
-    try:
-        detect_pixels(given)
-    except DatasetError:
+    if (held := find_pixels(given)) is None:
         return given
-    held = open_pixels(given)
     stack = encoder.pixel_shape[0] // held.frame_shape[0]
     return encode_transitions(held.transitions(frame_stack=stack), encoder, progress=progress)

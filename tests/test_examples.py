@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import gymnasium as gym
 import pytest
+from synth_replay_d3rlpy.visual import ARMS
 
 from synth_replay.datasets import create_dataset
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
-from tests.environments.helpers import needs_procgen
+from tests.environments.helpers import needs_procgen, needs_rendering
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SCRIPTS = {
@@ -178,12 +180,15 @@ def test_the_demo_names_the_pictures_and_tables_that_it_wrote(tmp_path):
     assert all(f"demo/{name}" in said and (tmp_path / "demo" / name).stat().st_size > 100 for name in names)
 
 
-@needs_procgen
 @pytest.mark.slow
-def test_the_pipeline_on_pixels_ends_in_table_and_pictures(tmp_path):
-    run("visual_generalization.py", "--task", "coinrun", "--out", "visual", cwd=tmp_path)
-    out = tmp_path / "visual" / "coinrun-smoke"
+@pytest.mark.parametrize(
+    "task", [pytest.param("coinrun", marks=needs_procgen), pytest.param("cheetah-run", marks=needs_rendering)]
+)
+def test_the_pipeline_on_pixels_ends_in_table_and_pictures(task, tmp_path):
+    run("visual_generalization.py", "--task", task, "--out", "visual", cwd=tmp_path)
+    out = tmp_path / "visual" / f"{task}-smoke"
     assert "G_perf" in (out / "table.md").read_text() and len(list(out.glob("*.png"))) == 3
+    assert [found["arm"] for found in json.loads((out / "results.json").read_text())["results"]] == list(ARMS)
 
 
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)

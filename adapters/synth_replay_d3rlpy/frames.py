@@ -21,7 +21,8 @@ class PixelReplayBuffer(WrappingBuffer):
     """A d3rlpy buffer of a pixel dataset, for ``fit``.
 
     Stacks begin with repeats of an episode's first frame, as in DrQ and as Gymnasium stacks them. Returns of several
-    steps end with the episode. Batches are drawn from NumPy's global stream, as in d3rlpy.
+    steps end with the episode. Batches are drawn from NumPy's global stream, as in d3rlpy. Memory holds each frame of a
+    dataset once, while it is read too.
 
     Args:
         dataset: A pixel dataset (:func:`~synth_replay.datasets.open_pixels`), or its episodes.
@@ -48,25 +49,41 @@ class PixelReplayBuffer(WrappingBuffer):
     ) -> None:
         if n_steps < 1 or not 0 <= gamma <= 1:
             raise ConfigError(f"n_steps is at least 1 and gamma of [0, 1]; got {n_steps} and {gamma}.")
-        episodes = list(dataset.episodes()) if isinstance(dataset, PixelDataset) else list(dataset)
-        if not episodes:
-            raise InvalidTransitionsError("There are no episodes.")
-        if len({episode.frames.shape[1:] for episode in episodes}) > 1:
-            raise InvalidTransitionsError("All frames need one size.")
         self.augmenter, self.n_steps, self.gamma = augmenter, n_steps, gamma
-        self.frames = np.concatenate([episode.frames for episode in episodes])
-        starts = np.cumsum([0, *(len(episode.frames) for episode in episodes)])[:-1].tolist()
-        rows = [_rows(e, start, frame_stack, n_steps, gamma) for e, start in zip(episodes, starts, strict=True)]
+        if isinstance(dataset, PixelDataset):
+            room, action_space = len(dataset) + len(dataset.lengths), dataset.action_space
+            episodes = self._fill(dataset.episodes(), room, frame_stack)
+        else:
+            held = list(dataset)
+            episodes = self._fill(held, sum(len(episode.frames) for episode in held), frame_stack)
+        self.dataset = _host(episodes, frame_stack, action_space)
+
+    def _fill(self, episodes: Iterable[PixelEpisode], room: int, frame_stack: int) -> list[Episode]:
+        """All frames and the columns of all transitions, and the episodes as d3rlpy's."""
+        found: list[Episode] = []
+        rows: list[tuple[Array, ...]] = []
+        start = 0
+        for episode in episodes:
+            if not rows:
+                self.frames = np.empty((room, *episode.frames.shape[1:]), np.uint8)
+            rows.append(_rows(episode, start, frame_stack, self.n_steps, self.gamma))
+            found.append(self._episode(episode, start))
+            start += len(episode.frames)
+        if not rows:
+            raise InvalidTransitionsError("There are no episodes.")
+        self.frames = self.frames[:start]
         columns = map(np.concatenate, zip(*rows, strict=True))
         self.before, self.after, self.actions, self.rewards, self.ends, self.intervals = columns
-        space = dataset.action_space if isinstance(dataset, PixelDataset) else action_space
-        self.dataset = _host([self._episode(e, s) for e, s in zip(episodes, starts, strict=True)], frame_stack, space)
+        return found
 
     def _episode(self, episode: PixelEpisode, start: int) -> Episode:
-        """d3rlpy's view of the same frames; they are not copied."""
-        steps = len(episode)
-        frames, actions = self.frames[start : start + steps], episode.actions.reshape(steps, -1)
-        return Episode(frames, actions, episode.rewards[:, None], episode.terminated)
+        """Takes in an episode's frames; d3rlpy has a view of them."""
+        steps, shape = len(episode), episode.frames.shape[1:]
+        if shape != self.frames.shape[1:]:
+            raise InvalidTransitionsError(f"All frames need one size; there are {shape} and {self.frames.shape[1:]}.")
+        self.frames[start : start + len(episode.frames)] = episode.frames
+        actions = episode.actions.reshape(steps, -1)
+        return Episode(self.frames[start : start + steps], actions, episode.rewards[:, None], episode.terminated)
 
     def sample_transition_batch(self, batch_size: int) -> TransitionMiniBatch:
         """Draws rows with replacement, all alike, and augments them."""
@@ -116,6 +133,7 @@ def _host(episodes: list[Episode], frame_stack: int, space: spaces.Space[Any] | 
         InfiniteBuffer(),
         episodes=episodes,
         transition_picker=FirstFramePicker(frame_stack),
+        cache_size=1,  # nothing is appended
         action_space=ActionSpace.DISCRETE if discrete else ActionSpace.CONTINUOUS,
         action_size=int(space.n) if isinstance(space, spaces.Discrete) else episodes[0].actions.shape[1],
     )

@@ -76,7 +76,7 @@ def latent_agent(agent: Agent, encoder: str | Path) -> Agent:
         A built algorithm for observations ``[d]``.
 
     Raises:
-        ConfigError: If the encoder is of another architecture.
+        ConfigError: If the encoder is another agent's, of this architecture or another.
     """
     frozen, parts = cached_encoder(encoder), list(_features(agent))
     config = copy.deepcopy(agent.config)
@@ -93,6 +93,11 @@ def latent_agent(agent: Agent, encoder: str | Path) -> Agent:
             frozen.layout.part(part)
         hidden_units = getattr(config, name).hidden_units
         setattr(config, name, LatentEncoderFactory(str(Path(encoder).resolve()), mine, hidden_units))
+    if encoder_of(agent, frozen.layout.latent).hash != frozen.hash:
+        raise ConfigError(
+            f"{encoder} is not what this agent sees: it is another agent's, or the agent has learnt on since. Its "
+            "heads would read features that they do not know. Save encoder_of(agent) again."
+        )
     made = config.create(device=agent._device)
     made.create_impl(frozen.space.shape, _impl(agent).action_size)
     made.set_grad_step(agent.grad_step)  # schedules go on

@@ -157,13 +157,14 @@ def transplant(source: BaseAlgorithm, target: BaseAlgorithm) -> None:
         target: Model of the same algorithm and ``net_arch``; changed in place.
 
     Raises:
-        ConfigError: If the heads do not fit.
+        ConfigError: If the heads do not fit, or they would read the features of another encoder.
     """
     heads = {k: v for k, v in source.policy.state_dict().items() if ".features_extractor." not in f".{k}"}
     wanted = {k for k in target.policy.state_dict() if ".features_extractor." not in f".{k}"}
     if set(heads) != wanted:
         differing = sorted(set(heads) ^ wanted)
         raise ConfigError(f"The heads differ in {', '.join(differing[:4])}: give both models the same net_arch.")
+    _check_encoders(source, target)
     try:
         target.policy.load_state_dict(heads, strict=False)
     except RuntimeError as error:
@@ -171,6 +172,24 @@ def transplant(source: BaseAlgorithm, target: BaseAlgorithm) -> None:
     given, taken = (getattr(model, "log_ent_coef", None) for model in (source, target))  # SAC's temperature
     if isinstance(given, Tensor) and isinstance(taken, Tensor):
         taken.data.copy_(given.data)
+
+
+def _check_encoders(source: BaseAlgorithm, target: BaseAlgorithm) -> None:
+    frozen = [_frozen_of(model) for model in (source, target)]
+    held = next((encoder for encoder in frozen if encoder is not None), None)
+    for model, own in zip((source, target), frozen, strict=True):
+        if held is None or (own is None and len(model.observation_space.shape or ()) != 3):
+            return  # no encoder at all, or a model of latents whose encoder nobody knows
+        bounds = held.layout.low, held.layout.high
+        if (own or encoder_of(model, held.layout.latent, bounds)).hash != held.hash:
+            raise ConfigError(
+                "The models see by different encoders: heads would read features that they do not know. Save "
+                "encoder_of(model) of the model whose heads move, and give that file to the other one."
+            )
+
+
+def _frozen_of(model: BaseAlgorithm) -> FrozenEncoder | None:
+    return next((m._held[0] for m in model.policy.modules() if isinstance(m, FrozenModule)), None)
 
 
 class AugmentedReplayBuffer(ReplayBuffer):

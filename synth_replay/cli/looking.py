@@ -13,9 +13,8 @@ import tyro
 from synth_replay.cli.making import SourceOptions, say_notes
 from synth_replay.cli.options import Seeded, Showing, Source, Usage, Written
 from synth_replay.cli.pages import REPORT_ROWS, check_page, generator_folder, write_page
-from synth_replay.datasets import Dataset, PixelDataset, open_dataset, open_pixels
-from synth_replay.datasets.pixel_catalog import detect_pixels
-from synth_replay.errors import DatasetError
+from synth_replay.datasets import Dataset, PixelDataset, open_dataset
+from synth_replay.datasets.pixel_catalog import find_pixels
 from synth_replay.generator import TransitionGenerator
 from synth_replay.jobs import digest
 from synth_replay.spaces import Array, as_matrix
@@ -105,7 +104,7 @@ class Info:
         """Does it."""
         if (self.path / "generator.json").exists():
             found = _of_generator(TransitionGenerator.load(self.path, "cpu"))
-        elif (frames := _frames(self.path)) is not None:
+        elif (frames := find_pixels(self.path)) is not None:
             found = _of_frames(frames)
         else:
             found = _of_dataset(self.source.open(self.path, self.source.make_env()))
@@ -123,14 +122,6 @@ def _of_generator(generator: TransitionGenerator) -> dict[str, Any]:
     if generator.history:
         found |= {"held-out loss": generator.holdout_loss, "steps": generator.history[-1]["step"]}
     return found | {"seed": generator.seed, "config": generator.config.to_dict()}
-
-
-def _frames(path: Path) -> PixelDataset | None:
-    try:
-        detect_pixels(path)
-    except DatasetError:
-        return None
-    return open_pixels(path)
 
 
 def _of_frames(dataset: PixelDataset) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from synth_replay.datasets.pixel_files import load_arrays
 from synth_replay.datasets.pixels import PixelDataset
 from synth_replay.datasets.vd4rl import VD4rlNpzDataset
 from synth_replay.datasets.vd4rl_hdf5 import SUFFIXES, VD4rlHdf5Dataset
-from synth_replay.errors import DatasetError, DatasetFormatError
+from synth_replay.errors import DatasetError, NotPixelsError
 
 PIXEL_FORMATS: dict[str, str] = {
     "vd4rl-npz": "V-D4RL's 64 px folder of npz files",
@@ -34,7 +34,8 @@ def open_pixels(
 
     Raises:
         DatasetError: If the path does not exist, or the format or game is not known.
-        DatasetFormatError: If it is no dataset of frames, is damaged, or frames have another size.
+        NotPixelsError: If it is no dataset of frames.
+        DatasetFormatError: If it is damaged, or frames have another size.
     """
     path = Path(path)
     name = detect_pixels(path) if format is None else format
@@ -48,12 +49,27 @@ def open_pixels(
     raise DatasetError(f"Unknown format {name!r} of frames; known are {', '.join(PIXEL_FORMATS)}.")
 
 
+def find_pixels(path: str | Path) -> PixelDataset | None:
+    """Opens what may be a dataset of frames; None if there is nothing at ``path``, or something without frames.
+
+    Raises:
+        DatasetFormatError: If it is one, and damaged.
+    """
+    if not Path(path).exists():
+        return None
+    try:
+        return open_pixels(path)
+    except NotPixelsError:
+        return None
+
+
 def detect_pixels(path: str | Path) -> str:
     """The format of a dataset of frames, from its content.
 
     Raises:
         DatasetError: If there is nothing at ``path``.
-        DatasetFormatError: If it is no dataset of frames.
+        NotPixelsError: If it is no dataset of frames.
+        DatasetFormatError: If it is damaged.
     """
     path = Path(path)
     if not path.exists():
@@ -71,7 +87,7 @@ def detect_pixels(path: str | Path) -> str:
             return "vd4rl-hdf5"
         if archive := next((file for file in files if file.suffix in (".npz", ".npy")), None):
             return _detect_archive(archive)
-    raise DatasetFormatError(f"{path} is no dataset of frames; known are {', '.join(PIXEL_FORMATS.values())}.")
+    raise NotPixelsError(f"{path} is no dataset of frames; known are {', '.join(PIXEL_FORMATS.values())}.")
 
 
 def _detect_archive(file: Path) -> str:
@@ -79,4 +95,4 @@ def _detect_archive(file: Path) -> str:
     for name, format in (("is_first", "vd4rl-npz"), ("dones", "offline-procgen")):
         if name in held:
             return format
-    raise DatasetFormatError(f"{file} holds an episode neither of V-D4RL nor of Offline Procgen.")
+    raise NotPixelsError(f"{file} holds an episode neither of V-D4RL nor of Offline Procgen.")

@@ -14,6 +14,30 @@ from synth_replay.errors import ConfigError, DatasetError, InvalidTransitionsErr
 from synth_replay.spaces import Array
 
 
+class ChosenPixels(PixelDataset):
+    """Some episodes of a dataset, read when they are asked for.
+
+    Args:
+        dataset: The dataset.
+        numbers: ``[episodes]``, which of its episodes; rising numbers are read fastest.
+    """
+
+    format = "chosen"
+
+    def __init__(self, dataset: PixelDataset, numbers: Array) -> None:
+        self._dataset, self._numbers = dataset, np.asarray(numbers, np.int64)
+        lengths = dataset.lengths[self._numbers]
+        super().__init__(dataset.path, lengths, dataset.frame_shape, dataset.action_space, dataset.notes)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the dataset, and of which episodes were taken."""
+        return hashlib.sha256(self._dataset.fingerprint.encode() + self._numbers.tobytes()).hexdigest()
+
+    def _read(self, numbers: Sequence[int]) -> Iterator[PixelEpisode]:
+        return self._dataset.episodes(self._numbers[list(numbers)].tolist())
+
+
 class MixedPixels(PixelDataset):
     """Whole episodes of two datasets, in random order; see :func:`mix_episodes`.
 

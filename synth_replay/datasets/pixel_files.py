@@ -57,7 +57,7 @@ def load_arrays(path: Path, needed: Iterable[str], optional: Iterable[str] = ())
     Raises:
         DatasetFormatError: If the file is damaged or an array is missing.
     """
-    with reading(path), np.load(path, allow_pickle=False) as archive:
+    with reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         if missing := sorted(set(needed) - set(archive.files)):
             raise DatasetFormatError(f"{path} lacks {', '.join(missing)}; it holds {', '.join(archive.files)}.")
         return {name: archive[name] for name in (*needed, *optional) if name in archive.files}

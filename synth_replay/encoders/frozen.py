@@ -183,17 +183,33 @@ def check_frames(observations: Any, pixel_shape: tuple[int, ...]) -> None:
         SpecMismatchError: If they are of another size or channel order.
         InvalidTransitionsError: If float frames are not of 0 to 255.
     """
-    shape = tuple(observations.shape[1:])
+    check_shape(tuple(observations.shape[1:]), pixel_shape)
+    if observations.dtype != np.uint8 and len(observations):
+        check_range(observations)
+
+
+def check_shape(shape: tuple[int, ...], pixel_shape: tuple[int, ...]) -> None:
+    """Whether frames of this shape are an encoder's.
+
+    Raises:
+        SpecMismatchError: If they are of another size or channel order.
+    """
     if shape != pixel_shape:
         turned = len(shape) == 3 and (shape[2], *shape[:2]) == pixel_shape
         hint = "Move the channels first: np.moveaxis(frames, -1, 1)." if turned else "Use the encoder of these frames."
         raise SpecMismatchError(f"Frames have the shape {shape}, the encoder takes {pixel_shape}. {hint}")
-    if observations.dtype == np.uint8 or not len(observations):
-        return
+
+
+def check_range(observations: Any) -> None:
+    """Whether float frames, an array or a tensor, are of 0 to 255.
+
+    Raises:
+        InvalidTransitionsError: If they are not.
+    """
     low, high = float(observations.min()), float(observations.max())
     if not (low >= 0 and high <= 255):
         raise InvalidTransitionsError(f"Frames are of 0 to 255; these have values from {low:.4g} to {high:.4g}.")
-    if 0 < high <= 1 and (observations != np.round(observations)).any():
+    if 0 < high <= 1 and (observations != observations.round()).any():
         raise InvalidTransitionsError("Frames are of 0 to 255; these look as if they were divided by 255 already.")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from synth_replay.encoders.frozen import FrozenEncoder
-from synth_replay.errors import CheckpointError
+from synth_replay.encoders.frozen import FrozenEncoder, check_range, check_shape
+from synth_replay.errors import CheckpointError, SpecMismatchError
 
 
 class FrozenModule(nn.Module):
@@ -27,9 +27,23 @@ class FrozenModule(nn.Module):
         self.register_buffer("encoder_hash", torch.tensor(list(bytes.fromhex(encoder.hash)), dtype=torch.uint8))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Frames ``[n, C, H, W]`` of 0 to 255 or latents ``[n, d]`` to ``[n, size of the part]``."""
-        latents = self._held[0](x) if x.ndim == 4 else x
-        return latents[:, self.part]
+        """Frames ``[n, C, H, W]`` of 0 to 255 or latents ``[n, d]`` to ``[n, size of the part]``.
+
+        Raises:
+            SpecMismatchError: If they are of another size, or the channels come last.
+            InvalidTransitionsError: If an agent that acts is given frames that are not of 0 to 255.
+        """
+        frozen = self._held[0]
+        if x.ndim != 4:
+            if tuple(x.shape[1:]) != frozen.space.shape:
+                raise SpecMismatchError(
+                    f"Latents have the shape {tuple(x.shape[1:])}, those of the encoder {frozen.space.shape}."
+                )
+            return x[:, self.part]
+        check_shape(tuple(x.shape[1:]), frozen.pixel_shape)
+        if x.is_floating_point() and not self.training:  # batches of learning would wait for the device
+            check_range(x)
+        return frozen(x)[:, self.part]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         found = state_dict.get(f"{prefix}encoder_hash")

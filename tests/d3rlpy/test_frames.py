@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from d3rlpy.algos import DiscreteCQLConfig
@@ -11,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synth_replay_d3rlpy import DrQBCConfig, PixelReplayBuffer, TrunkEncoderFactory, encode_buffer, encoder_of
 
+from synth_replay.augment.pixels import PixelAugmenter
+from synth_replay.datasets import PixelEpisode, open_pixels, write_vd4rl_npz
 from synth_replay.errors import ConfigError, InvalidTransitionsError, UnsupportedBufferError
+from tests.d3rlpy.pixel_helpers import assert_flipped_together
 from tests.datasets.pixel_helpers import BOX, DISCRETE, Listed, episode_of
 
 SMALL = TrunkEncoderFactory(feature_size=5, hidden_units=[8])
@@ -84,6 +89,35 @@ def test_a_batch_has_d3rlpys_dtypes_and_shapes_and_is_augmented():
     np.testing.assert_array_equal(found.next_observations, 255 - plain.next_observations)
     np.testing.assert_array_equal(found.actions, plain.actions)
     assert found.observations.shape == (64, 6, 8, 8)
+
+
+def test_a_whole_stack_and_its_next_one_go_through_one_draw():
+    buffer = PixelReplayBuffer([episode_of(0, 40)], frame_stack=2)
+    np.random.seed(0)
+    plain = buffer.sample_transition_batch(64)
+    buffer.augmenter = PixelAugmenter(["flip"], frame_channels=3, seed=0)
+    np.random.seed(0)
+    assert_flipped_together(buffer.sample_transition_batch(64), plain)
+
+
+def test_a_dataset_gives_what_its_episodes_do():
+    episodes = [episode_of(i, 9, terminated=bool(i), missing=i == 2) for i in range(3)]
+    held, streamed = PixelReplayBuffer(episodes), PixelReplayBuffer(Listed(episodes))
+    np.testing.assert_array_equal(held.frames, np.concatenate([episode.frames for episode in episodes]))
+    for name in ("frames", "before", "after", "actions", "rewards", "ends"):
+        np.testing.assert_array_equal(getattr(held, name), getattr(streamed, name))
+
+
+def test_memory_holds_the_frames_of_a_dataset_once(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (101, 3, 64, 64), np.uint8)
+    steps = np.zeros((100, 2), np.float32), np.zeros(100, np.float32), True
+    write_vd4rl_npz(tmp_path / "d", (PixelEpisode(noise, *steps) for _ in range(40)))
+    dataset = open_pixels(tmp_path / "d")
+    tracemalloc.start()
+    buffer = PixelReplayBuffer(dataset)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert buffer.frames.nbytes == 40 * noise.nbytes and peak < 1.25 * buffer.frames.nbytes
 
 
 @pytest.mark.parametrize("space", [BOX, DISCRETE])

@@ -24,7 +24,9 @@ from synth_replay_d3rlpy import (
     latent_agent,
     transplant,
 )
+from synth_replay_d3rlpy.latent_data import FirstFramePicker
 
+from synth_replay.augment.pixels import PixelAugmenter
 from synth_replay.encoders import FrozenEncoder, LatentObservation
 from synth_replay.errors import (
     UnsupportedBufferError,
@@ -35,6 +37,7 @@ from tests.d3rlpy.pixel_helpers import (
     BOTH,
     FRAMES,
     QUIET,
+    assert_flipped_together,
     dataset,
     saved,
     stacks,
@@ -158,11 +161,30 @@ def test_an_augmented_buffer_changes_the_batch_alone():
     DrQBCConfig(**BOTH).create("cpu").fit(augmented, n_steps=2, n_steps_per_epoch=2, **QUIET)
 
 
+@pytest.mark.parametrize("picker", [None, FirstFramePicker(FRAMES)])
+def test_a_whole_stack_and_its_next_one_go_through_one_draw(picker):
+    plain = dataset(picker=picker)
+    augmented = AugmentedReplayBuffer(dataset(picker=picker), PixelAugmenter(["flip"], frame_channels=3, seed=0))
+    np.random.seed(0)
+    expected = plain.sample_transition_batch(64)
+    np.random.seed(0)
+    assert_flipped_together(augmented.sample_transition_batch(64), expected)
+
+
+def test_next_observations_after_a_termination_stay_zero():
+    augmented = AugmentedReplayBuffer(dataset(terminated=True), lambda before, after: (255 - before, 255 - after))
+    batch = augmented.sample_transition_batch(500)
+    ended = batch.terminals[:, 0] > 0
+    assert ended.any() and not ended.all()
+    assert not batch.next_observations[ended].any() and batch.next_observations[~ended].any((1, 2, 3)).all()
+
+
 def test_a_mixed_buffer_takes_offline_frames_of_any_kind(tmp_path):
-    path = saved(trained("DrQ+BC"), tmp_path)
+    agent = trained("DrQ+BC")
+    path = saved(agent, tmp_path)
     env = LatentObservation(pixel_env(), path)
     options = {"env": env, "encoder": path, "generator": TINY, "refresh_every": 100, "device": "cpu"}
-    agent = latent_agent(trained("DrQ+BC"), path)
+    agent = latent_agent(agent, path)
     buffer = CFGMixedBuffer(pixel_rollout(), extra_columns=(), progress=False, **options)
     agent.fit_online(env, buffer, n_steps=120, n_steps_per_epoch=60, update_start_step=100, **QUIET)
     assert buffer.stats.refreshes == 1 and np.bincount(buffer.last_sources, minlength=4).min() > 0
@@ -173,16 +195,22 @@ def test_a_mixed_buffer_takes_offline_frames_of_any_kind(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["DrQ+BC", "IQL", "discrete CQL"])
 def test_an_encoder_is_the_same_after_two_thousand_updates(name, tmp_path):
-    path, env_id = saved(trained(name), tmp_path), AGENTS[name][1]
-    learner = latent_agent(trained(name), path)
+    agent, env_id = trained(name), AGENTS[name][1]
+    path = saved(agent, tmp_path)
+    learner = latent_agent(agent, path)
     before = FrozenEncoder.load(path).hash
     buffer = SyntheticReplayBuffer.wrap(dataset(env_id), encoder=path, generator=TINY, extra_columns=(), progress=False)
     learner.fit(buffer, n_steps=2_000, n_steps_per_epoch=2_000, **QUIET)
     actor = transplant(learner)
     assert {part.hash for part in frozen_parts(learner) + frozen_parts(actor)} == {before}
     rows = distinct_frames(env_id)
+    latents = FrozenEncoder.load(path).encode(rows)
     actions = actor.predict(rows)
-    np.testing.assert_allclose(actions, learner.predict(FrozenEncoder.load(path).encode(rows)), atol=1e-5)
+    np.testing.assert_allclose(actions, learner.predict(latents), atol=1e-5)
+    # the best of two actions may be one for all frames; values differ
+    values = actor.predict_value(rows.astype(np.float32), actions)
+    np.testing.assert_allclose(values, learner.predict_value(latents, actions), rtol=1e-4, atol=1e-5)
+    assert len(np.unique(values)) > 500 and np.ptp(values) > 1e-2
 
 
 @pytest.mark.slow
@@ -203,8 +231,9 @@ def test_values_too_are_those_of_the_agent_of_pixels(tmp_path):
 
 
 def test_steps_of_a_pixel_environment_are_stored_as_latents(tmp_path):
-    path = saved(trained("DrQ+BC"), tmp_path)
-    actor = transplant(latent_agent(trained("DrQ+BC"), path))
+    agent = trained("DrQ+BC")
+    path = saved(agent, tmp_path)
+    actor = transplant(latent_agent(agent, path))
     buffer = SyntheticReplayBuffer.wrap(dataset(), encoder=path, generator=TINY, extra_columns=(), progress=False)
     rows = buffer.transition_count
     actor.fit_online(pixel_env(), buffer, n_steps=210, n_steps_per_epoch=210, update_start_step=205, **QUIET)

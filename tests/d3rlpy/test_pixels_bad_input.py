@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import d3rlpy
+import numpy as np
 import pytest
 from d3rlpy.algos import (
     DiscreteBCQConfig,
@@ -13,6 +14,7 @@ from d3rlpy.dataset import (
 )
 from synth_replay_d3rlpy import (
     DrQBCConfig,
+    TrunkEncoderFactory,
     encode_buffer,
     encoder_of,
     latent_agent,
@@ -22,6 +24,7 @@ from synth_replay_d3rlpy import (
 from synth_replay.errors import (
     CheckpointError,
     ConfigError,
+    InvalidTransitionsError,
     NotFittedError,
     SpecMismatchError,
 )
@@ -31,6 +34,7 @@ from tests.d3rlpy.pixel_helpers import (
     QUIET,
     dataset,
     saved,
+    stacks,
     trained,
 )
 
@@ -62,6 +66,38 @@ def test_an_encoder_of_another_architecture_is_refused(tmp_path):
     path = saved(trained("IQL"), tmp_path)
     with pytest.raises(ConfigError, match="not 'critic'"):
         latent_agent(trained("DrQ+BC"), path)
+
+
+@pytest.mark.parametrize("architecture", ["drq", "impala"])
+def test_the_encoder_of_another_agent_is_refused_even_if_its_latents_have_this_ones_size(architecture, tmp_path):
+    factory = TrunkEncoderFactory(architecture, 6, [16])
+    other = DrQBCConfig(actor_encoder_factory=factory, critic_encoder_factory=factory, batch_size=16).create("cpu")
+    other.build_with_dataset(dataset())
+    path = saved(other, tmp_path)
+    latent_agent(other, path)
+    agent = trained("DrQ+BC")
+    with pytest.raises(ConfigError, match="not what this agent sees"):
+        latent_agent(agent, path)
+    path = saved(agent, tmp_path)
+    agent.fit(dataset(), n_steps=1, n_steps_per_epoch=1, **QUIET)
+    with pytest.raises(ConfigError, match="learnt on since"):
+        latent_agent(agent, path)
+
+
+def test_a_transplanted_agent_refuses_frames_that_its_encoder_does_not_know(tmp_path):
+    agent = trained("DrQ+BC")
+    learner = latent_agent(agent, saved(agent, tmp_path))
+    actor, rows = transplant(learner), stacks()[:4]
+    floats = rows.astype(np.float32)
+    np.testing.assert_array_equal(actor.predict(floats), actor.predict(rows))
+    for wrong, match in ((floats / 255, "divided by 255"), (floats - 300, "0 to 255"), (floats * np.nan, "0 to 255")):
+        with pytest.raises(InvalidTransitionsError, match=match):
+            actor.predict(wrong)
+    for wrong, match in ((np.moveaxis(rows, 1, -1), "channels first"), (rows[:, :, 1:], "encoder of these frames")):
+        with pytest.raises(SpecMismatchError, match=match):
+            actor.predict(wrong)
+    with pytest.raises(SpecMismatchError, match="Latents have"):
+        learner.predict(np.zeros((4, 13), np.float32))
 
 
 def test_an_agent_does_not_load_with_another_encoder_under_the_same_name(tmp_path):

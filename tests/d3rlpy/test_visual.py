@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from shutil import rmtree
 from types import SimpleNamespace
 
+import d3rlpy
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -48,6 +50,10 @@ def test_four_arms_of_a_game_make_equal_updates_and_end_in_table_and_pictures(fr
     assert all(len(found["returns"]["test"]) == 1 and "train" in found["returns"] for found in results)
     encoders = {found["arm"]: found["encoder"] for found in results}
     assert encoders["baseline"] == encoders["upsampled"] != encoders["augmented"] == encoders["augmented_upsampled"]
+    for arm, found in zip(ARMS, results, strict=True):  # the agent that is saved has these returns
+        actor = d3rlpy.load_learnable(str(out / "seed-0" / f"{arm}.d3"), device="cpu")
+        make = partial(task.make_env, "test", 64)
+        assert play(actor, make, 1, pipeline.TEST_SEED, 0.0)[0] == found["returns"]["test"]
     assert all(("marginal" in found) == ("upsampled" in found["arm"]) for found in results)
     assert {found["updates"] for found in results} == {SIZE.pretrain_steps + SIZE.finetune_steps}
     assert [found["real_share"] for found in results] == [1.0, 0.5, 1.0, 0.5]
@@ -59,11 +65,11 @@ def test_four_arms_of_a_game_make_equal_updates_and_end_in_table_and_pictures(fr
 
 @needs_procgen
 def test_latents_of_the_augmented_arms_are_of_augmented_frames(fruitbot, tmp_path):
-    task, episodes = make_task("fruitbot"), stages.chosen_episodes(fruitbot, 50, 0)
-    agent = stages.pretrained(task, episodes, fruitbot.action_space, SIZE, False, 0, tmp_path)
+    task, chosen = make_task("fruitbot"), stages.chosen_episodes(fruitbot, 50, 0)
+    agent = stages.pretrained(task, chosen, SIZE, False, 0, tmp_path)
     encoder = stages.frozen(agent, SIZE, tmp_path)
     plain, again, augmented = (
-        stages.latents(task, episodes, encoder, which, 0, tmp_path / str(i)).observations
+        stages.latents(task, chosen, encoder, which, 0, tmp_path / str(i)).observations
         for i, which in enumerate((False, False, True))
     )
     np.testing.assert_array_equal(plain, again)
@@ -111,6 +117,28 @@ def test_results_are_of_one_dataset_even_if_another_has_its_lengths(fruitbot, tm
             stages.claim(tmp_path / "out", make_task("fruitbot"), data, SIZE)
 
 
+def test_episodes_are_chosen_anew_for_each_seed_and_read_when_asked_for(fruitbot):
+    few = stages.chosen_episodes(fruitbot, len(fruitbot) - int(fruitbot.lengths.max()) - 1, 0)
+    assert 0 < len(few) < len(fruitbot) and few.fingerprint != fruitbot.fingerprint
+    held = list(fruitbot.episodes())
+    for episode in few.episodes():
+        assert any(np.array_equal(episode.frames, other.frames) for other in held)
+    assert stages.chosen_episodes(fruitbot, None, 0) is fruitbot
+
+
+def test_all_that_an_agent_learns_from_has_one_draw_for_a_stack_and_the_next_one():
+    frames = np.random.default_rng(0).integers(0, 256, (32, 9, 64, 64), np.uint8)
+    for augmented in (False, True):
+        before, after = make_task("cheetah-run").augmenter(augmented, 0)(frames, frames.copy())
+        np.testing.assert_array_equal(before, after)
+        moved = (before != frames).any((1, 2, 3))
+        assert moved.mean() > 0.8
+    one = before.reshape(32, 3, 3, 64, 64)
+    same = np.broadcast_to(frames[:, :3, None], (32, 3, 3, 64, 64)).swapaxes(1, 2).reshape(32, 9, 64, 64)
+    stack = make_task("cheetah-run").augmenter(True, 0)(same, same.copy())[0].reshape(one.shape)
+    assert (stack == stack[:, :1]).all()
+
+
 def test_a_generator_is_judged_by_rows_that_it_has_not_seen():
     n = np.arange(95, dtype=np.float32)
     seen, unseen = stages.held_out(Transitions(n[:, None], n[:, None], n, n[:, None], np.zeros(95, bool)), seed=3)
@@ -139,7 +167,7 @@ def test_options_of_the_command_change_the_size_and_arms_of_another_evaluation_a
 def test_another_evaluation_makes_the_arm_again_and_nothing_before_it(fruitbot, tmp_path):
     task, out = make_task("fruitbot"), tmp_path / "out"
     first = run_arm(task, fruitbot, SIZE, "upsampled", 0, out)
-    made = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.suffix != ".json"}
+    made = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.stem != "upsampled"}
     assert run_arm(task, fruitbot, SIZE, "upsampled", 0, out) == first
     again = run_arm(task, fruitbot, replace(SIZE, epsilon=1.0, episodes=2), "upsampled", 0, out)
     assert again["evaluation"] == {"episodes": 2, "epsilon": 1.0} and len(again["returns"]["test"]) == 2

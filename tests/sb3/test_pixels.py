@@ -7,73 +7,34 @@ import pytest
 import torch
 from gymnasium import spaces
 from gymnasium.wrappers import TransformObservation
-from stable_baselines3 import DQN, PPO, SAC, TD3
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3 import SAC
 from synth_replay_sb3 import (
     AugmentedReplayBuffer,
     CFGMixedBuffer,
     FrozenFeatures,
-    LatentDQNPolicy,
     LatentSACPolicy,
-    LatentTD3Policy,
     SyntheticReplayBuffer,
     encoder_of,
     transplant,
 )
 
 from synth_replay.encoders import FrozenEncoder, LatentObservation
-from synth_replay.errors import CheckpointError, ConfigError, SpecMismatchError
+from synth_replay.errors import CheckpointError
 from tests.conftest import TINY
 from tests.encoders.helpers import Towers, distinct_frames, encoder, pixel_env, pixel_rollout
-
-ARCH = [16]
-MODELS = {
-    "SAC": (SAC, LatentSACPolicy, "Pendulum-v1"),
-    "TD3": (TD3, LatentTD3Policy, "Pendulum-v1"),
-    "DQN": (DQN, LatentDQNPolicy, "CartPole-v1"),
-}
-SHORT = {"batch_size": 16, "learning_starts": 30, "buffer_size": 500, "seed": 0, "device": "cpu"}
-
-
-class SmallCnn(BaseFeaturesExtractor):
-    """A user's own extractor; SB3's NatureCNN wants larger frames."""
-
-    def __init__(self, observation_space: spaces.Box) -> None:
-        super().__init__(observation_space, 8)
-        inside = torch.nn.Conv2d(observation_space.shape[0], 4, 5, 5)
-        self.net = torch.nn.Sequential(inside, torch.nn.Flatten(), torch.nn.Linear(100, 8), torch.nn.Tanh())
-
-    def forward(self, x):
-        return self.net(x)
-
-
-def pixel_model(name, steps=60, **kwargs):
-    algorithm, _, env_id = MODELS[name]
-    options = {"net_arch": ARCH, "features_extractor_class": SmallCnn}
-    model = algorithm("CnnPolicy", pixel_env(env_id), policy_kwargs=options, **SHORT | kwargs)
-    return model.learn(steps) if steps else model
-
-
-def latent_model(name, path, **kwargs):
-    algorithm, policy, env_id = MODELS[name]
-    options = {"encoder": path, "generator": TINY, "refresh_every": 100, "progress": False}
-    return algorithm(
-        policy,
-        pixel_env(env_id),
-        policy_kwargs={"encoder": path, "net_arch": ARCH},
-        replay_buffer_class=SyntheticReplayBuffer,
-        replay_buffer_kwargs=options,
-        **SHORT | kwargs,
-    )
-
-
-def frames(name):
-    return np.asarray(pixel_rollout(MODELS[name][2]).observations)
-
-
-def saved(model, tmp_path):
-    return encoder_of(model, "concat").save(tmp_path / "encoder.pt2")
+from tests.sb3.pixel_helpers import (
+    ARCH,
+    LARGER,
+    MODELS,
+    SHORT,
+    RestlessCnn,
+    SmallCnn,
+    assert_alike,
+    frames,
+    latent_model,
+    pixel_model,
+    saved,
+)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -83,8 +44,7 @@ def test_an_agent_of_latents_starts_as_the_agent_of_pixels_learns_and_leaves_the
     before = FrozenEncoder.load(path).hash
     model = latent_model(name, path)
     transplant(source, model)
-    actions = source.predict(frames(name), deterministic=True)[0]
-    np.testing.assert_allclose(model.predict(frames(name), deterministic=True)[0], actions, atol=1e-5)
+    assert_alike(model, frames(name), source, frames(name))
     model.learn(160)
     model.policy.set_training_mode(True)
     held = [m.frozen._held[0] for m in model.policy.modules() if isinstance(m, FrozenFeatures)]
@@ -119,9 +79,7 @@ def test_an_agent_trained_on_latents_alone_is_transplanted_to_one_of_pixels(name
     learner = algorithm(policy, LatentObservation(pixel_env(env_id), path), policy_kwargs=options, **SHORT).learn(60)
     actor = algorithm(policy, pixel_env(env_id), policy_kwargs=options, **SHORT)
     transplant(learner, actor)
-    latents = FrozenEncoder.load(path).encode(frames(name))
-    found, expected = (m.predict(x, deterministic=True)[0] for m, x in ((actor, frames(name)), (learner, latents)))
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert_alike(actor, frames(name), learner, FrozenEncoder.load(path).encode(frames(name)))
 
 
 def test_the_buffer_holds_the_latents_of_what_was_added(tmp_path):
@@ -205,30 +163,13 @@ def test_batches_of_the_augmented_buffer_are_sb3s_own_frames_augmented():
     pixel_model("SAC", 40, replay_buffer_class=AugmentedReplayBuffer, replay_buffer_kwargs={"seed": 0})
 
 
-def test_what_cannot_work_is_refused(tmp_path):
-    path, env = encoder().save(tmp_path / "encoder.pt2"), pixel_env()
-    with pytest.raises(ConfigError, match="policy_kwargs"):
-        SAC(LatentSACPolicy, env, device="cpu", buffer_size=100)
-    with pytest.raises(ConfigError, match="neither frames"):
-        SAC(LatentSACPolicy, pixel_env(frames=3), policy_kwargs={"encoder": path}, device="cpu", buffer_size=100)
-    with pytest.raises(SpecMismatchError, match="takes"):
-        SyntheticReplayBuffer(10, pixel_env(frames=3).observation_space, env.action_space, encoder=path)
-    with pytest.raises(CheckpointError, match="no encoder"):
-        SyntheticReplayBuffer(10, env.observation_space, env.action_space, encoder=tmp_path / "absent.pt2")
-    with pytest.raises(ConfigError, match="no encoder of frames"):
-        encoder_of(PPO("MlpPolicy", "Pendulum-v1", device="cpu"))
-    wide = {"encoder": path, "net_arch": [16, 16]}
-    other = SAC(LatentSACPolicy, env, policy_kwargs=wide, device="cpu", buffer_size=100)
-    with pytest.raises(ConfigError, match="net_arch"):
-        transplant(pixel_model("SAC", 0), other)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_an_encoder_is_the_same_after_two_thousand_updates(name, tmp_path):
     path = saved(pixel_model(name), tmp_path)
     before = FrozenEncoder.load(path).hash
-    model = latent_model(name, path).learn(150)
+    soon = {"target_update_interval": 10} if name == "DQN" else {}
+    model = latent_model(name, path, **soon).learn(150)
     model.policy.set_training_mode(True)
     model.train(gradient_steps=2_000, batch_size=16)
     held = [m.frozen._held[0] for m in model.policy.modules() if isinstance(m, FrozenFeatures)]
@@ -238,20 +179,37 @@ def test_an_encoder_is_the_same_after_two_thousand_updates(name, tmp_path):
     learner = algorithm(policy, LatentObservation(pixel_env(env_id), path), policy_kwargs=options, **SHORT)
     learner.set_parameters(model.get_parameters())
     rows = distinct_frames(env_id)
-    found, expected = (
-        m.predict(x, deterministic=True)[0]
-        for m, x in ((model, rows), (learner, FrozenEncoder.load(path).encode(rows)))
-    )
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    actor = algorithm(policy, pixel_env(env_id), policy_kwargs=options, **SHORT)
+    transplant(learner, actor)
+    for one in (model, actor):
+        assert_alike(one, rows, learner, FrozenEncoder.load(path).encode(rows))
 
 
-def test_a_model_does_not_load_with_another_encoder_under_the_same_name(tmp_path):
-    path = encoder().save(tmp_path / "encoder.pt2")
-    options = {"encoder": path, "net_arch": ARCH}
-    SAC(LatentSACPolicy, pixel_env(), policy_kwargs=options, **SHORT).save(tmp_path / "model.zip")
-    FrozenEncoder(Towers(seed=3), (6, 25, 25)).save(path)
-    with pytest.raises(CheckpointError, match="another encoder"):
-        SAC.load(tmp_path / "model.zip", device="cpu")
+@pytest.mark.parametrize("name", MODELS)
+def test_an_encoder_with_batch_norm_that_runs_in_updates_on_frames_is_the_same(name, tmp_path):
+    algorithm, policy, env_id = MODELS[name]
+    source = pixel_model(name, 0, policy_kwargs={"net_arch": ARCH, "features_extractor_class": RestlessCnn})
+    path = saved(source, tmp_path)
+    before = FrozenEncoder.load(path).hash
+    options, soon = {"encoder": path, "net_arch": ARCH}, {"target_update_interval": 10} if name == "DQN" else {}
+    model = algorithm(policy, pixel_env(env_id), policy_kwargs=options, **SHORT | soon).learn(60)  # SB3's own buffer
+    assert model.replay_buffer.observations.dtype == np.uint8
+    model.policy.set_training_mode(True)
+    model.train(gradient_steps=20, batch_size=16)
+    held = [m.frozen._held[0] for m in model.policy.modules() if isinstance(m, FrozenFeatures)]
+    assert {part.hash for part in held} == {before} and len(held) >= 2
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_sb3s_own_convolutions_are_frozen_and_their_heads_move(name, tmp_path):
+    algorithm, policy, env_id = MODELS[name]
+    env = TransformObservation(pixel_env(env_id), lambda x: x.repeat(2, 1).repeat(2, 2), LARGER)
+    source = algorithm("CnnPolicy", env, policy_kwargs={"net_arch": ARCH}, **SHORT).learn(40)
+    rows = np.stack([source.get_env().observation_space.sample() for _ in range(20)])
+    path = encoder_of(source, bounds=(0, np.inf)).save(tmp_path / "encoder.pt2")
+    model = algorithm(policy, env, policy_kwargs={"encoder": path, "net_arch": ARCH}, **SHORT)
+    transplant(source, model)
+    assert_alike(model, rows, source, rows)
 
 
 def test_float_frames_are_not_divided_where_sb3_does_not_divide_them():
@@ -271,14 +229,6 @@ def test_a_temperature_moves_with_the_heads(tmp_path):
     assert source.log_ent_coef.item() != model.log_ent_coef.item()
     transplant(source, model)
     assert source.log_ent_coef.item() == model.log_ent_coef.item()
-
-
-def test_normalised_frames_are_refused(tmp_path):
-    path = encoder().save(tmp_path / "encoder.pt2")
-    env = VecNormalize(DummyVecEnv([pixel_env]))
-    buffer = SyntheticReplayBuffer(100, env.observation_space, env.action_space, encoder=path, generator=TINY)
-    with pytest.raises(ConfigError, match="norm_obs=False"):
-        buffer.sample(4, env)
 
 
 def test_actor_and_critic_that_share_their_extractor_have_one_feature(tmp_path):

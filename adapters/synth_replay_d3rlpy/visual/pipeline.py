@@ -45,7 +45,7 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
 
     Returns:
         Returns of each kind of environment, the divergence of training and test latents, the generator's fidelity, the
-        number of updates in all and the share of real rows in the last batch.
+        number of updates in all and the share of real rows in the last batch. ``{arm}.d3`` is the agent.
     """
     augmented, upsampled = ARMS[arm]
     stages.claim(out, task, data, size)
@@ -54,12 +54,12 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
         return dict(found)
     stages.check(task, data)
     folder = path.parent / ("augmented" if augmented else "plain")
-    episodes = stages.chosen_episodes(data, size.rows, seed)
+    chosen = stages.chosen_episodes(data, size.rows, seed)
     logger.info("%s, seed %d: learning from pixels", arm, seed)
-    agent = stages.pretrained(task, episodes, data.action_space, size, augmented, seed, folder)
+    agent = stages.pretrained(task, chosen, size, augmented, seed, folder)
     encoder = stages.frozen(agent, size, folder)
     logger.info("%s, seed %d: encoding", arm, seed)
-    rows = stages.latents(task, episodes, encoder, augmented, seed, folder)
+    rows = stages.latents(task, chosen, encoder, augmented, seed, folder)
     spec = TransitionSpec(encoder.space, data.action_space)
     result: dict[str, Any] = {"task": task.name, "arm": arm, "seed": seed, "rows": len(rows), "encoder": encoder.hash}
     result["evaluation"] = size.evaluation
@@ -70,6 +70,7 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
         result |= stages.judged(rows, source, seed, folder)
     logger.info("%s, seed %d: fine-tuning and evaluating", arm, seed)
     actor, learnt = stages.finetuned(agent, rows, spec, source, size, seed, folder)
+    stages.keep(actor, path.with_suffix(".d3"))
     result |= learnt
     result |= _scores(task, actor, encoder, data.frame_shape[1], size, seed)
     path.parent.mkdir(parents=True, exist_ok=True)

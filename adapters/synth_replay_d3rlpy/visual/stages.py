@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,8 @@ from filelock import FileLock
 
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec, evaluate
 from synth_replay.checkpoint import write_whole
-from synth_replay.datasets import PixelDataset, PixelEpisode, stack_transitions
+from synth_replay.datasets import PixelDataset
+from synth_replay.datasets.pixel_changes import ChosenPixels
 from synth_replay.encoders import FrozenEncoder, encode_transitions
 from synth_replay.errors import CheckpointError, ConfigError, SpecMismatchError
 from synth_replay.fitting import show_progress
@@ -83,18 +85,16 @@ def _size(space: Any) -> tuple[Any, ...]:
     return type(space), space.shape, getattr(space, "n", None)
 
 
-def chosen_episodes(dataset: PixelDataset, rows: int | None, seed: int) -> list[PixelEpisode]:
+def chosen_episodes(dataset: PixelDataset, rows: int | None, seed: int) -> PixelDataset:
     """Random episodes until there are ``rows`` transitions, or all; each seed has its own."""
     if rows is None or rows >= len(dataset):
-        return list(dataset.episodes())
+        return dataset
     order = np.random.default_rng(seed).permutation(len(dataset.lengths))
     count = int(np.searchsorted(np.cumsum(dataset.lengths[order]), rows)) + 1
-    return list(dataset.episodes(np.sort(order[:count]).tolist()))
+    return ChosenPixels(dataset, np.sort(order[:count]))
 
 
-def pretrained(
-    task: Task, episodes: list[PixelEpisode], space: Any, size: VisualConfig, augmented: bool, seed: int, folder: Path
-) -> Any:
+def pretrained(task: Task, data: PixelDataset, size: VisualConfig, augmented: bool, seed: int, folder: Path) -> Any:
     """The agent of pixels, learnt in parts that survive a stop."""
     folder.mkdir(parents=True, exist_ok=True)
     held = sorted(folder.glob("agent-*.d3"))
@@ -108,25 +108,26 @@ def pretrained(
         agent = config.create(device=device)
     if done >= size.pretrain_steps:
         return agent
-    buffer = PixelReplayBuffer(
-        episodes,
-        frame_stack=task.frame_stack,
-        n_steps=task.n_steps,
-        gamma=config.gamma,
-        action_space=space,
-    )
+    options = {"frame_stack": task.frame_stack, "n_steps": task.n_steps, "gamma": config.gamma}
+    buffer = PixelReplayBuffer(data, **options)
     while done < size.pretrain_steps:
         part = min(size.save_every, size.pretrain_steps - done)
         d3rlpy.seed(seed + done)
         buffer.augmenter = task.augmenter(augmented, seed + done)  # a resumed run sees what an undisturbed one does
         agent.fit(buffer, n_steps=part, n_steps_per_epoch=part, show_progress=False, **QUIET)
         done += part
-        agent.save(str(folder / "unfinished.d3"))
         # the number is part of the name, so that a stop at any moment leaves a file that says how far it is
-        (folder / "unfinished.d3").replace(folder / f"agent-{done:09d}.d3")
+        keep(agent, folder / f"agent-{done:09d}.d3")
         for old in sorted(folder.glob("agent-*.d3"))[:-1]:
             old.unlink()
     return agent
+
+
+def keep(agent: Any, path: Path) -> None:
+    """Saves an agent: the file is there whole or not at all."""
+    unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
+    agent.save(str(unfinished))
+    unfinished.replace(path)
 
 
 def frozen(agent: Any, size: VisualConfig, folder: Path) -> FrozenEncoder:
@@ -136,11 +137,11 @@ def frozen(agent: Any, size: VisualConfig, folder: Path) -> FrozenEncoder:
 
 
 def latents(
-    task: Task, episodes: list[PixelEpisode], encoder: FrozenEncoder, augmented: bool, seed: int, folder: Path
+    task: Task, data: PixelDataset, encoder: FrozenEncoder, augmented: bool, seed: int, folder: Path
 ) -> Transitions:
     """All transitions as latents, of augmented views in the augmented arms (Eq. 2)."""
     views = task.generalization(seed) if augmented else None
-    chunks = stack_transitions(episodes, frame_stack=task.frame_stack)
+    chunks = data.transitions(frame_stack=task.frame_stack)
     bar = show_progress(None)
     return encode_transitions(chunks, encoder, augment=views, seed=seed, cache=folder / "latents", progress=bar)
 

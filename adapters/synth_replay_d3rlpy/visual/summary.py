@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from synth_replay.checkpoint import write_whole
-from synth_replay.datasets import PixelDataset, stack_transitions
+from synth_replay.datasets import PixelDataset
 from synth_replay.evaluation.divergence import Divergence
 from synth_replay.evaluation.generalization import Returns
 from synth_replay.evaluation.generalization_table import GeneralizationTable, generalization_table
@@ -60,8 +60,8 @@ def table_of(task: Task, results: Results) -> GeneralizationTable:
 
 def observations(task: Task, data: PixelDataset, seed: int = 0) -> Array:
     """A picture ``[H, W, 3]``: a row of the data, of augmented data, and of each kind of test environment."""
-    episodes = stages.chosen_episodes(data, PICTURES * 60, seed)
-    rows = next(stack_transitions(episodes, rows=PICTURES * 60, frame_stack=task.frame_stack))
+    chosen = stages.chosen_episodes(data, PICTURES * 60, seed)
+    rows = next(chosen.transitions(PICTURES * 60, task.frame_stack))
     plain = np.asarray(rows.observations)[:: max(1, len(rows) // PICTURES)][:PICTURES]
     augment: Any = task.augmenter(True, seed)
     lines = [plain, augment(plain, plain)[0]]
