@@ -6,5 +6,5 @@ import subprocess
 import sys
 from pathlib import Path
 
-for name in ("fidelity", "sampling", "training", "buffer", "labels", "augment", "latents", "wide"):
+for name in ("fidelity", "sampling", "training", "buffer", "labels", "augment", "latents", "latent_dynamics", "wide"):
     subprocess.run([sys.executable, f"{name}.py"], cwd=Path(__file__).parent, check=True)

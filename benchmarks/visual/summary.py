@@ -17,31 +17,31 @@ PAIRS = (("augmented_upsampled", "augmented"), ("augmented_upsampled", "baseline
 DOCS = ROOT.parents[1] / "docs"
 
 
+def held(parts: list[Part]) -> list[dict[str, Any]]:
+    """Their results, or none if one is missing or was evaluated otherwise."""
+    found = [json.loads(part.path.read_text()) for part in parts if part.path.exists()]
+    wanted = [result for result in found if result["evaluation"] == parts[0].size.evaluation]
+    return wanted if len(wanted) == len(parts) else []
+
+
 def results(task: str, features: int) -> list[dict[str, Any]]:
     """Of the seeds that have all four arms."""
-    found = []
-    for seed in SEEDS:
-        paths = [Part(task, features, arm, seed).path for arm in ARMS]
-        if all(path.exists() for path in paths):
-            found += [json.loads(path.read_text()) for path in paths]
-    return found
+    return [result for seed in SEEDS for result in held([Part(task, features, arm, seed) for arm in ARMS])]
 
 
 def ablation() -> list[dict[str, Any]]:
     """Both steps with latents of other sizes (the paper's ablation), where all seeds are there."""
     found, tests = [], make_task(ABLATED).tests
     for size in LATENT_SIZES:
-        paths = [Part(ABLATED, size, "augmented_upsampled", seed).path for seed in SEEDS]
-        if all(path.exists() for path in paths):
-            held = [json.loads(path.read_text()) for path in paths]
-            test = [np.mean([np.mean(h["returns"][kind]) for kind in tests]) for h in held]
+        if runs := held([Part(ABLATED, size, "augmented_upsampled", seed) for seed in SEEDS]):
+            test = [np.mean([np.mean(run["returns"][kind]) for kind in tests]) for run in runs]
             line = {
                 "latent": size,
                 "test mean": float(np.mean(test)),
                 "standard error": float(np.std(test, ddof=1)),
             }
             line["standard error"] /= np.sqrt(len(test))
-            found.append(line | {"marginal": float(np.mean([h["marginal"] for h in held]))})
+            found.append(line | {"marginal": float(np.mean([run["marginal"] for run in runs]))})
     return found
 
 
@@ -54,11 +54,11 @@ def sizes_table(found: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def differences(name: str, held: list[dict[str, Any]]) -> str:
+def differences(name: str, found: list[dict[str, Any]]) -> str:
     """A table of differences in the mean test return, over pairs of a seed."""
     task, better = make_task(name), {}
     for arm in ARMS:
-        mine = sorted((h for h in held if h["arm"] == arm), key=lambda h: h["seed"])
+        mine = sorted((h for h in found if h["arm"] == arm), key=lambda h: h["seed"])
         better[arm] = np.array([np.mean([np.mean(h["returns"][kind]) for kind in task.tests]) for h in mine])
     lines = ["| difference in the mean test return | over paired seeds |", "|---|---|"]
     for one, other in PAIRS:
@@ -70,17 +70,17 @@ def main() -> None:
     """Write JSON, tables and pictures."""
     payload: dict[str, Any] = {"ablation": ablation()}
     for task, (_, features, _) in TASKS.items():
-        held = results(task, features)
-        if not held:
+        found = results(task, features)
+        if not found:
             print(f"{task}: no seed has all arms")
             continue
-        table = table_of(make_task(task), held)
-        payload[task] = {"table": table.to_dict(), "results": held}
+        table = table_of(make_task(task), found)
+        payload[task] = {"table": table.to_dict(), "results": found}
         (DOCS / "tables" / f"visual_{task}.md").write_text(
-            table.markdown(2 if task == "coinrun" else 1) + "\n" + differences(task, held)
+            table.markdown(2 if task == "coinrun" else 1) + "\n" + differences(task, found)
         )
-        save_png(divergence_map(divergences_of(held), title=task), DOCS / "img" / f"divergence_{task}.png")
-        print(table.markdown(), differences(task, held), sep="\n")
+        save_png(divergence_map(divergences_of(found), title=task), DOCS / "img" / f"divergence_{task}.png")
+        print(table.markdown(), differences(task, found), sep="\n")
     (ROOT.parent / "results" / "visual.json").write_text(json.dumps(payload, indent=1) + "\n")
     if payload["ablation"]:
         (DOCS / "tables" / "visual_latent_sizes.md").write_text(sizes_table(payload["ablation"]))

@@ -46,11 +46,12 @@ class GeneralizationTable:
             digits: Decimals of returns: 1 in Table 1, 2 in Table 3.
         """
         fewest, most = self.seeds
-        seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
+        said = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
+        said = "One seed.\n" if most == 1 else f"Means over {said}, with 95 % bootstrap intervals over seeds.\n"
         parts = [
             _markdown(self.returns, lambda _: digits),
             _markdown(self.gaps, lambda name: digits if name == "Train - Test" else 2),
-            f"Means over {seeds}, with 95 % bootstrap intervals over seeds.\n",
+            said,
         ]
         return "\n".join(parts)
 

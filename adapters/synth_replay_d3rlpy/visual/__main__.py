@@ -38,9 +38,10 @@ def arguments() -> argparse.Namespace:
 
 def quiet() -> None:
     """Shows what this pipeline says and leaves out what d3rlpy and the simulators do."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)  # an import has set it already
     logging.getLogger("synth_replay_d3rlpy").setLevel(logging.INFO)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # d3rlpy's
+    logging.getLogger("absl").setLevel(logging.ERROR)  # MuJoCo's, of dm_control's models
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))  # d3rlpy's
     warnings.simplefilter("ignore")
 
 

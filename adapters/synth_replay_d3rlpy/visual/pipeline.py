@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from synth_replay import TransitionSpec
 from synth_replay.checkpoint import write_whole
 from synth_replay.datasets import PixelDataset, open_pixels
 from synth_replay.evaluation.divergence import latent_divergence
+from synth_replay.fitting import show_progress
 from synth_replay_d3rlpy.visual import stages
 from synth_replay_d3rlpy.visual.config import ARMS, VisualConfig
 from synth_replay_d3rlpy.visual.evaluation import play
@@ -81,7 +83,8 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
 def _scores(task: Task, actor: Any, encoder: Any, frame: int, size: VisualConfig, seed: int) -> dict[str, Any]:
     """All arms of a seed are tested alike; another seed has other distractions and levels."""
     returns, seen = {}, {}
-    for kind in (task.train, *task.tests):
+    kinds = (task.train, *task.tests)
+    for kind in tqdm(kinds, "Evaluating", unit="environment", disable=not show_progress(None)):
         make, first = partial(task.make_env, kind, frame), TEST_SEED * (seed + 1)
         returns[kind], seen[kind] = play(actor, make, size.episodes, first, size.epsilon)
     # the divergence depends a little on the number of rows, and episodes differ in length

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from d3rlpy.logging import NoopAdapterFactory
 from filelock import FileLock
+from tqdm import tqdm
 
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec, evaluate
 from synth_replay.checkpoint import write_whole
@@ -110,17 +111,27 @@ def pretrained(task: Task, data: PixelDataset, size: VisualConfig, augmented: bo
         return agent
     options = {"frame_stack": task.frame_stack, "n_steps": task.n_steps, "gamma": config.gamma}
     buffer = PixelReplayBuffer(data, **options)
-    while done < size.pretrain_steps:
-        part = min(size.save_every, size.pretrain_steps - done)
-        d3rlpy.seed(seed + done)
-        buffer.augmenter = task.augmenter(augmented, seed + done)  # a resumed run sees what an undisturbed one does
-        agent.fit(buffer, n_steps=part, n_steps_per_epoch=part, show_progress=False, **QUIET)
-        done += part
-        # the number is part of the name, so that a stop at any moment leaves a file that says how far it is
-        keep(agent, folder / f"agent-{done:09d}.d3")
-        for old in sorted(folder.glob("agent-*.d3"))[:-1]:
-            old.unlink()
+    with _bar("Learning from pixels", size.pretrain_steps, done) as bar:
+        while done < size.pretrain_steps:
+            part = min(size.save_every, size.pretrain_steps - done)
+            d3rlpy.seed(seed + done)
+            buffer.augmenter = task.augmenter(augmented, seed + done)  # a resumed run sees what an undisturbed one does
+            _fit(agent, buffer, part, bar)
+            done += part
+            # the number is part of the name, so that a stop at any moment leaves a file that says how far it is
+            keep(agent, folder / f"agent-{done:09d}.d3")
+            for old in sorted(folder.glob("agent-*.d3"))[:-1]:
+                old.unlink()
     return agent
+
+
+def _bar(what: str, total: int, done: int = 0) -> Any:
+    return tqdm(total=total, initial=done, desc=what, unit="update", disable=not show_progress(None))
+
+
+def _fit(agent: Any, buffer: Any, steps: int, bar: Any) -> None:
+    options = {"callback": lambda *_: bar.update(), "show_progress": False}
+    agent.fit(buffer, n_steps=steps, n_steps_per_epoch=steps, **options, **QUIET)
 
 
 def keep(agent: Any, path: Path) -> None:
@@ -198,6 +209,6 @@ def finetuned(
         progress=False,
     )
     d3rlpy.seed(seed)
-    steps = size.finetune_steps
-    learner.fit(buffer, n_steps=steps, n_steps_per_epoch=steps, show_progress=False, **QUIET)
+    with _bar("Fine-tuning", size.finetune_steps) as bar:
+        _fit(learner, buffer, size.finetune_steps, bar)
     return transplant(learner), {"updates": learner.grad_step, "real_share": buffer.stats.real_share}
