@@ -164,6 +164,24 @@ def test_options_of_the_command_change_the_size_and_arms_of_another_evaluation_a
 
 
 @needs_procgen
+def test_the_command_mixes_a_share_of_other_data_in(fruitbot, tmp_path, monkeypatch):
+    write_offline_procgen(tmp_path / "other" / "fruitbot", random_data(ProcgenEnv("fruitbot", seed=9), 200, seed=9))
+    taken = []
+    monkeypatch.setattr(command, "run_pipeline", lambda task, data, *args, **kwargs: taken.append(data))
+    places = [
+        "--data",
+        str(fruitbot.path),
+        "--out",
+        str(tmp_path / "out"),
+        "--mix",
+        str(tmp_path / "other" / "fruitbot"),
+    ]
+    monkeypatch.setattr("sys.argv", ["visual", "fruitbot", *places, "--mix-share", "0.5"])
+    command.main()
+    assert set(taken[0].sources) == {0, 1} and 0.2 < taken[0].share < 0.8
+
+
+@needs_procgen
 def test_another_evaluation_makes_the_arm_again_and_nothing_before_it(fruitbot, tmp_path):
     task, out = make_task("fruitbot"), tmp_path / "out"
     first = run_arm(task, fruitbot, SIZE, "upsampled", 0, out)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from synth_replay.datasets import open_pixels
+from synth_replay.datasets import mix_episodes, open_pixels
 from synth_replay.errors import SynthReplayError
 from synth_replay_d3rlpy.visual.config import ARMS, SIZES
 from synth_replay_d3rlpy.visual.pipeline import run_pipeline
@@ -25,6 +25,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("task", help="cheetah-run, walker-walk, humanoid-walk, or a game of Procgen")
     parser.add_argument("--data", type=Path, required=True, help="V-D4RL or Offline Procgen dataset")
+    parser.add_argument("--mix", type=Path, help="distracting dataset, of which a share replaces some of the data")
+    parser.add_argument("--mix-share", type=float, default=0.05, help="of transitions; default: 0.05 (Table 2)")
     parser.add_argument("--out", type=Path, required=True, help="folder of all results; the same again goes on")
     parser.add_argument("--size", choices=SIZES, default="cpu", help="smoke (minutes), cpu (hours, default), paper")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="each is a run of all arms; default: 0")
@@ -48,6 +50,8 @@ def quiet() -> None:
 def run(args: argparse.Namespace) -> None:
     """Runs what is missing, then writes tables and pictures of what is there."""
     task, data = make_task(args.task, not args.full_rendering), open_pixels(args.data)
+    if args.mix is not None:
+        data = mix_episodes(data, open_pixels(args.mix), args.mix_share, seed=0)
     names = ("latent", "feature_size", "epsilon")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
     size = replace(SIZES[args.size], **given)
