@@ -1,4 +1,4 @@
-"""One arm of one seed: ``python -m benchmarks.visual.agent TASK FEATURES ARM SEED``."""
+"""One arm of one seed: ``python -m benchmarks.visual.agent TASK FEATURES ARM SEED UPDATES``."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def main() -> None:
     """Runs it and keeps the result."""
     warnings.simplefilter("ignore")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    task, features, arm, seed = sys.argv[1:]
-    part = Part(task, int(features), arm, int(seed))
+    task, features, arm, seed, updates = sys.argv[1:]
+    part = Part(task, int(features), arm, int(seed), int(updates))
     started = time.perf_counter()
     found = run_arm(make_task(task), open_pixels(data_path(task)), part.size, arm, part.seed, part.folder)
     found |= {"features": part.features, "seconds": time.perf_counter() - started}

@@ -36,6 +36,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "cheetah-run": {"learning_rate": 1e-3, "pretrain_steps": 3_000},
     "coinrun": {"epsilon": 0.2},
 }
+# What more updates on pixels change: augmented frames take longer to learn from
+LONGER, UPDATES = "cheetah-run", 10_000
 ABLATED, LATENT_SIZES = "coinrun", (32, 64, 128, 256)
 SIZE = VisualConfig(
     pretrain_steps=1_500,
@@ -50,45 +52,47 @@ SIZE = VisualConfig(
 
 @dataclass(frozen=True)
 class Part:
-    """One arm of one seed."""
+    """One arm of one seed; ``updates`` on pixels, 0 for the task's own number."""
 
     task: str
     features: int
     arm: str
     seed: int
+    updates: int = 0
 
     @property
     def path(self) -> Path:
         """Where its result goes."""
-        return RUNS / f"{self.task}-{self.features}-{self.arm}-{self.seed}.json"
+        return RUNS / f"{self.folder.name}-{self.arm}-{self.seed}.json"
 
     @property
     def arguments(self) -> list[str]:
         """Of :mod:`benchmarks.visual.agent`."""
-        return [self.task, str(self.features), self.arm, str(self.seed)]
+        return [self.task, str(self.features), self.arm, str(self.seed), str(self.updates)]
 
     @property
-    def shares(self) -> tuple[str, int, bool, int]:
+    def shares(self) -> tuple[str, bool, int]:
         """Two arms use one agent of pixels."""
-        return self.task, self.features, ARMS[self.arm][0], self.seed
+        return self.folder.name, ARMS[self.arm][0], self.seed
 
     @property
     def size(self) -> VisualConfig:
         """The sizes, with this part's features."""
-        changes = CHANGES.get(self.task, {})
+        changes = CHANGES.get(self.task, {}) | ({"pretrain_steps": self.updates} if self.updates else {})
         return replace(SIZE, feature_size=self.features, episodes=TASKS[self.task][2], **changes)
 
     @property
     def folder(self) -> Path:
         """Agents, encoders, latents and generators."""
-        return WORK / f"{self.task}-{self.features}"
+        return WORK / (f"{self.task}-{self.features}" + (f"-{self.updates}" if self.updates else ""))
 
 
 def parts() -> list[Part]:
-    """All of them, seed by seed, so that an interrupted study is balanced; the ablation comes last."""
+    """All of them, seed by seed, so that an interrupted study is balanced; ablation and longer runs come last."""
     found = [Part(task, TASKS[task][1], arm, seed) for seed, task, arm in product(SEEDS, TASKS, ARMS)]
     others = [size for size in LATENT_SIZES if size != TASKS[ABLATED][1]]
-    return found + [Part(ABLATED, size, "augmented_upsampled", seed) for seed, size in product(SEEDS, others)]
+    found += [Part(ABLATED, size, "augmented_upsampled", seed) for seed, size in product(SEEDS, others)]
+    return found + [Part(LONGER, TASKS[LONGER][1], arm, seed, UPDATES) for seed, arm in product(SEEDS, ARMS)]
 
 
 def data_path(task: str) -> Path:

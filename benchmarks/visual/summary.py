@@ -10,7 +10,7 @@ from synth_replay_d3rlpy.visual import ARMS, make_task
 from synth_replay_d3rlpy.visual.summary import NAMES, divergences_of, table_of
 
 from benchmarks.intervals import gain, verdict
-from benchmarks.visual.study import ABLATED, LATENT_SIZES, ROOT, SEEDS, TASKS, Part
+from benchmarks.visual.study import ABLATED, LATENT_SIZES, LONGER, ROOT, SEEDS, TASKS, UPDATES, Part
 from synth_replay.report.visual import divergence_map, save_png
 
 PAIRS = (("augmented_upsampled", "augmented"), ("augmented_upsampled", "baseline"), ("upsampled", "baseline"))
@@ -24,9 +24,10 @@ def held(parts: list[Part]) -> list[dict[str, Any]]:
     return wanted if len(wanted) == len(parts) else []
 
 
-def results(task: str, features: int) -> list[dict[str, Any]]:
+def results(task: str, updates: int = 0) -> list[dict[str, Any]]:
     """Of the seeds that have all four arms."""
-    return [result for seed in SEEDS for result in held([Part(task, features, arm, seed) for arm in ARMS])]
+    features = TASKS[task][1]
+    return [result for seed in SEEDS for result in held([Part(task, features, arm, seed, updates) for arm in ARMS])]
 
 
 def ablation() -> list[dict[str, Any]]:
@@ -69,17 +70,17 @@ def differences(name: str, found: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Write JSON, tables and pictures."""
     payload: dict[str, Any] = {"ablation": ablation()}
-    for task, (_, features, _) in TASKS.items():
-        found = results(task, features)
+    for task, updates in [*((task, 0) for task in TASKS), (LONGER, UPDATES)]:
+        name, found = f"{task}_{updates}" if updates else task, results(task, updates)
         if not found:
-            print(f"{task}: no seed has all arms")
+            print(f"{name}: no seed has all arms")
             continue
         table = table_of(make_task(task), found)
-        payload[task] = {"table": table.to_dict(), "results": found}
-        (DOCS / "tables" / f"visual_{task}.md").write_text(
+        payload[name] = {"table": table.to_dict(), "results": found}
+        (DOCS / "tables" / f"visual_{name}.md").write_text(
             table.markdown(2 if task == "coinrun" else 1) + "\n" + differences(task, found)
         )
-        save_png(divergence_map(divergences_of(found), title=task), DOCS / "img" / f"divergence_{task}.png")
+        save_png(divergence_map(divergences_of(found), title=task), DOCS / "img" / f"divergence_{name}.png")
         print(table.markdown(), differences(task, found), sep="\n")
     (ROOT.parent / "results" / "visual.json").write_text(json.dumps(payload, indent=1) + "\n")
     if payload["ablation"]:
