@@ -9,6 +9,7 @@ from rliable import library, metrics
 from scipy.stats import bootstrap
 
 REPETITIONS = 5_000
+ENOUGH_SEEDS = 5  # for a word on a difference
 
 
 def estimate(values: np.ndarray) -> tuple[float, float, float]:
@@ -37,10 +38,12 @@ def cell(line: dict[str, Any] | None) -> str:
     return "not run" if line is None else f"{line['iqm']:.1f} [{line['low']:.1f}, {line['high']:.1f}]"
 
 
-def verdict(found: tuple[float, float, float] | None) -> str:
-    """What the interval of a gain says, in words."""
+def verdict(found: tuple[float, float, float] | None, seeds: int = ENOUGH_SEEDS) -> str:
+    """What the interval of a gain says, in words; of few seeds it says nothing."""
     if found is None:
         return "not run"
     mean, low, high = found
+    if seeds < ENOUGH_SEEDS:
+        return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] of {seeds} seeds"
     said = "better" if low > 0 else "worse" if high < 0 else "cannot be told"
     return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] {said}"

@@ -63,7 +63,8 @@ def differences(name: str, found: list[dict[str, Any]]) -> str:
         better[arm] = np.array([np.mean([np.mean(h["returns"][kind]) for kind in task.tests]) for h in mine])
     lines = ["| difference in the mean test return | over paired seeds |", "|---|---|"]
     for one, other in PAIRS:
-        lines.append(f"| {NAMES[one]} minus {NAMES[other]} | {verdict(gain(better[one], better[other]))} |")
+        said = verdict(gain(better[one], better[other]), len(better[one]))
+        lines.append(f"| {NAMES[one]} minus {NAMES[other]} | {said} |")
     return "\n".join(lines) + "\n"
 
 
@@ -80,7 +81,8 @@ def main() -> None:
         (DOCS / "tables" / f"visual_{name}.md").write_text(
             table.markdown(2 if task == "coinrun" else 1) + "\n" + differences(task, found)
         )
-        save_png(divergence_map(divergences_of(found), title=task), DOCS / "img" / f"divergence_{name}.png")
+        if not updates:
+            save_png(divergence_map(divergences_of(found), title=task), DOCS / "img" / f"divergence_{name}.png")
         print(table.markdown(), differences(task, found), sep="\n")
     (ROOT.parent / "results" / "visual.json").write_text(json.dumps(payload, indent=1) + "\n")
     if payload["ablation"]:
