@@ -52,7 +52,8 @@ class FrozenFeatures(BaseFeaturesExtractor):
             )
         read = slice(0, frozen.layout.size) if part is None else frozen.layout.part(part)
         super().__init__(observation_space, read.stop - read.start)
-        self.frozen = FrozenModule(frozen, read)
+        # uint8 frames are of 0 to 255; SB3's target networks, which are never in train mode, need not wait for a check
+        self.frozen = FrozenModule(frozen, read, check=observation_space.dtype != np.uint8)
 
     def forward(self, observations: Tensor) -> Tensor:
         """``[n, C, H, W]`` of 0 to 255 or ``[n, d]`` to ``[n, features_dim]``."""

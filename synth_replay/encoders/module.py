@@ -17,13 +17,14 @@ class FrozenModule(nn.Module):
     Args:
         encoder: The encoder; copies of this module share it.
         part: What is read of a latent.
+        check: Whether frames of an agent that acts are checked to be of 0 to 255; each check waits for the device.
     """
 
     encoder_hash: Tensor
 
-    def __init__(self, encoder: FrozenEncoder, part: slice) -> None:
+    def __init__(self, encoder: FrozenEncoder, part: slice, check: bool = True) -> None:
         super().__init__()
-        self._held, self.part = (encoder,), part
+        self._held, self.part, self._check = (encoder,), part, check
         self.register_buffer("encoder_hash", torch.tensor(list(bytes.fromhex(encoder.hash)), dtype=torch.uint8))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ class FrozenModule(nn.Module):
                 )
             return x[:, self.part]
         check_shape(tuple(x.shape[1:]), frozen.pixel_shape)
-        if x.is_floating_point() and not self.training:  # batches of learning would wait for the device
+        if self._check and not self.training and x.is_floating_point():
             check_range(x)
         return frozen(x)[:, self.part]
 

@@ -75,7 +75,6 @@ def run_arm(task: Task, data: PixelDataset, size: VisualConfig, arm: str, seed: 
     stages.keep(actor, path.with_suffix(".d3"))
     result |= learnt
     result |= _scores(task, actor, encoder, data.frame_shape[1], size, seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(result, indent=1).encode())
     return result
 
