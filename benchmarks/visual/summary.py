@@ -10,7 +10,7 @@ from synth_replay_d3rlpy.visual import ARMS, make_task
 from synth_replay_d3rlpy.visual.summary import NAMES, divergences_of, table_of
 
 from benchmarks.intervals import gain, verdict
-from benchmarks.visual.study import ABLATED, LATENT_SIZES, LONGER, ROOT, SEEDS, TASKS, UPDATES, Part
+from benchmarks.visual.study import ABLATED, LATENT_SIZES, LONGER, LONGER_SEEDS, ROOT, SEEDS, TASKS, UPDATES, Part
 from synth_replay.report.visual import divergence_map, save_png
 
 PAIRS = (("augmented_upsampled", "augmented"), ("augmented_upsampled", "baseline"), ("upsampled", "baseline"))
@@ -26,8 +26,8 @@ def held(parts: list[Part]) -> list[dict[str, Any]]:
 
 def results(task: str, updates: int = 0) -> list[dict[str, Any]]:
     """Of the seeds that have all four arms."""
-    features = TASKS[task][1]
-    return [result for seed in SEEDS for result in held([Part(task, features, arm, seed, updates) for arm in ARMS])]
+    features, seeds = TASKS[task][1], LONGER_SEEDS if updates else SEEDS
+    return [result for seed in seeds for result in held([Part(task, features, arm, seed, updates) for arm in ARMS])]
 
 
 def ablation() -> list[dict[str, Any]]:
