@@ -80,5 +80,6 @@ def test_sharing_a_run_of_the_convolutions_changes_no_gradient():
             agent.impl.compute_critic_loss(batch, target).critic_loss.backward()
         grads.append([p.grad.clone() for p in modules.q_funcs.parameters()])
     for ours, plain in zip(*grads, strict=True):
-        np.testing.assert_allclose(ours.numpy(), plain.numpy(), atol=1e-5)
+        slack = 1e-5 * max(1.0, float(plain.abs().max()))  # sums of as many terms, in another order
+        np.testing.assert_allclose(ours.numpy(), plain.numpy(), rtol=0, atol=slack)
     assert any(g.abs().max() > 0 for g in grads[0])

@@ -183,7 +183,8 @@ def test_a_fitted_model_has_the_conditional_law_and_guidance_moves_it_as_the_for
     if w == 0:
         assert mean == pytest.approx(SLOPE * label * np.sqrt(2), rel=0.04)
         assert variance == pytest.approx(NOISE**2, rel=0.01)
-    assert total.mean() == pytest.approx(mean, abs=0.1) and total.var() == pytest.approx(variance, rel=0.2)
+    slack = 0.13 * (1 + 2 * w)  # of 1 + w and w parts of learnt scores; half a unit of w is more than this
+    assert total.mean() == pytest.approx(mean, abs=0.1) and total.var() == pytest.approx(variance, rel=slack)
     assert difference.mean() == pytest.approx(0, abs=0.1) and difference.var() == pytest.approx(NOISE**2, rel=0.2)
     assert rows.rewards.std() == pytest.approx(1.0, abs=0.1)  # what does not depend on the label stays
 

@@ -28,8 +28,8 @@ def chunks(rows=100):
 
 def test_all_columns_but_the_observations_stay():
     rows, latents = pixel_rollout(), encode_transitions(chunks(), encoder())
-    np.testing.assert_array_equal(latents.observations, encoder().encode(rows.observations))
-    np.testing.assert_array_equal(latents.next_observations, encoder().encode(rows.next_observations))
+    np.testing.assert_allclose(latents.observations, encoder().encode(rows.observations), atol=1e-5)
+    np.testing.assert_allclose(latents.next_observations, encoder().encode(rows.next_observations), atol=1e-5)
     for name in ("actions", "rewards", "terminations"):
         np.testing.assert_array_equal(getattr(latents, name), getattr(rows, name))
 
@@ -49,7 +49,7 @@ def test_a_row_and_its_next_observation_share_the_draw():
     more = np.random.default_rng(seed).integers(0, 20, (250, 1, 1, 1))
     for name in ("observations", "next_observations"):
         naive = np.minimum(getattr(rows, name).astype(int) + more, 255).astype(np.uint8)
-        np.testing.assert_allclose(getattr(found, name), encoder().encode(naive), atol=1e-6)
+        np.testing.assert_allclose(getattr(found, name), encoder().encode(naive), atol=1e-5)
     again = encode_transitions(chunks(250), encoder(), augment=Brighter(), seed=5)
     np.testing.assert_array_equal(found.observations, again.observations)
 
