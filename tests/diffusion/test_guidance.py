@@ -184,20 +184,20 @@ def test_a_fitted_model_has_the_conditional_law_and_guidance_moves_it_as_the_for
         assert mean == pytest.approx(SLOPE * label * np.sqrt(2), rel=0.04)
         assert variance == pytest.approx(NOISE**2, rel=0.01)
     slack = 0.13 * (1 + 2 * w)  # of 1 + w and w parts of learnt scores; half a unit of w is more than this
-    assert total.mean() == pytest.approx(mean, abs=0.1) and total.var() == pytest.approx(variance, rel=slack)
-    assert difference.mean() == pytest.approx(0, abs=0.1) and difference.var() == pytest.approx(NOISE**2, rel=0.2)
+    assert total.mean() == pytest.approx(mean, abs=0.15) and total.var() == pytest.approx(variance, rel=slack)
+    assert difference.mean() == pytest.approx(0, abs=0.15) and difference.var() == pytest.approx(NOISE**2, rel=0.2)
     assert rows.rewards.std() == pytest.approx(1.0, abs=0.1)  # what does not depend on the label stays
 
 
 def test_the_null_token_alone_is_the_unconditional_law(linear_gaussian):
     rows = linear_gaussian.sample(20_000, label=2.0, guidance_weight=-1.0)
-    assert np.allclose(np.cov(rows.observations.T), [[1.0, SLOPE**2], [SLOPE**2, 1.0]], atol=0.08)
+    assert np.allclose(np.cov(rows.observations.T), [[1.0, SLOPE**2], [SLOPE**2, 1.0]], atol=0.15)
     assert np.abs(rows.observations.mean(axis=0)).max() < 0.1
 
 
 def test_without_a_label_labels_are_drawn_as_in_the_data(linear_gaussian):
     spread = np.cov(linear_gaussian.sample(20_000).observations.T)
-    assert np.allclose(spread, [[1.0, SLOPE**2], [SLOPE**2, 1.0]], atol=0.08)
+    assert np.allclose(spread, [[1.0, SLOPE**2], [SLOPE**2, 1.0]], atol=0.15)
 
 
 @pytest.mark.parametrize(
