@@ -14,9 +14,9 @@ from common import milliseconds, report
 from common import replay as real_rows
 
 from synth_replay import Transitions
-from synth_replay.config import CPU
-from synth_replay.relabel_config import RelabelConfig
-from synth_replay.store import ColumnStore
+from synth_replay.buffers.store import ColumnStore
+from synth_replay.generator.config import CPU
+from synth_replay.generator.relabel_config import RelabelConfig
 
 warnings.simplefilter("ignore")
 

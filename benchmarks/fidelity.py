@@ -13,7 +13,7 @@ import gymnasium as gym
 from common import fitted, replay, report
 
 from synth_replay import Transitions, evaluate
-from synth_replay.config import CPU, PAPER
+from synth_replay.generator.config import CPU, PAPER
 
 GENERATED = 50_000
 FIGURES = (

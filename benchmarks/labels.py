@@ -20,8 +20,8 @@ from common import CACHE, DATA, ROOT, cpu_seconds, report
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from synth_replay import TransitionGenerator, Transitions, evaluate
-from synth_replay.config import CPU
 from synth_replay.evaluation.fidelity import numeric_columns
+from synth_replay.generator.config import CPU
 
 ENV, STEPS = "Hopper-v5", 60_000
 ROWS, HELD, GENERATED, TIMED = 20_000, 5_000, 20_000, 20_480

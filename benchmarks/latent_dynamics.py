@@ -18,9 +18,9 @@ from latents import latents
 sys.path.insert(0, str(ROOT.parent / "examples"))  # what made the dataset
 
 import numpy as np
-from parts.pixel_snapshots import learn
-from parts.pixel_tasks import ControlTask
-from synth_replay_d3rlpy.visual import make_task
+from common.pixel_snapshots import learn
+from common.pixel_tasks import ControlTask
+from synth_replay_visual import make_task
 from tqdm import trange
 
 from benchmarks.visual.study import DATA, TASKS, Part

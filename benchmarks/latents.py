@@ -24,12 +24,12 @@ sys.path.insert(0, str(ROOT.parent))  # the study's settings
 import numpy as np
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
-from synth_replay_d3rlpy.visual import make_task, stages
+from synth_replay_visual import make_task, stages
 
 from benchmarks.visual.study import TASKS, Part, data_path, how_to_collect
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec, evaluate
-from synth_replay.config import CPU
 from synth_replay.datasets import open_pixels
+from synth_replay.generator.config import CPU
 from synth_replay.report import write_report
 
 

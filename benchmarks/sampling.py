@@ -9,8 +9,8 @@ import gymnasium as gym
 from common import cpu_seconds, fitted, replay, report
 
 from synth_replay import TransitionGenerator, Transitions, evaluate
-from synth_replay.config import CPU, PAPER
 from synth_replay.diffusion import SamplerConfig
+from synth_replay.generator.config import CPU, PAPER
 
 ENV = "Hopper-v5"
 FAST, SLOW = 20_480, 4_096

@@ -13,8 +13,8 @@ from common import cpu_seconds, replay, report
 from torch.utils.data import DataLoader, TensorDataset
 
 from synth_replay import TransitionSpec
-from synth_replay.codec import TransitionCodec
-from synth_replay.codec_config import CodecConfig
+from synth_replay.codec.codec import TransitionCodec
+from synth_replay.codec.config import CodecConfig
 from synth_replay.diffusion import Denoiser, DenoiserTrainer, NetworkConfig, NoiseConfig, ResidualMLP, TrainingConfig
 
 BATCH = 256

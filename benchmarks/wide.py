@@ -15,8 +15,8 @@ import numpy as np
 from common import report
 
 from synth_replay import TransitionGenerator, Transitions, evaluate
-from synth_replay.codec_config import CodecConfig
-from synth_replay.config import CPU
+from synth_replay.codec.config import CodecConfig
+from synth_replay.generator.config import CPU
 from synth_replay.testing.case import rollout
 
 ROWS, HELD = 20_000, 4_000

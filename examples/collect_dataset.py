@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parts.arguments import Parser, environment, one_line_errors
-from parts.collecting import KINDS, MIN_ROWS, write_datasets
+from common.arguments import Parser, environment, one_line_errors
+from common.collecting import KINDS, MIN_ROWS, write_datasets
 
 
 @one_line_errors

@@ -21,8 +21,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from parts.arguments import Parser, one_line_errors, share
-from parts.pixel_collecting import QUALITIES, collect
+from common.arguments import Parser, one_line_errors, share
+from common.pixel_collecting import QUALITIES, collect
 
 from synth_replay.environments import GAMES
 from synth_replay.environments.distractions import LEVELS, VARIANTS

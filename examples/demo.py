@@ -12,9 +12,9 @@ import argparse
 import time
 from pathlib import Path
 
-from parts.arguments import Parser, one_line_errors
-from parts.demo_arms import ARMS, ENV, run_arms, train_arm
-from parts.demo_pictures import draw_curves, write_fidelity
+from common.arguments import Parser, one_line_errors
+from common.demo_arms import ARMS, ENV, run_arms, train_arm
+from common.demo_pictures import draw_curves, write_fidelity
 
 
 @one_line_errors

@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
-from parts.arguments import Parser, one_line_errors
+from common.arguments import Parser, one_line_errors
 from PIL import Image
 
 from synth_replay.environments import Distraction, make_dmc_pixels

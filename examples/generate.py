@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
-from parts.arguments import Parser, environment, one_line_errors, preset
+from common.arguments import Parser, environment, one_line_errors, preset
 
 from synth_replay import TransitionGenerator, evaluate
 from synth_replay.datasets import create_dataset, open_dataset

@@ -11,10 +11,10 @@ from __future__ import annotations
 import d3rlpy
 import gymnasium as gym
 import numpy as np
+from common.arguments import Parser, continuous, one_line_errors, preset
 from d3rlpy.logging import NoopAdapterFactory
 from d3rlpy.metrics import EnvironmentEvaluator
 from d3rlpy.preprocessing import StandardObservationScaler
-from parts.arguments import Parser, continuous, one_line_errors, preset
 from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer
 
 from synth_replay.datasets import open_dataset

@@ -8,7 +8,7 @@ One seed is an example and no claim; ``benchmarks/offline_to_online`` is the stu
 
 from __future__ import annotations
 
-from parts.arguments import Parser, continuous, one_line_errors, preset
+from common.arguments import Parser, continuous, one_line_errors, preset
 from stable_baselines3 import SAC
 from stable_baselines3.common.evaluation import evaluate_policy
 from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayCallback

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import d3rlpy
 import gymnasium as gym
+from common.arguments import Parser, continuous, one_line_errors, preset
+from common.pex import PolicyExpansion, evaluate
 from d3rlpy.algos import IQLConfig
 from d3rlpy.logging import NoopAdapterFactory
-from parts.arguments import Parser, continuous, one_line_errors, preset
-from parts.pex import PolicyExpansion, evaluate
 from synth_replay_d3rlpy import CFGMixedBuffer, to_replay_buffer
 
 from synth_replay.datasets import open_dataset

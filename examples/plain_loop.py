@@ -1,14 +1,14 @@
-"""A training loop of one's own, in the manner of CleanRL: DQN on CartPole with ``synth_replay.buffers``."""
+"""A training loop of one's own, in the manner of CleanRL: DQN on CartPole with ``synth_replay.buffers.synthetic``."""
 
 from __future__ import annotations
 
 import gymnasium as gym
 import numpy as np
 import torch
-from parts.arguments import Parser, one_line_errors, preset
+from common.arguments import Parser, one_line_errors, preset
 from torch import nn
 
-from synth_replay.buffers import SyntheticReplayBuffer
+from synth_replay.buffers.synthetic import SyntheticReplayBuffer
 
 
 @one_line_errors

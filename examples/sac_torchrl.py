@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from parts.arguments import Parser, continuous, one_line_errors, preset
+from common.arguments import Parser, continuous, one_line_errors, preset
 from synth_replay_torchrl import SyntheticReplayBuffer
 from tensordict.nn import TensorDictModule
 from torch import nn

@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from parts.arguments import Parser, share
+from common.arguments import Parser, share
 
-from synth_replay.procgen_games import TIME_LIMITS
+from synth_replay.environments.procgen_games import TIME_LIMITS
 
 # Steps of the agent that makes the data, its quality, steps collected
 DATA = {
@@ -50,7 +50,7 @@ def main() -> None:
         options = ["--quality", quality, "--steps", str(steps), "--train-steps", str(train_steps)]
         run(script, "--task", args.task, *options, *exploring, "--out", str(data))
     options = [*exploring, "--data", str(data), "--size", args.size, "--out", str(out), "--seeds", *args.seeds]
-    run("-m", "synth_replay_d3rlpy.visual", args.task, *options)
+    run("-m", "synth_replay_visual", args.task, *options)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from synth_replay.config import GeneratorConfig
     from synth_replay.evaluation import FidelityScores, evaluate
-    from synth_replay.generator import TransitionGenerator
+    from synth_replay.generator.config import GeneratorConfig
+    from synth_replay.generator.generator import TransitionGenerator
     from synth_replay.plugins import available_adapters, load_adapter
     from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -25,8 +25,8 @@ __all__ = [
 
 _HOMES = {
     "FidelityScores": "evaluation",
-    "GeneratorConfig": "config",
-    "TransitionGenerator": "generator",
+    "GeneratorConfig": "generator.config",
+    "TransitionGenerator": "generator.generator",
     "TransitionSpec": "transitions",
     "Transitions": "transitions",
     "available_adapters": "plugins",

@@ -26,7 +26,7 @@ with warnings.catch_warnings():  # host libraries' own deprecations at import
     import torchrl.collectors  # noqa: F401
 
 from synth_replay import GeneratorConfig, Transitions
-from synth_replay.config import CPU
+from synth_replay.generator.config import CPU
 from synth_replay.testing import case
 
 torch.set_num_threads(1)

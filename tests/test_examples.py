@@ -10,7 +10,7 @@ from pathlib import Path
 
 import gymnasium as gym
 import pytest
-from synth_replay_d3rlpy.visual import ARMS
+from synth_replay_visual import ARMS
 
 from synth_replay.datasets import create_dataset
 from synth_replay.transitions import TransitionSpec
@@ -129,7 +129,7 @@ def test_what_a_script_wrote_before_is_found_before_any_work(script):
 
 def test_an_untrained_policy_is_never_the_medium_one_or_the_expert(monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
-    parts = importlib.import_module("parts.collecting")
+    parts = importlib.import_module("common.collecting")
     kinds = ["replay", "random", "medium", "medium-replay", "expert"]
 
     def steps(scores, learning_starts=100):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from stable_baselines3 import SAC
 
-from synth_replay.config import PRESETS
 from synth_replay.datasets import write_vd4rl_npz
+from synth_replay.generator.config import PRESETS
 from tests.conftest import TINY
 from tests.datasets.pixel_helpers import episode_of
 from tests.encoders.helpers import pixel_env, pixel_rollout
@@ -60,7 +60,7 @@ def test_the_data_of_the_command_are_made_by_the_one_before_it():
 
 
 def test_a_folder_without_data_is_told_in_one_line(monkeypatch, tmp_path):
-    from synth_replay_d3rlpy.visual import __main__ as command
+    from synth_replay_visual import __main__ as command
 
     words = ["visual", "cheetah-run", "--data", "none", "--out", str(tmp_path / "out")]
     monkeypatch.setattr("sys.argv", words)
@@ -70,6 +70,6 @@ def test_a_folder_without_data_is_told_in_one_line(monkeypatch, tmp_path):
 
 
 def test_the_commands_options_exist():
-    command = re.search(r"python -m synth_replay_d3rlpy.visual ([^\n]*)", TEXT)[1]
-    source = (Path(__file__).parents[1] / "adapters/synth_replay_d3rlpy/visual/__main__.py").read_text()
+    command = re.search(r"python -m synth_replay_visual ([^\n]*)", TEXT)[1]
+    source = (Path(__file__).parents[1] / "pipelines/synth_replay_visual/__main__.py").read_text()
     assert all(f'"{word}"' in source for word in command.split() if word.startswith("--"))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from synth_replay.cli import main
-from synth_replay.config import PRESETS
 from synth_replay.datasets import create_dataset
+from synth_replay.generator.config import PRESETS
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
 

@@ -14,9 +14,9 @@ from d3rlpy.dataset import (
     Transition,
 )
 
+from synth_replay.buffers.store import ColumnStore
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.spaces import Array
-from synth_replay.store import ColumnStore
 from synth_replay_d3rlpy.layout import RowLayout
 
 KNOWN_PICKERS = (BasicTransitionPicker, MultiStepTransitionPicker, SparseRewardTransitionPicker)

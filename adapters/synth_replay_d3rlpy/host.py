@@ -9,9 +9,9 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 from d3rlpy.dataset import DatasetInfo, EpisodeBase, ReplayBufferBase, Transition
 
+from synth_replay.buffers.engine import SynthesisEngine, SynthesisStats
 from synth_replay.encoders import cached_encoder
 from synth_replay.errors import UnsupportedBufferError
-from synth_replay.synthesis import SynthesisEngine, SynthesisStats
 
 
 class WrappingBuffer(ReplayBufferBase):  # type: ignore[misc]
@@ -95,7 +95,7 @@ class HostBuffer(WrappingBuffer):
 
     @property
     def stats(self) -> SynthesisStats:
-        """Refreshes, losses, shares: see :class:`~synth_replay.synthesis.SynthesisStats`."""
+        """Refreshes, losses, shares: see :class:`~synth_replay.buffers.engine.SynthesisStats`."""
         return self.engine.stats
 
     def __setstate__(self, state: dict[str, Any]) -> None:

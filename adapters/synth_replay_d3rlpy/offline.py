@@ -11,9 +11,9 @@ from typing import Any
 from d3rlpy.dataset import ReplayBufferBase
 from gymnasium import spaces
 
+from synth_replay.buffers.offline import offline_rows, warn_if_rescaled
 from synth_replay.datasets import open_dataset
 from synth_replay.errors import ConfigError, InvalidTransitionsError
-from synth_replay.offline import offline_rows, warn_if_rescaled
 from synth_replay.transitions import Transitions, TransitionSpec
 from synth_replay_d3rlpy.columns import EpisodeColumns
 from synth_replay_d3rlpy.conversion import default_extras, infer_spaces, to_transitions, wanted_extras

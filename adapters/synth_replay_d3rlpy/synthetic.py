@@ -16,21 +16,20 @@ from d3rlpy.dataset import (
 )
 from gymnasium import spaces
 
-from synth_replay.config import GeneratorConfig
+from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.refresh import RefreshConfig
 from synth_replay.errors import ConfigError, InvalidTransitionsError
-from synth_replay.fitting import show_progress
-from synth_replay.generator import MIN_ROWS
-from synth_replay.refresh import RefreshConfig
-from synth_replay.seeding import seed_from_numpy
+from synth_replay.generator.config import GeneratorConfig
+from synth_replay.generator.generator import MIN_ROWS
+from synth_replay.runtime import seed_from_numpy, show_progress
 from synth_replay.spaces import Array
-from synth_replay.synthesis import SynthesisEngine
 from synth_replay.transitions import Transitions
 from synth_replay_d3rlpy.batch import BatchRows
 from synth_replay_d3rlpy.columns import EpisodeColumns
 from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, host_rows, infer_spaces, to_transitions, wanted_extras
 from synth_replay_d3rlpy.host import HostBuffer
-from synth_replay_d3rlpy.latent_data import encode_buffer, latent_spaces
 from synth_replay_d3rlpy.layout import RowLayout
+from synth_replay_d3rlpy.pixels.latent_data import encode_buffer, latent_spaces
 
 
 class SyntheticReplayBuffer(HostBuffer):

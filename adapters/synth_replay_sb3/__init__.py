@@ -4,9 +4,9 @@ from synth_replay.plugins import require_extra
 
 require_extra("stable_baselines3", "sb3")
 
+from synth_replay_sb3.callbacks import SyntheticReplayCallback  # noqa: E402
 from synth_replay_sb3.cfg_mixed import CFGMixedBuffer  # noqa: E402
-from synth_replay_sb3.logging import SyntheticReplayCallback  # noqa: E402
-from synth_replay_sb3.pixels import (  # noqa: E402
+from synth_replay_sb3.pixels.policies import (  # noqa: E402
     AugmentedReplayBuffer,
     FrozenFeatures,
     LatentDQNPolicy,

@@ -11,22 +11,28 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
-from synth_replay.batch_plans import OFFLINE, ONLINE, SOURCE_NUMBERS, SYNTHETIC_OFFLINE, SYNTHETIC_ONLINE, BatchPlan
-from synth_replay.config import GeneratorConfig
+from synth_replay.buffers.batch_plans import (
+    OFFLINE,
+    ONLINE,
+    SOURCE_NUMBERS,
+    SYNTHETIC_OFFLINE,
+    SYNTHETIC_ONLINE,
+    BatchPlan,
+)
+from synth_replay.buffers.engine import SynthesisStats
+from synth_replay.buffers.mixed_engine import Generation, MixedSynthesisEngine, RealRows
+from synth_replay.buffers.offline import latent_rows, offline_rows
+from synth_replay.buffers.ratios import Ratio
+from synth_replay.buffers.refresh import RefreshConfig
+from synth_replay.buffers.store import ColumnStore
 from synth_replay.errors import ConfigError, UnsupportedBufferError
-from synth_replay.fitting import show_progress
-from synth_replay.mixed_synthesis import Generation, MixedSynthesisEngine, RealRows
-from synth_replay.offline import latent_rows, offline_rows
-from synth_replay.ratios import Ratio
-from synth_replay.refresh import RefreshConfig
-from synth_replay.seeding import seed_from_numpy
+from synth_replay.generator.config import GeneratorConfig
+from synth_replay.runtime import seed_from_numpy, show_progress
 from synth_replay.spaces import Array
-from synth_replay.store import ColumnStore
-from synth_replay.synthesis import SynthesisStats
 from synth_replay.transitions import Transitions
 from synth_replay_sb3.conversion import from_host_columns, host_columns, stored_transitions
-from synth_replay_sb3.latent_rows import FrameEncoding
-from synth_replay_sb3.rows import HostRows, joined
+from synth_replay_sb3.host import HostRows, joined
+from synth_replay_sb3.pixels.latent_rows import FrameEncoding
 
 
 class CFGMixedBuffer(HostRows, ReplayBuffer):
@@ -53,7 +59,7 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
         plan: ``concat`` has exact numbers of all four sources in each batch; ``oorb`` makes each batch online-like or
             offline-like by the toss of a coin.
         synthetic_ratio: r, the share of synthetic rows in a batch. This and the next two are numbers in [0, 1] or
-            functions of the environment step, :class:`~synth_replay.ratios.LinearSchedule` for example.
+            functions of the environment step, :class:`~synth_replay.buffers.ratios.LinearSchedule` for example.
         online_ratio: Share of online rows among the real ones, or the coin's probability of an online-like batch.
         synthetic_online_ratio: Share of online-like rows among the synthetic ones, in the stores and in ``concat``.
         generation: ``cfg``; or, to compare with: ``unconditional`` (one generator without labels), ``online`` (SynthER
@@ -73,7 +79,7 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
 
     Attributes:
         last_sources: ``[B]``, the source of each row of the last batch, an index of
-            :data:`~synth_replay.batch_plans.SOURCES`. Rows of odd numbers are offline-like (lambda 1 in APL).
+            :data:`~synth_replay.buffers.batch_plans.SOURCES`. Rows of odd numbers are offline-like (lambda 1 in APL).
 
     Raises:
         ConfigError: If a value cannot be used, or ``offline`` is missing.
@@ -159,7 +165,7 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
 
     @property
     def stats(self) -> SynthesisStats:
-        """Refreshes, losses, shares: see :class:`~synth_replay.synthesis.SynthesisStats`."""
+        """Refreshes, losses, shares: see :class:`~synth_replay.buffers.engine.SynthesisStats`."""
         return self.engine.stats
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:

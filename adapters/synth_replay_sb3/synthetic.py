@@ -11,15 +11,15 @@ from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
-from synth_replay.config import GeneratorConfig
+from synth_replay.buffers.engine import SynthesisEngine, SynthesisStats
+from synth_replay.buffers.refresh import RefreshConfig
 from synth_replay.errors import ConfigError, UnsupportedBufferError
-from synth_replay.refresh import RefreshConfig
-from synth_replay.seeding import seed_from_numpy
-from synth_replay.synthesis import SynthesisEngine, SynthesisStats
+from synth_replay.generator.config import GeneratorConfig
+from synth_replay.runtime import seed_from_numpy
 from synth_replay.transitions import Transitions
 from synth_replay_sb3.conversion import stored_transitions, write_transitions
-from synth_replay_sb3.latent_rows import FrameEncoding
-from synth_replay_sb3.rows import HostRows, joined
+from synth_replay_sb3.host import HostRows, joined
+from synth_replay_sb3.pixels.latent_rows import FrameEncoding
 
 HER_ARGUMENTS = {"n_sampled_goal", "goal_selection_strategy", "copy_info_dict"}
 
@@ -152,7 +152,7 @@ class SyntheticReplayBuffer(_Mixing, ReplayBuffer):
 
     @property
     def stats(self) -> SynthesisStats:
-        """Refreshes, losses, shares: see :class:`~synth_replay.synthesis.SynthesisStats`."""
+        """Refreshes, losses, shares: see :class:`~synth_replay.buffers.engine.SynthesisStats`."""
         return self.engine.stats
 
     def preload(self, transitions: Transitions) -> None:

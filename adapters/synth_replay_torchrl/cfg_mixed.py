@@ -12,15 +12,22 @@ from tensordict import TensorDictBase
 from torchrl.data import Composite, ReplayBuffer, TensorSpec
 from torchrl.envs import EnvBase
 
-from synth_replay.batch_plans import OFFLINE, ONLINE, SOURCE_NUMBERS, SYNTHETIC_OFFLINE, SYNTHETIC_ONLINE, BatchPlan
-from synth_replay.config import GeneratorConfig
-from synth_replay.mixed_synthesis import Generation, MixedSynthesisEngine, RealRows
-from synth_replay.offline import offline_rows
-from synth_replay.ratios import Ratio
-from synth_replay.refresh import RefreshConfig
-from synth_replay.seeding import seed_from_torch
+from synth_replay.buffers.batch_plans import (
+    OFFLINE,
+    ONLINE,
+    SOURCE_NUMBERS,
+    SYNTHETIC_OFFLINE,
+    SYNTHETIC_ONLINE,
+    BatchPlan,
+)
+from synth_replay.buffers.mixed_engine import Generation, MixedSynthesisEngine, RealRows
+from synth_replay.buffers.offline import offline_rows
+from synth_replay.buffers.ratios import Ratio
+from synth_replay.buffers.refresh import RefreshConfig
+from synth_replay.buffers.store import ColumnStore
+from synth_replay.generator.config import GeneratorConfig
+from synth_replay.runtime import seed_from_torch
 from synth_replay.spaces import Array
-from synth_replay.store import ColumnStore
 from synth_replay.transitions import Transitions
 from synth_replay_torchrl.host import HostBuffer, joined, joined_info
 
@@ -41,7 +48,7 @@ class CFGMixedBuffer(HostBuffer):
         plan: ``concat`` has exact numbers of all four sources in each batch; ``oorb`` makes each batch online-like or
             offline-like by the toss of a coin.
         synthetic_ratio: r, the share of synthetic rows in a batch. This and the next two are numbers in [0, 1] or
-            functions of the environment step, :class:`~synth_replay.ratios.LinearSchedule` for example.
+            functions of the environment step, :class:`~synth_replay.buffers.ratios.LinearSchedule` for example.
         online_ratio: Share of online rows among the real ones, or the coin's probability of an online-like batch.
         synthetic_online_ratio: Share of online-like rows among the synthetic ones, in the stores and in ``concat``.
         generation: ``cfg``; or, to compare with: ``unconditional``, ``online`` (SynthER on online rows), ``none``.
@@ -59,7 +66,7 @@ class CFGMixedBuffer(HostBuffer):
 
     Attributes:
         last_sources: ``[B]``, the source of each row of the last batch, an index of
-            :data:`~synth_replay.batch_plans.SOURCES`. Rows of odd numbers are offline-like (lambda 1 in APL).
+            :data:`~synth_replay.buffers.batch_plans.SOURCES`. Rows of odd numbers are offline-like (lambda 1 in APL).
 
     Raises:
         ConfigError: If a value cannot be used, or the specs are missing.

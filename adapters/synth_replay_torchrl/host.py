@@ -13,9 +13,9 @@ from torch import Tensor
 from torchrl.data import Composite, LazyTensorStorage, TensorDictReplayBuffer, TensorSpec
 from torchrl.envs import EnvBase
 
+from synth_replay.buffers.engine import SynthesisEngine
 from synth_replay.errors import CheckpointError, ConfigError, UnsupportedBufferError
 from synth_replay.spaces import Array
-from synth_replay.synthesis import SynthesisEngine
 from synth_replay.transitions import Transitions
 from synth_replay_torchrl.conversion import INDEX, Layout, nested
 from synth_replay_torchrl.refusals import refuse_arguments, refuse_components, refuse_transform
@@ -100,7 +100,7 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         return self.layout.transitions(self.storage[: len(self)])
 
     def stats(self) -> dict[str, int | float | bool]:
-        """TorchRL's figures, and ours as ``synth/<name>``: :class:`~synth_replay.synthesis.SynthesisStats`."""
+        """TorchRL's figures, and ours as ``synth/<name>``: :class:`~synth_replay.buffers.engine.SynthesisStats`."""
         ours = {f"synth/{name}": value for name, value in self.engine.stats.to_dict().items()}
         found: dict[str, int | float | bool] = super().stats()
         return found | ours

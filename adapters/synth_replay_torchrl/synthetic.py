@@ -11,10 +11,10 @@ from tensordict import TensorDictBase
 from torchrl.data import Composite, TensorSpec
 from torchrl.envs import EnvBase
 
-from synth_replay.config import GeneratorConfig
-from synth_replay.refresh import RefreshConfig
-from synth_replay.seeding import seed_from_torch
-from synth_replay.synthesis import SynthesisEngine
+from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.refresh import RefreshConfig
+from synth_replay.generator.config import GeneratorConfig
+from synth_replay.runtime import seed_from_torch
 from synth_replay.transitions import Transitions
 from synth_replay_torchrl.conversion import INDEX
 from synth_replay_torchrl.host import HostBuffer, joined, joined_info

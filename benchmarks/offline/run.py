@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.offline.study import how_to_collect, parts, replay_path
-from benchmarks.parts import run_missing
+from benchmarks.runner import run_missing
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 
 from synth_replay import GeneratorConfig, TransitionGenerator, Transitions
-from synth_replay.config import CPU, PAPER
+from synth_replay.generator.config import CPU, PAPER
 
 ROOT = Path(__file__).parent
 DATA = ROOT.parent.parent / "data" / "study"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.offline_to_online.study import QUALITIES, dataset_path, how_to_collect, parts
-from benchmarks.parts import run_missing
+from benchmarks.runner import run_missing
 
 
 def main() -> None:

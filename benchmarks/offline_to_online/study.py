@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.offline.study import REFERENCE
 from synth_replay import Transitions
-from synth_replay.config import CPU
+from synth_replay.generator.config import CPU
 
 ROOT = Path(__file__).parent
 DATA = ROOT.parents[1] / "data" / "offline_to_online"

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from synth_replay_d3rlpy.visual import make_task
-from synth_replay_d3rlpy.visual.evaluation import play
-from synth_replay_d3rlpy.visual.pipeline import TEST_SEED
+from synth_replay_visual import make_task
+from synth_replay_visual.evaluation import play
+from synth_replay_visual.pipeline import TEST_SEED
 
 from benchmarks.visual.study import ROOT, SEEDS, TASKS, Part
 

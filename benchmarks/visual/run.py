@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.parts import run_missing
+from benchmarks.runner import run_missing
 from benchmarks.visual.study import TASKS, data_path, how_to_collect, parts
 
 

@@ -12,9 +12,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from synth_replay_d3rlpy.visual import ARMS, VisualConfig
+from synth_replay_visual import ARMS, VisualConfig
 
-from synth_replay.config import CPU
+from synth_replay.generator.config import CPU
 
 ROOT = Path(__file__).parent
 DATA = ROOT.parents[1] / "data" / "pixels"

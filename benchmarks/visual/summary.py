@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import numpy as np
-from synth_replay_d3rlpy.visual import ARMS, make_task
-from synth_replay_d3rlpy.visual.summary import NAMES, divergences_of, table_of
+from synth_replay_visual import ARMS, make_task
+from synth_replay_visual.summary import NAMES, divergences_of, table_of
 
 from benchmarks.intervals import gain, verdict
 from benchmarks.visual.study import ABLATED, LATENT_SIZES, LONGER, LONGER_SEEDS, ROOT, SEEDS, TASKS, UPDATES, Part

@@ -12,9 +12,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from synth_replay import Transitions
-from synth_replay.batch_plans import SOURCES
-from synth_replay.cfg_buffer import CFGMixedBuffer
-from synth_replay.config import CPU
+from synth_replay.buffers.batch_plans import SOURCES
+from synth_replay.buffers.cfg_mixed import CFGMixedBuffer
+from synth_replay.generator.config import CPU
 
 # %%
 # Two policies

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from synth_replay import TransitionGenerator, Transitions, evaluate
-from synth_replay.config import CPU
+from synth_replay.generator.config import CPU
 
 # %%
 # Real data

@@ -14,11 +14,11 @@ from synth_replay.cli.making import SourceOptions, say_notes
 from synth_replay.cli.options import Seeded, Showing, Source, Usage, Written
 from synth_replay.cli.pages import REPORT_ROWS, check_page, generator_folder, write_page
 from synth_replay.datasets import Dataset, PixelDataset, open_dataset
-from synth_replay.datasets.pixel_catalog import find_pixels
-from synth_replay.generator import TransitionGenerator
-from synth_replay.jobs import digest
+from synth_replay.datasets.pixels.catalog import find_pixels
+from synth_replay.generator.generator import TransitionGenerator
 from synth_replay.spaces import Array, as_matrix
-from synth_replay.upsampling import copy_dataset
+from synth_replay.upsampling.jobs import digest
+from synth_replay.upsampling.upsample import copy_dataset
 
 WIDTH = 90
 

@@ -14,13 +14,21 @@ import tyro
 from synth_replay.cli.options import Running, Source, Usage, Written
 from synth_replay.cli.pages import REPORT_HOLDOUT, REPORT_ROWS, check_page, generator_folder, write_page
 from synth_replay.cli.presets import starting_config
-from synth_replay.config import GeneratorConfig
 from synth_replay.datasets import Dataset, open_dataset
 from synth_replay.errors import DatasetExistsError
-from synth_replay.generator import TransitionGenerator
-from synth_replay.jobs import digest
+from synth_replay.generator.config import GeneratorConfig
+from synth_replay.generator.generator import TransitionGenerator
 from synth_replay.transitions import Transitions
-from synth_replay.upsampling import SHARD_ROWS, Output, Workplace, finished_job, fit_resumably, make_dataset, split
+from synth_replay.upsampling.jobs import digest
+from synth_replay.upsampling.upsample import (
+    SHARD_ROWS,
+    Output,
+    Workplace,
+    finished_job,
+    fit_resumably,
+    make_dataset,
+    split,
+)
 
 SourceOptions = Annotated[Source, tyro.conf.arg(name="")]
 RunningOptions = Annotated[Running, tyro.conf.arg(name="")]

@@ -11,7 +11,7 @@ import gymnasium as gym
 
 from synth_replay.datasets import Dataset, open_dataset
 from synth_replay.errors import ConfigError
-from synth_replay.fitting import resolve_device
+from synth_replay.runtime import resolve_device
 
 Format = Literal["npz", "d4rl", "minari", "sb3", "d3rlpy", "parquet"]
 Written = Literal["npz", "d4rl", "minari", "d3rlpy", "parquet"]

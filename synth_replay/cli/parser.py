@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from typing import Annotated, Any, Union
 
 from synth_replay.cli.presets import starting_from
-from synth_replay.config import GeneratorConfig
 from synth_replay.errors import MissingExtraError
+from synth_replay.generator.config import GeneratorConfig
 
 
 def require_tyro() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from synth_replay.config import GeneratorConfig, resolve_config
-from synth_replay.fitting import resolve_device
+from synth_replay.generator.config import GeneratorConfig, resolve_config
+from synth_replay.runtime import resolve_device
 
 _start: ContextVar[tuple[str, str]] = ContextVar("start", default=("auto", "auto"))
 

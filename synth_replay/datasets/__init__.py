@@ -9,15 +9,15 @@ Frames are a kind of their own: :func:`open_pixels` streams episodes of V-D4RL a
 
 from synth_replay.datasets.base import Dataset
 from synth_replay.datasets.catalog import FORMATS, create_dataset, detect_format, guess_format, open_dataset
-from synth_replay.datasets.collect import collect_episodes
-from synth_replay.datasets.offline_procgen import write_offline_procgen
-from synth_replay.datasets.parquet import ShardWriter
-from synth_replay.datasets.pixel_catalog import PIXEL_FORMATS, open_pixels
-from synth_replay.datasets.pixel_changes import augment_episodes, mix_episodes, transform_episodes
-from synth_replay.datasets.pixel_episode import PixelEpisode, stack_transitions
-from synth_replay.datasets.pixels import PixelDataset
-from synth_replay.datasets.vd4rl import write_vd4rl_npz
-from synth_replay.datasets.vd4rl_hdf5 import write_vd4rl_hdf5
+from synth_replay.datasets.parquet.shards import ShardWriter
+from synth_replay.datasets.pixels.catalog import PIXEL_FORMATS, open_pixels
+from synth_replay.datasets.pixels.changes import augment_episodes, mix_episodes, transform_episodes
+from synth_replay.datasets.pixels.collect import collect_episodes
+from synth_replay.datasets.pixels.dataset import PixelDataset
+from synth_replay.datasets.pixels.episode import PixelEpisode, stack_transitions
+from synth_replay.datasets.pixels.offline_procgen import write_offline_procgen
+from synth_replay.datasets.pixels.vd4rl import write_vd4rl_npz
+from synth_replay.datasets.pixels.vd4rl_hdf5 import write_vd4rl_hdf5
 from synth_replay.datasets.writer import DatasetWriter
 
 __all__ = [

@@ -12,11 +12,11 @@ from synth_replay.datasets.d3rlpy import D3rlpyDataset, D3rlpyWriter
 from synth_replay.datasets.d4rl import D4rlDataset, D4rlWriter
 from synth_replay.datasets.files import reading
 from synth_replay.datasets.hdf5 import FRAME_KEYS, SIGNATURE, open_hdf5
-from synth_replay.datasets.minari import MinariDataset, find_minari
-from synth_replay.datasets.minari_writer import MinariWriter
+from synth_replay.datasets.minari.reader import MinariDataset, find_minari
+from synth_replay.datasets.minari.writer import MinariWriter
 from synth_replay.datasets.npz import NpzDataset, NpzWriter
-from synth_replay.datasets.parquet import MANIFEST, UNFINISHED
-from synth_replay.datasets.parquet_dataset import ParquetDataset, ParquetWriter
+from synth_replay.datasets.parquet.dataset import ParquetDataset, ParquetWriter
+from synth_replay.datasets.parquet.shards import MANIFEST, UNFINISHED
 from synth_replay.datasets.sb3 import Sb3Dataset
 from synth_replay.datasets.writer import DatasetWriter
 from synth_replay.errors import DatasetError, DatasetFormatError

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from synth_replay.datasets.base import Dataset, ReadOptions
+from synth_replay.datasets.compact_hdf5 import TinyDatasets
 from synth_replay.datasets.episodes import Columns, aligned, join_episodes
 from synth_replay.datasets.extras import load_extra
 from synth_replay.datasets.files import reading
@@ -17,7 +18,6 @@ from synth_replay.datasets.flat import TERMINAL_NOTE
 from synth_replay.datasets.hdf5 import STAMP, Hdf5Output, open_hdf5
 from synth_replay.datasets.inference import settle_spec
 from synth_replay.datasets.stamp import read_stamp
-from synth_replay.datasets.tiny_hdf5 import TinyDatasets
 from synth_replay.datasets.writer import DatasetWriter
 from synth_replay.errors import DatasetError, DatasetFormatError, InvalidTransitionsError, UnsupportedSpaceError
 from synth_replay.spaces import Array

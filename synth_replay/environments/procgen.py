@@ -11,8 +11,8 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from numpy.typing import NDArray
 
 from synth_replay.environments.libraries import load_procgen, refuse_procgen
+from synth_replay.environments.procgen_games import TIME_LIMITS
 from synth_replay.errors import ConfigError
-from synth_replay.procgen_games import TIME_LIMITS
 
 GAMES = tuple(TIME_LIMITS)
 # The engine aborts the whole process when a game lacks a mode.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from synth_replay.buffers.snapshots import Snapshot
 from synth_replay.report.copies import copies_section
 from synth_replay.report.correlations import correlations_section
 from synth_replay.report.diversity import diversity_section
@@ -22,7 +23,6 @@ from synth_replay.report.provenance import entries, plain, versions
 from synth_replay.report.section import Section
 from synth_replay.report.sources import sources_section
 from synth_replay.report.verdict import Verdict
-from synth_replay.snapshots import Snapshot
 
 FORMAT = 1
 WORDS = {"pass": "passes", "care": "take care", "fail": "fails", "not measured": "not measured"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from synth_replay.buffers.snapshots import Snapshot
 from synth_replay.errors import InvalidTransitionsError
-from synth_replay.snapshots import Snapshot
 from synth_replay.transitions import Transitions
 
 KINDS = ("online", "offline")

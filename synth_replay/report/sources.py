@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from synth_replay.buffers.snapshots import Snapshot
 from synth_replay.evaluation.fidelity import numeric_columns
 from synth_replay.report.section import Picture, Section
 from synth_replay.report.style import draw, inner_range
-from synth_replay.snapshots import Snapshot
 from synth_replay.spaces import Array
 
 # Blue and green for real rows, orange and purple for generated ones; offline paler in grey-scale than online

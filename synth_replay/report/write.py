@@ -10,9 +10,9 @@ from typing import Any
 import gymnasium as gym
 from tqdm.auto import tqdm
 
+from synth_replay.buffers.snapshots import Snapshot
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.evaluation.simulator import StateSetter
-from synth_replay.fitting import show_progress
 from synth_replay.report.extra import require_report_extra
 from synth_replay.report.files import whole_file
 from synth_replay.report.measure import measure
@@ -20,7 +20,7 @@ from synth_replay.report.rows import comparable_rows
 from synth_replay.report.sampled import comparable_kinds
 from synth_replay.report.simulated import check_environment
 from synth_replay.report.verdict import Verdict
-from synth_replay.snapshots import Snapshot
+from synth_replay.runtime import show_progress
 from synth_replay.transitions import Transitions
 
 STEPS = 12

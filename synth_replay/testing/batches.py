@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from synth_replay.mixing import apportion
+from synth_replay.buffers.mixing import apportion
 from synth_replay.spaces import Array
 from synth_replay.testing.case import NAMES, ROWS, Case, keys, matches, require
 

@@ -12,8 +12,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from synth_replay.config import CPU, GeneratorConfig
-from synth_replay.generator import TransitionGenerator
+from synth_replay.generator.config import CPU, GeneratorConfig
+from synth_replay.generator.generator import TransitionGenerator
 from synth_replay.spaces import Array
 from synth_replay.testing.harness import AdapterHarness
 from synth_replay.transitions import Transitions

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from synth_replay.errors import SynthReplayError
-from synth_replay.fitting import show_progress
+from synth_replay.runtime import show_progress
 from synth_replay.testing import batches, life, mixed
 from synth_replay.testing.case import Case
 from synth_replay.testing.harness import AdapterHarness

@@ -14,8 +14,8 @@ import gymnasium as gym
 import numpy as np
 import torch
 
+from synth_replay.buffers.engine import SynthesisEngine
 from synth_replay.spaces import Array
-from synth_replay.synthesis import SynthesisEngine
 from synth_replay.transitions import Transitions
 
 

@@ -32,12 +32,12 @@ class AdapterSuite:
 
     @pytest.mark.parametrize("check", CHECKS)
     def test_the_synthetic_buffer(self, check: str, env_id: str, tmp_path: Path) -> None:
-        """What :class:`~synth_replay.buffers.SyntheticReplayBuffer` promises, in every adapter."""
+        """What :class:`~synth_replay.buffers.synthetic.SyntheticReplayBuffer` promises, in every adapter."""
         CHECKS[check](Case(self.harness, env_id, tmp_path))
 
     @pytest.mark.parametrize("check", MIXED_CHECKS)
     def test_the_mixed_buffer(self, check: str, env_id: str, tmp_path: Path) -> None:
-        """What :class:`~synth_replay.cfg_buffer.CFGMixedBuffer` promises, where an adapter has one."""
+        """What :class:`~synth_replay.buffers.cfg_mixed.CFGMixedBuffer` promises, where an adapter has one."""
         if not self.harness.has_mixed:
             pytest.skip("this adapter has no CFGMixedBuffer")
         MIXED_CHECKS[check](Case(self.harness, env_id, tmp_path))

@@ -11,7 +11,7 @@ from synth_replay.augment import (
     dynamics_noise,
     multiplicative_noise,
 )
-from synth_replay.buffers import SyntheticReplayBuffer as PlainBuffer
+from synth_replay.buffers.synthetic import SyntheticReplayBuffer as PlainBuffer
 from synth_replay.errors import ConfigError, InvalidTransitionsError, NotFittedError
 from tests.conftest import rollout
 

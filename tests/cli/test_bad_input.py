@@ -121,7 +121,7 @@ def test_an_unfinished_run_with_other_settings_is_not_mixed_up(capsys, tmp_path,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("synth_replay.upsampling.generate_shards", interrupted)
+        patch.setattr("synth_replay.upsampling.upsample.generate_shards", interrupted)
         code, _, err = run(capsys, "upsample", data, "--num-samples", 40, "--out", tmp_path / "o", "--preset", preset)
     assert code == 130 and "same command" in err
     code, _, err = run(capsys, "upsample", data, "--num-samples", 50, "--out", tmp_path / "o", "--preset", preset)

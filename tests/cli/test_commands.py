@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from synth_replay import TransitionGenerator
-from synth_replay.config import PRESETS, GeneratorConfig
 from synth_replay.datasets import open_dataset, write_vd4rl_hdf5
 from synth_replay.errors import DatasetFormatError
+from synth_replay.generator.config import PRESETS, GeneratorConfig
 from tests.cli.helpers import run, start, write_npz, write_preset
 from tests.conftest import TINY, rollout
 from tests.datasets.pixel_helpers import episode_of

@@ -6,7 +6,7 @@ import torch
 
 from synth_replay import TransitionGenerator
 from synth_replay.errors import ConfigError
-from synth_replay.fitting import resolve_device
+from synth_replay.runtime import resolve_device
 from tests.cli.helpers import run, write_npz, write_preset
 from tests.conftest import TINY
 
@@ -24,7 +24,7 @@ def no_work(monkeypatch):
     def never(*args, **kwargs):
         raise AssertionError("work was begun")
 
-    monkeypatch.setattr("synth_replay.upsampling.Workplace.work", never)
+    monkeypatch.setattr("synth_replay.upsampling.upsample.Workplace.work", never)
 
 
 def check_refused(found, says):

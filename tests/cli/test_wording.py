@@ -2,8 +2,8 @@
 
 import pytest
 
-from synth_replay.codec_config import CodecConfig
-from synth_replay.jobs import differences
+from synth_replay.codec.config import CodecConfig
+from synth_replay.upsampling.jobs import differences
 from tests.cli.helpers import run, write_npz
 
 

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from synth_replay import Transitions
-from synth_replay.cfg_buffer import CFGMixedBuffer
+from synth_replay.buffers.cfg_mixed import CFGMixedBuffer
 from synth_replay.datasets import create_dataset
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout

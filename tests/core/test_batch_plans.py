@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_replay.batch_plans import BatchPlan
+from synth_replay.buffers.batch_plans import BatchPlan
+from synth_replay.buffers.ratios import LinearSchedule
 from synth_replay.errors import ConfigError
-from synth_replay.ratios import LinearSchedule
 
 
 def test_the_papers_default_is_one_to_one_to_one_and_eight_to_two_among_the_generated():

@@ -10,10 +10,10 @@ import pytest
 from gymnasium import spaces
 
 from synth_replay import Transitions
-from synth_replay.batch_plans import SOURCES
-from synth_replay.cfg_buffer import CFGMixedBuffer
-from synth_replay.ratios import LinearSchedule
-from synth_replay.relabel_config import RelabelConfig
+from synth_replay.buffers.batch_plans import SOURCES
+from synth_replay.buffers.cfg_mixed import CFGMixedBuffer
+from synth_replay.buffers.ratios import LinearSchedule
+from synth_replay.generator.relabel_config import RelabelConfig
 from tests.conftest import TINY
 from tests.core.cfg_helpers import ENV, SHIFT, counted, feed, make, offline_data, write
 

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_replay import Transitions, TransitionSpec
-from synth_replay.codec import TransitionCodec
-from synth_replay.codec_config import CodecConfig
+from synth_replay.codec.codec import TransitionCodec
+from synth_replay.codec.config import CodecConfig
+from synth_replay.codec.normalizers import Affine, Quantile
 from synth_replay.errors import ConfigError, UnsupportedSpaceError
-from synth_replay.normalizers import Affine, Quantile
 from tests.conftest import rollout
 
 CONFIGS = [

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from synth_replay import GeneratorConfig, TransitionGenerator
-from synth_replay.config import PRESETS, resolve_config
 from synth_replay.errors import (
     ConfigError,
 )
+from synth_replay.generator.config import PRESETS, resolve_config
 from tests.conftest import TINY
 from tests.core.test_generator import make
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_replay import TransitionGenerator
-from synth_replay.buffers import SyntheticReplayBuffer
+from synth_replay.buffers.mixing import apportion, check_ratio
+from synth_replay.buffers.refresh import RefreshClock, RefreshConfig
+from synth_replay.buffers.store import ColumnStore
+from synth_replay.buffers.synthetic import SyntheticReplayBuffer
 from synth_replay.errors import ConfigError, InvalidTransitionsError, SpecMismatchError
-from synth_replay.mixing import apportion, check_ratio
-from synth_replay.refresh import RefreshClock, RefreshConfig
-from synth_replay.store import ColumnStore
 from tests.conftest import TINY, rollout
 
 

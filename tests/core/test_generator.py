@@ -10,7 +10,6 @@ import torch
 from gymnasium import spaces
 
 from synth_replay import TransitionGenerator, Transitions
-from synth_replay.config import PRESETS
 from synth_replay.diffusion import SamplerConfig
 from synth_replay.errors import (
     FitDivergedError,
@@ -19,7 +18,8 @@ from synth_replay.errors import (
     SpecMismatchError,
     TooFewTransitionsError,
 )
-from synth_replay.relabel_config import RelabelConfig
+from synth_replay.generator.config import PRESETS
+from synth_replay.generator.relabel_config import RelabelConfig
 from tests.conftest import TINY, rollout
 
 
@@ -251,8 +251,8 @@ def test_a_million_rows_in_store_and_sample_stay_under_one_and_a_half_gigabytes(
         "from dataclasses import replace\n"
         "from gymnasium import spaces\n"
         "from synth_replay import TransitionGenerator, Transitions\n"
-        "from synth_replay.config import CPU\n"
-        "from synth_replay.store import ColumnStore\n"
+        "from synth_replay.generator.config import CPU\n"
+        "from synth_replay.buffers.store import ColumnStore\n"
         "rng = np.random.default_rng(0)\n"
         "o = rng.standard_normal((5000, 11)); a = rng.uniform(-1, 1, (5000, 3))\n"
         "data = Transitions(o, a, o[:, 0], o + 0.1, rng.random(5000) < 0.01)\n"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from synth_replay import TransitionGenerator, Transitions
+from synth_replay.codec.labels import BINS, LabelEncoder
 from synth_replay.diffusion.network import ResidualMLP
 from synth_replay.errors import ConfigError, InvalidTransitionsError
-from synth_replay.labels import BINS, LabelEncoder
 from tests.conftest import TINY, rollout
 
 

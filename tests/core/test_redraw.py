@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from synth_replay import TransitionGenerator
-from synth_replay.config import GeneratorConfig
 from synth_replay.diffusion import residual
 from synth_replay.errors import ConfigError
-from synth_replay.fitted import Drawing, on_device
+from synth_replay.generator.config import GeneratorConfig
+from synth_replay.generator.fitted import Drawing, on_device
 from tests.conftest import TINY, rollout
 
 

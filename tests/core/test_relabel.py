@@ -8,9 +8,9 @@ from gymnasium import spaces
 
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec
 from synth_replay.errors import ConfigError, InvalidTransitionsError
-from synth_replay.fitted import Drawing
-from synth_replay.relabel import Relabeler, fit_relabeler
-from synth_replay.relabel_config import RelabelConfig
+from synth_replay.generator.fitted import Drawing
+from synth_replay.generator.relabel import Relabeler, fit_relabeler
+from synth_replay.generator.relabel_config import RelabelConfig
 from tests.conftest import TINY, rollout
 
 BOX = spaces.Box(-5, 5, (2,), np.float32)

@@ -8,11 +8,11 @@ import torch
 from gymnasium import spaces
 
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec
-from synth_replay.codec import TransitionCodec
-from synth_replay.codec_config import CodecConfig
-from synth_replay.config import CPU
-from synth_replay.fitted import Drawing, FittedModel, new_denoiser
-from synth_replay.rotation import FLOOR, PrincipalAxes, delta_columns
+from synth_replay.codec.codec import TransitionCodec
+from synth_replay.codec.config import CodecConfig
+from synth_replay.codec.whitening import FLOOR, PrincipalAxes, delta_columns
+from synth_replay.generator.config import CPU
+from synth_replay.generator.fitted import Drawing, FittedModel, new_denoiser
 
 LATENTS, FEW = spaces.Box(-1, 1, (40,)), spaces.Box(-1, 1, (31,))
 ACTIONS = spaces.Box(-1, 1, (2,))

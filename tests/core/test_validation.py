@@ -6,10 +6,10 @@ import pytest
 from scipy.stats import ks_2samp
 
 from synth_replay import Transitions
+from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.refresh import RefreshConfig
+from synth_replay.buffers.validation import compare, hold_out, marginal
 from synth_replay.errors import ConfigError
-from synth_replay.refresh import RefreshConfig
-from synth_replay.synthesis import SynthesisEngine
-from synth_replay.validation import compare, hold_out, marginal
 from tests.conftest import TINY, rollout
 
 UNTRAINED = replace(TINY, training=replace(TINY.training, steps=1, eval_every=1))

@@ -24,7 +24,7 @@ from synth_replay_d3rlpy import (
     latent_agent,
     transplant,
 )
-from synth_replay_d3rlpy.latent_data import FirstFramePicker
+from synth_replay_d3rlpy.pixels.latent_data import FirstFramePicker
 
 from synth_replay.augment.pixels import PixelAugmenter
 from synth_replay.encoders import FrozenEncoder, LatentObservation

@@ -12,10 +12,10 @@ import d3rlpy
 import gymnasium as gym
 import numpy as np
 import pytest
-import synth_replay_d3rlpy.visual.__main__ as command
-from synth_replay_d3rlpy.visual import ARMS, VisualConfig, make_task, pipeline, run_arm, run_pipeline, stages
-from synth_replay_d3rlpy.visual.evaluation import play
-from synth_replay_d3rlpy.visual.summary import write_summary
+import synth_replay_visual.__main__ as command
+from synth_replay_visual import ARMS, VisualConfig, make_task, pipeline, run_arm, run_pipeline, stages
+from synth_replay_visual.evaluation import play
+from synth_replay_visual.summary import write_summary
 
 from synth_replay import TransitionGenerator, Transitions
 from synth_replay.augment.backgrounds import PATTERNS

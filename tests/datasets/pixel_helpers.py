@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 from gymnasium import spaces
 
-from synth_replay.datasets.pixel_episode import PixelEpisode
-from synth_replay.datasets.pixels import PixelDataset
+from synth_replay.datasets.pixels.dataset import PixelDataset
+from synth_replay.datasets.pixels.episode import PixelEpisode
 
 SIZE = 8
 DISCRETE, BOX = spaces.Discrete(15), spaces.Box(-1, 1, (2,), np.float32)

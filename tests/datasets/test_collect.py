@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from synth_replay.datasets.collect import collect_episodes, newest_frame
-from synth_replay.datasets.pixel_episode import PixelEpisode
+from synth_replay.datasets.pixels.collect import collect_episodes, newest_frame
+from synth_replay.datasets.pixels.episode import PixelEpisode
 from synth_replay.errors import (
     ConfigError,
     UnsupportedSpaceError,

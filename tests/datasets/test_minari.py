@@ -11,7 +11,7 @@ from minari.serialization import deserialize_space, serialize_space
 
 from synth_replay import Transitions, TransitionSpec
 from synth_replay.datasets import create_dataset, open_dataset
-from synth_replay.datasets.minari_spaces import space_from_minari, space_to_minari
+from synth_replay.datasets.minari.spaces import space_from_minari, space_to_minari
 from synth_replay.errors import DatasetError, ImageObservationError, UnsupportedSpaceError
 from tests.datasets.helpers import (
     DictObservations,

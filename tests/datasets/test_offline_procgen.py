@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_replay.datasets.collect import collect_episodes
-from synth_replay.datasets.offline_procgen import TIME_LIMITS, OfflineProcgenDataset, write_offline_procgen
-from synth_replay.datasets.pixel_catalog import open_pixels
+from synth_replay.datasets.pixels.catalog import open_pixels
+from synth_replay.datasets.pixels.collect import collect_episodes
+from synth_replay.datasets.pixels.offline_procgen import TIME_LIMITS, OfflineProcgenDataset, write_offline_procgen
 from synth_replay.errors import (
     DatasetError,
     DatasetExistsError,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from synth_replay.augment.pixels import PixelAugmenter
 from synth_replay.datasets import open_pixels, write_offline_procgen
-from synth_replay.datasets.pixel_changes import augment_episodes, mix_episodes, transform_episodes
-from synth_replay.datasets.pixel_episode import PixelEpisode
+from synth_replay.datasets.pixels.changes import augment_episodes, mix_episodes, transform_episodes
+from synth_replay.datasets.pixels.episode import PixelEpisode
 from synth_replay.errors import (
     ConfigError,
     DatasetError,

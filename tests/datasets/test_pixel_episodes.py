@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_replay.datasets.pixel_episode import PixelEpisode, stack_transitions
+from synth_replay.datasets.pixels.episode import PixelEpisode, stack_transitions
 from synth_replay.errors import (
     ConfigError,
     DatasetError,

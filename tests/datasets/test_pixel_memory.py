@@ -12,10 +12,10 @@ GIGABYTE = 1_000_000  # in kilobytes
 MEASURE = """
 import json, pathlib, resource, sys
 import numpy as np
-from synth_replay.datasets.offline_procgen import write_offline_procgen
-from synth_replay.datasets.pixel_catalog import open_pixels
-from synth_replay.datasets.pixel_episode import PixelEpisode
-from synth_replay.datasets.vd4rl_hdf5 import write_vd4rl_hdf5
+from synth_replay.datasets.pixels.offline_procgen import write_offline_procgen
+from synth_replay.datasets.pixels.catalog import open_pixels
+from synth_replay.datasets.pixels.episode import PixelEpisode
+from synth_replay.datasets.pixels.vd4rl_hdf5 import write_vd4rl_hdf5
 
 root, kind, count, length = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 size = 84 if kind == "vd4rl" else 64

@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from synth_replay.datasets.pixel_catalog import open_pixels
-from synth_replay.datasets.vd4rl import VD4rlNpzDataset, write_vd4rl_npz
-from synth_replay.datasets.vd4rl_hdf5 import VD4rlHdf5Dataset, write_vd4rl_hdf5
+from synth_replay.datasets.pixels.catalog import open_pixels
+from synth_replay.datasets.pixels.vd4rl import VD4rlNpzDataset, write_vd4rl_npz
+from synth_replay.datasets.pixels.vd4rl_hdf5 import VD4rlHdf5Dataset, write_vd4rl_hdf5
 from synth_replay.errors import (
     DatasetError,
     DatasetExistsError,
@@ -272,9 +272,9 @@ def test_actions_in_other_units_and_frames_that_are_not_square_are_not_written(l
 FULL_DISK = """
 import pathlib, resource, signal, sys
 import numpy as np
-from synth_replay.datasets.pixel_episode import PixelEpisode
-from synth_replay.datasets.vd4rl import write_vd4rl_npz
-from synth_replay.datasets.vd4rl_hdf5 import write_vd4rl_hdf5
+from synth_replay.datasets.pixels.episode import PixelEpisode
+from synth_replay.datasets.pixels.vd4rl import write_vd4rl_npz
+from synth_replay.datasets.pixels.vd4rl_hdf5 import write_vd4rl_hdf5
 from synth_replay.errors import DatasetWriteError
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -14,8 +14,8 @@ import yaml
 import synth_replay
 from synth_replay import TransitionGenerator
 from synth_replay.cli import main
-from synth_replay.config import PRESETS, GeneratorConfig
 from synth_replay.datasets import create_dataset
+from synth_replay.generator.config import PRESETS, GeneratorConfig
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
 

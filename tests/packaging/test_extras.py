@@ -50,7 +50,7 @@ FIT = """
 import numpy as np, gymnasium as gym
 from dataclasses import replace
 from synth_replay import TransitionGenerator, Transitions
-from synth_replay.config import CPU
+from synth_replay.generator.config import CPU
 rng = np.random.default_rng(0)
 n = lambda *shape: rng.standard_normal((200, *shape)).astype(np.float32).clip(-1, 1)
 config = replace(CPU, training=replace(CPU.training, steps=5, batch_size=32), relabel=replace(CPU.relabel, steps=5))

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from synth_replay import Transitions
+from synth_replay.buffers.snapshots import MOST, NEWEST_ROWS, OLDER_ROWS, Snapshot, Snapshots
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.report import write_mixed_report
 from synth_replay.report.sampled import comparable_kinds
 from synth_replay.report.sources import sources_section
-from synth_replay.snapshots import MOST, NEWEST_ROWS, OLDER_ROWS, Snapshot, Snapshots
 from tests.conftest import rollout
 from tests.core.test_cfg_buffer import feed, make
 from tests.report.helpers import Page

@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayCallback
 
 from synth_replay import Transitions
+from synth_replay.buffers.ratios import LinearSchedule
 from synth_replay.datasets import create_dataset
 from synth_replay.errors import (
     ConfigError,
@@ -25,7 +26,6 @@ from synth_replay.errors import (
     SpecMismatchError,
     UnsupportedBufferError,
 )
-from synth_replay.ratios import LinearSchedule
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
 from tests.sb3.helpers import NET, DictPendulum, stored_keys

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from synth_replay import GeneratorConfig, Transitions
-from synth_replay.refresh import RefreshConfig
-from synth_replay.seeding import seed_from_numpy
-from synth_replay.synthesis import SynthesisEngine
+from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.refresh import RefreshConfig
+from synth_replay.runtime import seed_from_numpy
 
 HostBuffer = object  # TODO 1: import the host's buffer class in place of this line
 

@@ -10,9 +10,9 @@ import numpy as np
 from cpprb import ReplayBuffer
 
 from synth_replay import GeneratorConfig, Transitions
-from synth_replay.refresh import RefreshConfig
-from synth_replay.seeding import seed_from_numpy
-from synth_replay.synthesis import SynthesisEngine
+from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.refresh import RefreshConfig
+from synth_replay.runtime import seed_from_numpy
 
 # cpprb lets its users name the columns; these are the names of its documentation
 NAMES = {

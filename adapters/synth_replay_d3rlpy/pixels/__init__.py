@@ -1,0 +1,1 @@
+"""d3rlpy on frames: networks, encoders, latents, augmentation, DrQ+BC."""

@@ -1,0 +1,1 @@
+"""Stable-Baselines3 on frames: encoders, policies on latents, augmentation."""

@@ -1,0 +1,60 @@
+"""What the buffers for plain Gymnasium loops do with an agent's own steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.store import ColumnStore
+from synth_replay.spaces import Array
+from synth_replay.transitions import Transitions
+
+
+class RealStore:
+    """A ring of real rows that counts them for an engine.
+
+    Args:
+        capacity: Most real rows kept.
+        engine: Is told of every row.
+    """
+
+    def __init__(self, capacity: int, engine: SynthesisEngine) -> None:
+        self._counter = engine
+        self.real = ColumnStore(capacity, compact=False)
+        self._dtypes = {leaf.name: leaf.dtype for leaf in engine.generator.spec.leaves}
+
+    def __len__(self) -> int:
+        """Number of real rows that the agent has collected."""
+        return len(self.real)
+
+    def add(
+        self, observation: Any, action: Any, reward: Any, next_observation: Any, terminated: Any, truncated: Any = False
+    ) -> None:
+        """Stores one transition, or one of each environment when the rewards are an array.
+
+        Truncated episodes need the true last observation, not the first of the next episode.
+        """
+        truncated = np.broadcast_to(truncated, np.shape(reward))
+        columns = (observation, action, reward, next_observation, terminated, truncated)
+        if np.ndim(reward) == 0:
+            columns = tuple(_with_batch_axis(value) for value in columns)
+        self._store(Transitions(*columns))
+
+    def _store(self, transitions: Transitions) -> None:
+        leaves = transitions.leaves()
+        self.real.add({name: a.astype(self._dtypes.get(name, a.dtype), copy=False) for name, a in leaves.items()})
+        self._counter.notify(len(transitions))
+
+    def transitions(self) -> Transitions:
+        """All real rows that the agent has collected, oldest first."""
+        return Transitions.from_leaves(self.real.rows())
+
+
+def _with_batch_axis(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _with_batch_axis(child) for key, child in value.items()}
+    array: Array = np.asarray(value)[None]
+    return array

@@ -1,0 +1,64 @@
+"""What the four sources looked like at each refresh, for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from synth_replay.spaces import Array
+from synth_replay.transitions import Transitions
+
+NEWEST_ROWS, OLDER_ROWS = 5_000, 500
+MOST = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Some rows of each source after a refresh, in environment units.
+
+    Attributes:
+        step: Environment steps until then.
+        sizes: How many rows of each source there were.
+        rows: By the names of :data:`~synth_replay.buffers.batch_plans.SOURCES`; a source without rows is left out.
+    """
+
+    step: int
+    rows: Mapping[str, Transitions]
+    sizes: Mapping[str, int]
+
+    def thinned(self, count: int) -> Snapshot:
+        """The first ``count`` rows of each source."""
+        return Snapshot(self.step, {name: rows[:count] for name, rows in self.rows.items()}, self.sizes)
+
+
+class Snapshots:
+    """The newest snapshot with many rows, older ones with few, at most fifty.
+
+    Args:
+        seed: Of the choice of rows.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self.held: list[Snapshot] = []
+
+    def add(self, step: int, rows: Mapping[str, Transitions], sizes: Mapping[str, int] | None = None) -> None:
+        """Keeps some of the rows, at random; every other older snapshot goes when there are too many.
+
+        Args:
+            step: Environment steps until now.
+            rows: Rows of the sources.
+            sizes: Of the sources that ``rows`` has only a part of.
+        """
+        if self.held:
+            self.held[-1] = self.held[-1].thinned(OLDER_ROWS)
+        if len(self.held) >= MOST:
+            self.held = self.held[::2]
+        kept = {name: part[self._chosen(len(part))] for name, part in rows.items()}
+        self.held.append(Snapshot(step, kept, {name: len(part) for name, part in rows.items()} | dict(sizes or {})))
+
+    def _chosen(self, rows: int) -> Array:
+        chosen: Array = self._rng.permutation(rows)[:NEWEST_ROWS]
+        return chosen

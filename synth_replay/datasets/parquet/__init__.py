@@ -1,0 +1,1 @@
+"""Parquet folders: shards that survive a kill, and their reader."""
