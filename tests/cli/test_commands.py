@@ -11,7 +11,7 @@ from synth_replay.errors import DatasetFormatError
 from synth_replay.generator.config import PRESETS, GeneratorConfig
 from tests.cli.helpers import run, start, write_npz, write_preset
 from tests.conftest import TINY, rollout
-from tests.datasets.pixel_helpers import episode_of
+from tests.datasets.pixels.helpers import episode_of
 
 COMMANDS = ("fit", "sample", "upsample", "report", "convert", "info")
 

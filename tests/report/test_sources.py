@@ -13,8 +13,8 @@ from synth_replay.errors import InvalidTransitionsError
 from synth_replay.report import write_mixed_report
 from synth_replay.report.sampled import comparable_kinds
 from synth_replay.report.sources import sources_section
+from tests.buffers.test_cfg_mixed import feed, make
 from tests.conftest import rollout
-from tests.core.test_cfg_buffer import feed, make
 from tests.report.helpers import Page
 
 

@@ -18,7 +18,7 @@ from synth_replay.errors import (
     InvalidTransitionsError,
     SpecMismatchError,
 )
-from tests.datasets.pixel_helpers import (
+from tests.datasets.pixels.helpers import (
     DISCRETE,
     SIZE,
     Listed,

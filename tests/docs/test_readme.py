@@ -13,8 +13,8 @@ from synth_replay.generator.config import PRESETS
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
 
-TEXT = (Path(__file__).parents[1] / "README.md").read_text()
-DOCS = Path(__file__).parents[1] / "docs"
+TEXT = (Path(__file__).parents[2] / "README.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
 WALKER = gym.make("Walker2d-v5")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.S)
 
@@ -89,5 +89,5 @@ def test_the_generator_snippet_runs(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["demo", "visual", "test", "lint", "docs", "bench", "install"])
 def test_every_make_target_exists(name):
-    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
     assert re.search(rf"^{name}:", makefile, flags=re.M)

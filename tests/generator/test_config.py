@@ -9,7 +9,7 @@ from synth_replay.errors import (
 )
 from synth_replay.generator.config import PRESETS, resolve_config
 from tests.conftest import TINY
-from tests.core.test_generator import make
+from tests.generator.test_generator import make
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])

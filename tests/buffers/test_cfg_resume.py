@@ -11,8 +11,8 @@ import torch
 
 from synth_replay import TransitionGenerator
 from synth_replay.errors import ConfigError, InvalidTransitionsError
+from tests.buffers.helpers import ENV, SHIFT, counted, feed, make, offline_data
 from tests.conftest import TINY
-from tests.core.cfg_helpers import ENV, SHIFT, counted, feed, make, offline_data
 
 
 @pytest.mark.parametrize("refit", ["scratch", "warm"])

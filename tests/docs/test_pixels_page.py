@@ -10,11 +10,11 @@ from stable_baselines3 import SAC
 from synth_replay.datasets import write_vd4rl_npz
 from synth_replay.generator.config import PRESETS
 from tests.conftest import TINY
-from tests.datasets.pixel_helpers import episode_of
+from tests.datasets.pixels.helpers import episode_of
 from tests.encoders.helpers import pixel_env, pixel_rollout
-from tests.sb3.test_pixels import SmallCnn
+from tests.sb3.pixels.test_policies import SmallCnn
 
-TEXT = (Path(__file__).parents[1] / "docs" / "pixels.md").read_text()
+TEXT = (Path(__file__).parents[2] / "docs" / "pixels.md").read_text()
 SB3, D3RLPY, AUGMENT = re.findall(r"```python\n(.*?)```", TEXT, flags=re.S)
 
 
@@ -71,5 +71,5 @@ def test_a_folder_without_data_is_told_in_one_line(monkeypatch, tmp_path):
 
 def test_the_commands_options_exist():
     command = re.search(r"python -m synth_replay_visual ([^\n]*)", TEXT)[1]
-    source = (Path(__file__).parents[1] / "pipelines/synth_replay_visual/__main__.py").read_text()
+    source = (Path(__file__).parents[2] / "pipelines/synth_replay_visual/__main__.py").read_text()
     assert all(f'"{word}"' in source for word in command.split() if word.startswith("--"))

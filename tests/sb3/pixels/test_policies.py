@@ -22,7 +22,7 @@ from synth_replay.encoders import FrozenEncoder, LatentObservation
 from synth_replay.errors import CheckpointError
 from tests.conftest import TINY
 from tests.encoders.helpers import Towers, distinct_frames, encoder, pixel_env, pixel_rollout
-from tests.sb3.pixel_helpers import (
+from tests.sb3.pixels.helpers import (
     ARCH,
     LARGER,
     MODELS,

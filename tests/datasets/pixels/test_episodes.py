@@ -12,7 +12,7 @@ from synth_replay.errors import (
     DatasetFormatError,
     InvalidTransitionsError,
 )
-from tests.datasets.pixel_helpers import (
+from tests.datasets.pixels.helpers import (
     BOX,
     SIZE,
     Listed,

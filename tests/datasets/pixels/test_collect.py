@@ -11,7 +11,7 @@ from synth_replay.errors import (
     ConfigError,
     UnsupportedSpaceError,
 )
-from tests.datasets.pixel_helpers import (
+from tests.datasets.pixels.helpers import (
     BOX,
     DISCRETE,
     CounterEnv,

@@ -32,7 +32,7 @@ from synth_replay.errors import (
     UnsupportedBufferError,
 )
 from tests.conftest import TINY
-from tests.d3rlpy.pixel_helpers import (
+from tests.d3rlpy.pixels.helpers import (
     AGENTS,
     BOTH,
     FRAMES,

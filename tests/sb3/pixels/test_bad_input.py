@@ -28,7 +28,7 @@ from synth_replay.errors import (
 )
 from tests.conftest import TINY
 from tests.encoders.helpers import Towers, encoder, pixel_env
-from tests.sb3.pixel_helpers import (
+from tests.sb3.pixels.helpers import (
     ARCH,
     SHORT,
     assert_alike,

@@ -16,8 +16,8 @@ from synth_replay_d3rlpy import DrQBCConfig, PixelReplayBuffer, TrunkEncoderFact
 from synth_replay.augment.pixels import PixelAugmenter
 from synth_replay.datasets import PixelEpisode, open_pixels, write_vd4rl_npz
 from synth_replay.errors import ConfigError, InvalidTransitionsError, UnsupportedBufferError
-from tests.d3rlpy.pixel_helpers import assert_flipped_together
-from tests.datasets.pixel_helpers import BOX, DISCRETE, Listed, episode_of
+from tests.d3rlpy.pixels.helpers import assert_flipped_together
+from tests.datasets.pixels.helpers import BOX, DISCRETE, Listed, episode_of
 
 SMALL = TrunkEncoderFactory(feature_size=5, hidden_units=[8])
 

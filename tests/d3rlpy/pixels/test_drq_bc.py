@@ -14,7 +14,7 @@ from synth_replay_d3rlpy import (
     latent_agent,
 )
 
-from tests.d3rlpy.pixel_helpers import (
+from tests.d3rlpy.pixels.helpers import (
     BOTH,
     QUIET,
     dataset,

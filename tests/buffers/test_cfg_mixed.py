@@ -14,8 +14,8 @@ from synth_replay.buffers.batch_plans import SOURCES
 from synth_replay.buffers.cfg_mixed import CFGMixedBuffer
 from synth_replay.buffers.ratios import LinearSchedule
 from synth_replay.generator.relabel_config import RelabelConfig
+from tests.buffers.helpers import ENV, SHIFT, counted, feed, make, offline_data, write
 from tests.conftest import TINY
-from tests.core.cfg_helpers import ENV, SHIFT, counted, feed, make, offline_data, write
 
 
 def test_a_batch_is_all_offline_before_the_first_step_and_mixed_after_the_first_refresh():

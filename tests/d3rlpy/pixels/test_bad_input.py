@@ -28,7 +28,7 @@ from synth_replay.errors import (
     NotFittedError,
     SpecMismatchError,
 )
-from tests.d3rlpy.pixel_helpers import (
+from tests.d3rlpy.pixels.helpers import (
     BOTH,
     IMPALA,
     QUIET,

@@ -16,7 +16,7 @@ from synth_replay.errors import (
     SpecMismatchError,
 )
 from tests.conftest import rollout
-from tests.core.test_generator import make, same
+from tests.generator.test_generator import make, same
 
 
 @pytest.mark.parametrize("env_id", ["Pendulum-v1", "CartPole-v1"])

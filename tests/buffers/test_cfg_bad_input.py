@@ -12,8 +12,8 @@ from gymnasium import spaces
 from synth_replay import TransitionGenerator, Transitions
 from synth_replay.errors import ConfigError, DatasetError, InvalidTransitionsError, SpecMismatchError
 from synth_replay.transitions import TransitionSpec
+from tests.buffers.helpers import ENV, counted, feed, make, offline_data, write
 from tests.conftest import TINY, rollout
-from tests.core.cfg_helpers import ENV, counted, feed, make, offline_data, write
 
 
 def test_offline_data_that_cannot_be_used_is_refused_before_any_work(tmp_path):
