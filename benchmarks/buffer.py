@@ -22,11 +22,12 @@ warnings.simplefilter("ignore")
 
 from d3rlpy.dataset import MDPDataset, ReplayBufferBase  # noqa: E402
 from stable_baselines3.common.buffers import ReplayBuffer  # noqa: E402
+from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer  # noqa: E402
+from torchrl.envs import GymEnv  # noqa: E402
+
 from synth_replay_d3rlpy import SyntheticReplayBuffer as D3rlpyBuffer  # noqa: E402
 from synth_replay_sb3 import SyntheticReplayBuffer as Sb3Buffer  # noqa: E402
 from synth_replay_torchrl import SyntheticReplayBuffer as TorchrlBuffer  # noqa: E402
-from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer  # noqa: E402
-from torchrl.envs import GymEnv  # noqa: E402
 
 ENV = "Hopper-v5"
 ROUNDS = 9

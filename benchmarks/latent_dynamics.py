@@ -20,7 +20,6 @@ sys.path.insert(0, str(ROOT.parent / "examples"))  # what made the dataset
 import numpy as np
 from common.pixel_snapshots import learn
 from common.pixel_tasks import ControlTask
-from synth_replay_visual import make_task
 from tqdm import trange
 
 from benchmarks.visual.study import DATA, TASKS, Part
@@ -29,6 +28,7 @@ from synth_replay.encoders import FrozenEncoder
 from synth_replay.evaluation.latent_dynamics import StateProbe, latent_dynamics
 from synth_replay.evaluation.physics import PhysicsEnv
 from synth_replay.spaces import Array
+from synth_replay_visual import make_task
 
 TASK = "cheetah-run"
 EPISODES, HELD_OUT, FIRST_SEED = 44, 4, 50_000

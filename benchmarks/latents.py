@@ -24,13 +24,13 @@ sys.path.insert(0, str(ROOT.parent))  # the study's settings
 import numpy as np
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
-from synth_replay_visual import make_task, stages
 
 from benchmarks.visual.study import TASKS, Part, data_path, how_to_collect
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec, evaluate
 from synth_replay.datasets import open_pixels
 from synth_replay.generator.config import CPU
 from synth_replay.report import write_report
+from synth_replay_visual import make_task, stages
 
 
 def latents(name: str) -> tuple[Transitions, TransitionSpec]:

@@ -14,6 +14,7 @@ from common.apl import AdaptiveTD3
 from common.arguments import Parser, continuous, one_line_errors, preset
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.noise import NormalActionNoise
+
 from synth_replay_sb3 import CFGMixedBuffer
 
 

@@ -15,9 +15,9 @@ from common.arguments import Parser, continuous, one_line_errors, preset
 from d3rlpy.logging import NoopAdapterFactory
 from d3rlpy.metrics import EnvironmentEvaluator
 from d3rlpy.preprocessing import StandardObservationScaler
-from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer
 
 from synth_replay.datasets import open_dataset
+from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer
 
 
 @one_line_errors

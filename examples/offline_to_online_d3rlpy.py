@@ -14,9 +14,9 @@ import gymnasium as gym
 from common.arguments import Parser, continuous, one_line_errors, preset
 from d3rlpy.logging import NoopAdapterFactory
 from d3rlpy.metrics.utility import evaluate_qlearning_with_environment
-from synth_replay_d3rlpy import CFGMixedBuffer, to_replay_buffer
 
 from synth_replay.datasets import open_dataset
+from synth_replay_d3rlpy import CFGMixedBuffer, to_replay_buffer
 
 QUIET = {"logger_adapter": NoopAdapterFactory()}
 

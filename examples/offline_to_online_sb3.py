@@ -11,6 +11,7 @@ from __future__ import annotations
 from common.arguments import Parser, continuous, one_line_errors, preset
 from stable_baselines3 import SAC
 from stable_baselines3.common.evaluation import evaluate_policy
+
 from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayCallback
 
 

@@ -14,9 +14,9 @@ from common.arguments import Parser, continuous, one_line_errors, preset
 from common.pex import PolicyExpansion, evaluate
 from d3rlpy.algos import IQLConfig
 from d3rlpy.logging import NoopAdapterFactory
-from synth_replay_d3rlpy import CFGMixedBuffer, to_replay_buffer
 
 from synth_replay.datasets import open_dataset
+from synth_replay_d3rlpy import CFGMixedBuffer, to_replay_buffer
 
 QUIET = {"logger_adapter": NoopAdapterFactory()}
 

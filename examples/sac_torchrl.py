@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from common.arguments import Parser, continuous, one_line_errors, preset
-from synth_replay_torchrl import SyntheticReplayBuffer
 from tensordict.nn import TensorDictModule
 from torch import nn
 from torchrl.collectors import Collector
@@ -12,6 +11,8 @@ from torchrl.data import LazyTensorStorage
 from torchrl.envs import GymEnv
 from torchrl.modules import MLP, NormalParamExtractor, ProbabilisticActor, TanhNormal, ValueOperator
 from torchrl.objectives import SACLoss, SoftUpdate
+
+from synth_replay_torchrl import SyntheticReplayBuffer
 
 
 @one_line_errors

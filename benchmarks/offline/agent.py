@@ -27,9 +27,9 @@ from d3rlpy.metrics import EnvironmentEvaluator  # noqa: E402
 from d3rlpy.models import VectorEncoderFactory  # noqa: E402
 from d3rlpy.optimizers import AdamFactory  # noqa: E402
 from d3rlpy.preprocessing import MultiplyRewardScaler, StandardObservationScaler  # noqa: E402
-from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer  # noqa: E402
 
 from synth_replay import TransitionSpec  # noqa: E402
+from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer  # noqa: E402
 
 # IQL's authors bring the rewards of locomotion tasks to returns of about 1000 per episode of 1000 steps
 REWARD_SCALE = {"HalfCheetah-v5": 0.25, "Hopper-v5": 0.5, "Reacher-v5": 1.0}

@@ -13,8 +13,6 @@ warnings.simplefilter("ignore")
 
 import d3rlpy  # noqa: E402
 import gymnasium as gym  # noqa: E402
-import synth_replay_d3rlpy as for_d3rlpy  # noqa: E402
-import synth_replay_sb3 as for_sb3  # noqa: E402
 from d3rlpy.logging import NoopAdapterFactory  # noqa: E402
 from d3rlpy.metrics.utility import evaluate_qlearning_with_environment  # noqa: E402
 from d3rlpy.models import VectorEncoderFactory  # noqa: E402
@@ -24,6 +22,8 @@ from stable_baselines3.common.callbacks import BaseCallback  # noqa: E402
 from stable_baselines3.common.evaluation import evaluate_policy  # noqa: E402
 from stable_baselines3.common.monitor import Monitor  # noqa: E402
 
+import synth_replay_d3rlpy as for_d3rlpy  # noqa: E402
+import synth_replay_sb3 as for_sb3  # noqa: E402
 from benchmarks.offline.agent import REWARD_SCALE, FusedAdamFactory  # noqa: E402
 from benchmarks.offline_to_online.study import (  # noqa: E402
     ARMS,

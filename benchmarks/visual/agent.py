@@ -10,10 +10,10 @@ import time
 import warnings
 
 import structlog
-from synth_replay_visual import make_task, run_arm
 
 from benchmarks.visual.study import Part, data_path
 from synth_replay.datasets import open_pixels
+from synth_replay_visual import make_task, run_arm
 
 
 def main() -> None:

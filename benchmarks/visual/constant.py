@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+from benchmarks.visual.study import ROOT, SEEDS, TASKS, Part
 from synth_replay_visual import make_task
 from synth_replay_visual.evaluation import play
 from synth_replay_visual.pipeline import TEST_SEED
-
-from benchmarks.visual.study import ROOT, SEEDS, TASKS, Part
 
 TASK, ACTIONS = "coinrun", {"right": 7, "right and up": 8}
 

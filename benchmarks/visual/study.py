@@ -12,9 +12,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from synth_replay_visual import ARMS, VisualConfig
-
 from synth_replay.generator.config import CPU
+from synth_replay_visual import ARMS, VisualConfig
 
 ROOT = Path(__file__).parent
 DATA = ROOT.parents[1] / "data" / "pixels"

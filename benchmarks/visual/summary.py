@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import numpy as np
-from synth_replay_visual import ARMS, make_task
-from synth_replay_visual.summary import NAMES, divergences_of, table_of
 
 from benchmarks.intervals import gain, verdict
 from benchmarks.visual.study import ABLATED, LATENT_SIZES, LONGER, LONGER_SEEDS, ROOT, SEEDS, TASKS, UPDATES, Part
 from synth_replay.report.visual import divergence_map, save_png
+from synth_replay_visual import ARMS, make_task
+from synth_replay_visual.summary import NAMES, divergences_of, table_of
 
 PAIRS = (("augmented_upsampled", "augmented"), ("augmented_upsampled", "baseline"), ("upsampled", "baseline"))
 DOCS = ROOT.parents[1] / "docs"

@@ -28,10 +28,10 @@ def train_arm(arm: str, steps: int, seed: int, out: Path) -> None:
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.evaluation import evaluate_policy
     from stable_baselines3.common.monitor import Monitor
-    from synth_replay_sb3 import SyntheticReplayBuffer
-    from synth_replay_sb3.conversion import stored_transitions
 
     from synth_replay import GeneratorConfig
+    from synth_replay_sb3 import SyntheticReplayBuffer
+    from synth_replay_sb3.conversion import stored_transitions
 
     torch.set_num_threads(1)
     evaluation_env = Monitor(gym.make(ENV))

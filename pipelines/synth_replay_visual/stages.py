@@ -13,10 +13,6 @@ import numpy as np
 import torch
 from d3rlpy.logging import NoopAdapterFactory
 from filelock import FileLock
-from synth_replay_d3rlpy.episodes import to_replay_buffer
-from synth_replay_d3rlpy.pixels.frames import PixelReplayBuffer
-from synth_replay_d3rlpy.pixels.latents import encoder_of, latent_agent, transplant
-from synth_replay_d3rlpy.synthetic import SyntheticReplayBuffer
 from tqdm import tqdm
 
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec, evaluate
@@ -27,6 +23,10 @@ from synth_replay.encoders import FrozenEncoder, encode_transitions
 from synth_replay.errors import CheckpointError, ConfigError, SpecMismatchError
 from synth_replay.report import write_report
 from synth_replay.runtime import show_progress
+from synth_replay_d3rlpy.episodes import to_replay_buffer
+from synth_replay_d3rlpy.pixels.frames import PixelReplayBuffer
+from synth_replay_d3rlpy.pixels.latents import encoder_of, latent_agent, transplant
+from synth_replay_d3rlpy.synthetic import SyntheticReplayBuffer
 from synth_replay_visual.config import VisualConfig
 from synth_replay_visual.tasks import Task
 

@@ -9,8 +9,6 @@ import gymnasium as gym
 import numpy as np
 from d3rlpy.algos import DiscreteCQLConfig
 from gymnasium import spaces
-from synth_replay_d3rlpy.pixels.drq_bc import DrQBCConfig
-from synth_replay_d3rlpy.pixels.networks import TrunkEncoderFactory
 
 from synth_replay.augment.pixels import PIXEL_PRESETS, BackgroundOverlay, PixelAugmenter
 from synth_replay.encoders.encoding import Augmenter
@@ -18,6 +16,8 @@ from synth_replay.environments import make_dmc_pixels
 from synth_replay.environments.procgen_games import TIME_LIMITS
 from synth_replay.errors import ConfigError
 from synth_replay.spaces import Array
+from synth_replay_d3rlpy.pixels.drq_bc import DrQBCConfig
+from synth_replay_d3rlpy.pixels.networks import TrunkEncoderFactory
 from synth_replay_visual.config import VisualConfig
 
 MOVES = ("stand", "walk", "run")

@@ -2,7 +2,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import SAC
-from synth_replay_sb3 import SyntheticReplayBuffer
 
 from synth_replay.augment import (
     STATE_AUGMENTATIONS,
@@ -13,6 +12,7 @@ from synth_replay.augment import (
 )
 from synth_replay.buffers.synthetic import SyntheticReplayBuffer as PlainBuffer
 from synth_replay.errors import ConfigError, InvalidTransitionsError, NotFittedError
+from synth_replay_sb3 import SyntheticReplayBuffer
 from tests.conftest import rollout
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 import gymnasium as gym
 import numpy as np
 import pytest
-from synth_replay_d3rlpy import CFGMixedBuffer, SyntheticReplayBuffer, to_replay_buffer
 
 from synth_replay import Transitions
 from synth_replay.datasets import create_dataset
@@ -23,6 +22,7 @@ from synth_replay.errors import (
     UnsupportedBufferError,
 )
 from synth_replay.transitions import TransitionSpec
+from synth_replay_d3rlpy import CFGMixedBuffer, SyntheticReplayBuffer, to_replay_buffer
 from tests.conftest import TINY, rollout
 from tests.d3rlpy.helpers import NoopAdapterFactory, d3rlpy, dataset, small, train
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synth_replay_d3rlpy import SyntheticReplayBuffer, to_transitions
-from synth_replay_d3rlpy.columns import EpisodeColumns
 
 from synth_replay.errors import InvalidTransitionsError
+from synth_replay_d3rlpy import SyntheticReplayBuffer, to_transitions
+from synth_replay_d3rlpy.columns import EpisodeColumns
 from tests.d3rlpy.helpers import KWARGS, ActionSpace, d3rlpy, dataset
 
 Episode, Signature = d3rlpy.dataset.components.Episode, d3rlpy.dataset.Signature

@@ -4,10 +4,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer, to_transitions
 
 from synth_replay import Transitions, TransitionSpec
 from synth_replay.errors import InvalidTransitionsError, UnsupportedSpaceError
+from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer, to_transitions
 from tests.conftest import rollout
 from tests.d3rlpy.helpers import KWARGS
 

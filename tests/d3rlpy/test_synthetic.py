@@ -4,7 +4,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from synth_replay_d3rlpy import SyntheticReplayBuffer, to_transitions
 
 from synth_replay import TransitionGenerator
 from synth_replay.errors import (
@@ -15,6 +14,7 @@ from synth_replay.errors import (
     SpecMismatchError,
     UnsupportedBufferError,
 )
+from synth_replay_d3rlpy import SyntheticReplayBuffer, to_transitions
 from tests.conftest import TINY
 from tests.d3rlpy.helpers import KWARGS, ActionSpace, d3rlpy, dataset, first, real_mask, small, train
 

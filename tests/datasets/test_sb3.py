@@ -15,11 +15,10 @@ with warnings.catch_warnings():
     from stable_baselines3 import DQN, SAC
     from stable_baselines3.common.vec_env import DummyVecEnv
 
-from synth_replay_sb3 import SyntheticReplayBuffer
-
 from synth_replay import Transitions, TransitionSpec
 from synth_replay.datasets import open_dataset
 from synth_replay.errors import DatasetFormatError, MissingExtraError, UntrustedDatasetError
+from synth_replay_sb3 import SyntheticReplayBuffer
 from tests.conftest import TINY
 from tests.datasets.helpers import DictObservations, _stacked, assert_rows
 

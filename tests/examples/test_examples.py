@@ -10,14 +10,14 @@ from pathlib import Path
 
 import gymnasium as gym
 import pytest
-from synth_replay_visual import ARMS
 
 from synth_replay.datasets import create_dataset
 from synth_replay.transitions import TransitionSpec
+from synth_replay_visual import ARMS
 from tests.conftest import TINY, rollout
 from tests.environments.helpers import needs_procgen, needs_rendering
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = {
     "offline_to_online_d3rlpy.py": "1 refreshes",
     "offline_to_online_sb3.py": "1 refreshes",

@@ -17,7 +17,7 @@ from synth_replay.datasets import open_pixels
 from synth_replay.environments import ProcgenEnv, make_dmc_pixels
 from tests.environments.helpers import needs_procgen, needs_rendering
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture

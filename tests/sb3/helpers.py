@@ -6,8 +6,8 @@ import torch
 from gymnasium import spaces
 from sb3_contrib import QRDQN, TQC, CrossQ
 from stable_baselines3 import DDPG, DQN, SAC, TD3
-from synth_replay_sb3 import SyntheticReplayBuffer
 
+from synth_replay_sb3 import SyntheticReplayBuffer
 from tests.conftest import TINY
 
 KWARGS = {"generator": TINY, "refresh_every": 200, "progress": False}

@@ -14,7 +14,6 @@ from stable_baselines3 import DQN, SAC, TD3
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecNormalize
-from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayCallback
 
 from synth_replay import Transitions
 from synth_replay.buffers.ratios import LinearSchedule
@@ -27,6 +26,7 @@ from synth_replay.errors import (
     UnsupportedBufferError,
 )
 from synth_replay.transitions import TransitionSpec
+from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayCallback
 from tests.conftest import TINY, rollout
 from tests.sb3.helpers import NET, DictPendulum, stored_keys
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from synth_replay_sb3 import SyntheticReplayBuffer
 
 from synth_replay.generator.config import GeneratorConfig
+from synth_replay_sb3 import SyntheticReplayBuffer
 from tests.conftest import TINY
 
 FOLDER = Path(__file__).parents[2] / "examples" / "rl_zoo3"

@@ -9,7 +9,6 @@ with warnings.catch_warnings():
     sbx = pytest.importorskip("sbx", reason="sbx-rl is not installed")
 
 from synth_replay_sb3 import SyntheticReplayBuffer
-
 from tests.sb3.helpers import KWARGS, assert_mixed
 
 

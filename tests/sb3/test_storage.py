@@ -8,14 +8,14 @@ import torch
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
-from synth_replay_sb3 import SyntheticReplayBuffer
-from synth_replay_sb3.conversion import stored_transitions
 
 from synth_replay import TransitionGenerator, Transitions
 from synth_replay.errors import (
     InvalidTransitionsError,
     SpecMismatchError,
 )
+from synth_replay_sb3 import SyntheticReplayBuffer
+from synth_replay_sb3.conversion import stored_transitions
 from tests.conftest import TINY, rollout
 from tests.sb3.helpers import KWARGS, DictPendulum, assert_mixed, make, real_mask
 

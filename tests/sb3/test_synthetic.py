@@ -7,14 +7,14 @@ from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecNormalize
-from synth_replay_sb3 import SyntheticReplayBuffer, SyntheticReplayCallback
-from synth_replay_sb3.conversion import stored_transitions
 
 from synth_replay.errors import (
     ConfigError,
     ImageObservationError,
     UnsupportedBufferError,
 )
+from synth_replay_sb3 import SyntheticReplayBuffer, SyntheticReplayCallback
+from synth_replay_sb3.conversion import stored_transitions
 from tests.sb3.helpers import CONTINUOUS, DISCRETE, DictPendulum, assert_mixed, make, real_mask
 
 

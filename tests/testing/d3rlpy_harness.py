@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from d3rlpy.dataset import FIFOBuffer, ReplayBuffer
-from synth_replay_d3rlpy import CFGMixedBuffer, SyntheticReplayBuffer, to_replay_buffer
 
 from synth_replay import TransitionSpec
 from synth_replay.testing import AdapterHarness
+from synth_replay_d3rlpy import CFGMixedBuffer, SyntheticReplayBuffer, to_replay_buffer
 
 SHARED = ("observations", "actions", "rewards", "next_observations")
 

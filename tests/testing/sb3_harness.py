@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
-from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayBuffer
 
 from synth_replay.testing import AdapterHarness
+from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayBuffer
 
 FIELDS = {"observations": "observations", "actions": "actions", "rewards": "rewards", "dones": "terminations"}
 

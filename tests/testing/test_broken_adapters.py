@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.buffers import ReplayBuffer
-from synth_replay_sb3 import SyntheticReplayBuffer
-from synth_replay_sb3.conversion import stored_transitions
 
 from synth_replay import Transitions
 from synth_replay.testing import AdapterCheckError, AdapterReport, check_adapter
 from synth_replay.testing.case import Case
 from synth_replay.testing.checking import CHECKS
+from synth_replay_sb3 import SyntheticReplayBuffer
+from synth_replay_sb3.conversion import stored_transitions
 from tests.testing.sb3_harness import SB3Harness
 
 

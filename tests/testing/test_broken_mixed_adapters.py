@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synth_replay_sb3 import CFGMixedBuffer
 
 from synth_replay.buffers.batch_plans import SYNTHETIC_OFFLINE, SYNTHETIC_ONLINE
 from synth_replay.testing.case import Case
 from synth_replay.testing.checking import MIXED_CHECKS
+from synth_replay_sb3 import CFGMixedBuffer
 from tests.testing.sb3_harness import SB3Harness
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from synth_replay_torchrl import CFGMixedBuffer, SyntheticReplayBuffer
 from tensordict import TensorDict
 from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
 from torchrl.envs import GymWrapper
 
 from synth_replay.testing import AdapterHarness
+from synth_replay_torchrl import CFGMixedBuffer, SyntheticReplayBuffer
 
 NAMES = {
     "observation": "observations",

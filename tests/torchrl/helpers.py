@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from synth_replay_torchrl import SyntheticReplayBuffer
 from torchrl.data import (
     LazyTensorStorage,
 )
@@ -11,6 +10,7 @@ from torchrl.envs import (
     GymEnv,
 )
 
+from synth_replay_torchrl import SyntheticReplayBuffer
 from tests.conftest import TINY
 
 QUIET = {"generator": TINY, "progress": False, "device": "cpu", "refresh_every": 200}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from synth_replay_torchrl import SyntheticReplayBuffer
-from synth_replay_torchrl.conversion import space_of
 from torchrl.data import (
     Bounded,
     Categorical,
@@ -34,6 +32,8 @@ from synth_replay.errors import (
     UnsupportedBufferError,
     UnsupportedSpaceError,
 )
+from synth_replay_torchrl import SyntheticReplayBuffer
+from synth_replay_torchrl.conversion import space_of
 from tests.torchrl.helpers import QUIET, buffer, filled, pendulum
 
 

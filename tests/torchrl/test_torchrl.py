@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from synth_replay_torchrl import CFGMixedBuffer, SyntheticReplayBuffer
-from synth_replay_torchrl.conversion import space_of
 from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 from torch import nn
@@ -44,6 +42,8 @@ from synth_replay.errors import (
     ConfigError,
     InvalidTransitionsError,
 )
+from synth_replay_torchrl import CFGMixedBuffer, SyntheticReplayBuffer
+from synth_replay_torchrl.conversion import space_of
 from tests.conftest import TINY, rollout
 from tests.torchrl.helpers import QUIET, buffer, filled, pendulum
 

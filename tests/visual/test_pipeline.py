@@ -12,11 +12,8 @@ import d3rlpy
 import gymnasium as gym
 import numpy as np
 import pytest
-import synth_replay_visual.__main__ as command
-from synth_replay_visual import ARMS, VisualConfig, make_task, pipeline, run_arm, run_pipeline, stages
-from synth_replay_visual.evaluation import play
-from synth_replay_visual.summary import write_summary
 
+import synth_replay_visual.__main__ as command
 from synth_replay import TransitionGenerator, Transitions
 from synth_replay.augment.backgrounds import PATTERNS
 from synth_replay.augment.pixels import BackgroundOverlay, RandomShift
@@ -24,6 +21,9 @@ from synth_replay.datasets import collect_episodes, mix_episodes, open_pixels, w
 from synth_replay.encoders import FrozenEncoder
 from synth_replay.environments import ProcgenEnv, make_dmc_pixels
 from synth_replay.errors import CheckpointError, ConfigError, SpecMismatchError
+from synth_replay_visual import ARMS, VisualConfig, make_task, pipeline, run_arm, run_pipeline, stages
+from synth_replay_visual.evaluation import play
+from synth_replay_visual.summary import write_summary
 from tests.conftest import TINY
 from tests.environments.helpers import needs_procgen, needs_rendering
 

@@ -22,12 +22,12 @@ from d3rlpy.dataset import (
     ReplayBuffer,
 )
 from d3rlpy.logging import NoopAdapterFactory
+
 from synth_replay_d3rlpy import (
     DrQBCConfig,
     TrunkEncoderFactory,
     encoder_of,
 )
-
 from tests.encoders.helpers import pixel_rollout
 
 FRAMES = 2

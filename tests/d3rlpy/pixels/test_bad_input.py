@@ -12,14 +12,6 @@ from d3rlpy.algos import (
 from d3rlpy.dataset import (
     FrameStackTransitionPicker,
 )
-from synth_replay_d3rlpy import (
-    DrQBCConfig,
-    TrunkEncoderFactory,
-    encode_buffer,
-    encoder_of,
-    latent_agent,
-    transplant,
-)
 
 from synth_replay.errors import (
     CheckpointError,
@@ -27,6 +19,14 @@ from synth_replay.errors import (
     InvalidTransitionsError,
     NotFittedError,
     SpecMismatchError,
+)
+from synth_replay_d3rlpy import (
+    DrQBCConfig,
+    TrunkEncoderFactory,
+    encode_buffer,
+    encoder_of,
+    latent_agent,
+    transplant,
 )
 from tests.d3rlpy.pixels.helpers import (
     BOTH,

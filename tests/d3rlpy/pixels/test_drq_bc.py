@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from d3rlpy.torch_utility import TorchMiniBatch
+
 from synth_replay_d3rlpy import (
     DrQBCConfig,
     encode_buffer,
     latent_agent,
 )
-
 from tests.d3rlpy.pixels.helpers import (
     BOTH,
     QUIET,

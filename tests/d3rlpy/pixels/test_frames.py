@@ -11,11 +11,11 @@ from d3rlpy.logging import NoopAdapterFactory
 from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synth_replay_d3rlpy import DrQBCConfig, PixelReplayBuffer, TrunkEncoderFactory, encode_buffer, encoder_of
 
 from synth_replay.augment.pixels import PixelAugmenter
 from synth_replay.datasets import PixelEpisode, open_pixels, write_vd4rl_npz
 from synth_replay.errors import ConfigError, InvalidTransitionsError, UnsupportedBufferError
+from synth_replay_d3rlpy import DrQBCConfig, PixelReplayBuffer, TrunkEncoderFactory, encode_buffer, encoder_of
 from tests.d3rlpy.pixels.helpers import assert_flipped_together
 from tests.datasets.pixels.helpers import BOX, DISCRETE, Listed, episode_of
 

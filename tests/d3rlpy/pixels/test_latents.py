@@ -13,6 +13,12 @@ from d3rlpy.dataset import (
     FrameStackTransitionPicker,
     MultiStepTransitionPicker,
 )
+
+from synth_replay.augment.pixels import PixelAugmenter
+from synth_replay.encoders import FrozenEncoder, LatentObservation
+from synth_replay.errors import (
+    UnsupportedBufferError,
+)
 from synth_replay_d3rlpy import (
     AugmentedReplayBuffer,
     CFGMixedBuffer,
@@ -25,12 +31,6 @@ from synth_replay_d3rlpy import (
     transplant,
 )
 from synth_replay_d3rlpy.pixels.latent_data import FirstFramePicker
-
-from synth_replay.augment.pixels import PixelAugmenter
-from synth_replay.encoders import FrozenEncoder, LatentObservation
-from synth_replay.errors import (
-    UnsupportedBufferError,
-)
 from tests.conftest import TINY
 from tests.d3rlpy.pixels.helpers import (
     AGENTS,

@@ -7,6 +7,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import DQN, SAC, TD3
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+
 from synth_replay_sb3 import (
     LatentDQNPolicy,
     LatentSACPolicy,
@@ -14,7 +15,6 @@ from synth_replay_sb3 import (
     SyntheticReplayBuffer,
     encoder_of,
 )
-
 from tests.conftest import TINY
 from tests.encoders.helpers import pixel_env, pixel_rollout
 

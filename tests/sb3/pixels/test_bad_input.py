@@ -9,13 +9,6 @@ from gymnasium import spaces
 from gymnasium.wrappers import TransformObservation
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
-from synth_replay_sb3 import (
-    CFGMixedBuffer,
-    LatentSACPolicy,
-    SyntheticReplayBuffer,
-    encoder_of,
-    transplant,
-)
 
 from synth_replay.datasets import PixelEpisode, write_vd4rl_npz
 from synth_replay.encoders import FrozenEncoder
@@ -25,6 +18,13 @@ from synth_replay.errors import (
     DatasetFormatError,
     InvalidTransitionsError,
     SpecMismatchError,
+)
+from synth_replay_sb3 import (
+    CFGMixedBuffer,
+    LatentSACPolicy,
+    SyntheticReplayBuffer,
+    encoder_of,
+    transplant,
 )
 from tests.conftest import TINY
 from tests.encoders.helpers import Towers, encoder, pixel_env

@@ -8,6 +8,9 @@ import torch
 from gymnasium import spaces
 from gymnasium.wrappers import TransformObservation
 from stable_baselines3 import SAC
+
+from synth_replay.encoders import FrozenEncoder, LatentObservation
+from synth_replay.errors import CheckpointError
 from synth_replay_sb3 import (
     AugmentedReplayBuffer,
     CFGMixedBuffer,
@@ -17,9 +20,6 @@ from synth_replay_sb3 import (
     encoder_of,
     transplant,
 )
-
-from synth_replay.encoders import FrozenEncoder, LatentObservation
-from synth_replay.errors import CheckpointError
 from tests.conftest import TINY
 from tests.encoders.helpers import Towers, distinct_frames, encoder, pixel_env, pixel_rollout
 from tests.sb3.pixels.helpers import (
