@@ -5,8 +5,19 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # the torch wheel first: a range with no torch installed would fetch the CUDA build
 TORCH := $(shell grep '^torch==' constraints.txt)
+ROOMS := $(sort $(patsubst tests/%/__init__.py,%,$(wildcard tests/*/__init__.py)))
+# rooms whose tests need no host library and no simulator of pixels
+CORE := structure base diffusion codec augment encoders generator evaluation buffers upsampling
+CORE_TESTS := $(patsubst %,tests/%,$(filter $(CORE),$(ROOMS)))
+PYTEST := $(BIN)/python -m pytest
+ARGS ?=
 
-.PHONY: install demo visual test test-all lint docs bench clean
+.DEFAULT_GOAL := help
+.PHONY: help install demo visual check test test-all lint docs bench changelog clean FORCE
+
+help:  ## this list
+	@awk -F ':.*##  *' '/^[a-z%<>-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "make test-<room>  tests of one room: $(ROOMS)"
 
 $(VENV)/.base: constraints.txt pyproject.toml
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
@@ -16,9 +27,11 @@ $(VENV)/.base: constraints.txt pyproject.toml
 	@$(PIP) --group demo -e ".[sb3,cli]"
 	@touch $@
 
+# procgen-mirror is installed without its bound on numpy; it has no wheel beyond Python 3.12
 $(VENV)/.test: $(VENV)/.base
 	@$(PIP) --group test
-	@$(PIP) --no-deps procgen-mirror gym3
+	@$(PIP) --no-deps --only-binary :all: procgen-mirror gym3 \
+	  || echo "Procgen has no wheel for this Python: its tests are skipped."
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
@@ -29,34 +42,46 @@ $(VENV)/.docs: $(VENV)/.base
 	@$(PIP) --group docs
 	@touch $@
 
-install: $(VENV)/.base
+install: $(VENV)/.base  ## .venv with the core, SB3, the command line and MuJoCo
 
-demo: install
+demo: install  ## SAC with and without generated rows on HalfCheetah-v5: a picture and a table in demo/
 	@$(BIN)/python examples/demo.py --out demo
 
-# The pipeline on pixels, small: make visual TASK=coinrun for a game of Procgen
+# the smallest size; make visual TASK=coinrun for a game of Procgen
 TASK ?= cheetah-run
-visual: $(VENV)/.test
+visual: $(VENV)/.test  ## the pipeline on pixels, small: tables and pictures in demo-visual/ (TASK=coinrun for Procgen)
 	@$(BIN)/python examples/visual_generalization.py --task $(TASK) --size smoke --out demo-visual/$(TASK)
 
-test: lint
-	@$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
+check: lint  ## lint, types, floors and the core's tests: two minutes, for every change
+	@$(PYTEST) -q $(CORE_TESTS) $(ARGS)
 
-test-all: lint
-	@$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
-	@$(BIN)/python -m pytest -m slow -n 0
+test: lint  ## lint, types, floors and all tests but the slow ones, with coverage
+	@$(PYTEST) --cov --cov-report=term --cov-fail-under=95 $(ARGS)
 
-lint: $(VENV)/.test
+test-all: test  ## the slow tests as well
+	@$(PYTEST) -m slow -n 0
+
+test-%: FORCE
+	@case " $(ROOMS) " in *" $* "*) ;; *) echo "No room '$*'. Rooms: $(ROOMS)" >&2; exit 2;; esac
+	@$(MAKE) --no-print-directory $(VENV)/.test
+	@$(PYTEST) -q tests/$* $(ARGS)
+
+FORCE:
+
+lint: $(VENV)/.test  ## ruff, mypy, and the floors by import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-docs: $(VENV)/.docs
+docs: $(VENV)/.docs  ## the site, with warnings as errors: docs/_build/html/index.html
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(VENV)/.bench
+bench: $(VENV)/.bench  ## every benchmark, its JSON in benchmarks/results and its table in docs/tables (hours)
 	@$(BIN)/python benchmarks/run.py
 
-clean:
+changelog: $(VENV)/.docs  ## what the fragments in changelog.d will add to CHANGELOG.md
+	@$(BIN)/towncrier build --draft --version next
+
+clean:  ## removes .venv and everything built
 	rm -rf $(VENV) docs/_build demo demo-visual

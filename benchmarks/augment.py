@@ -1,6 +1,6 @@
 """Stacked observations ``[9, 84, 84]`` augmented per second, on frames of dm_control: ``python benchmarks/augment.py``.
 
-The ratio is against DrQ's random shift. An observation and its next one count as two.
+Rates are divided by that of DrQ's random shift. An observation and its next observation count as two.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import milliseconds, report
+from shared import milliseconds, report
 
-from synth_replay.augment.pixels import PIXEL_AUGMENTATIONS, PixelAugmenter
+from synth_replay.augment import PIXEL_AUGMENTATIONS, PixelAugmenter
 from synth_replay.environments import make_dmc_pixels
 
 SIZE, BATCH, CALLS, ROUNDS = 84, 256, 8, 5
@@ -19,7 +19,7 @@ PRESET = "generalization"
 
 
 def frames() -> np.ndarray:
-    """``[BATCH + 1, 9, 84, 84]`` uint8 of a random policy."""
+    """Collects frames ``[BATCH + 1, 9, 84, 84]`` uint8 of a random policy."""
     env = make_dmc_pixels("cheetah", "run", size=SIZE, frame_stack=3)
     env.action_space.seed(0)
     found = [env.reset(seed=0)[0]]
@@ -29,7 +29,7 @@ def frames() -> np.ndarray:
 
 
 def per_second(names: Any, seen: np.ndarray) -> list[float]:
-    """Of several rounds."""
+    """Measures augmented observations per second, in several rounds."""
     augmenter = PixelAugmenter(names, channels_last=False, seed=0)
     before, after = seen[:-1], seen[1:]
     augmenter(before, after)
@@ -37,7 +37,7 @@ def per_second(names: Any, seen: np.ndarray) -> list[float]:
 
 
 def main() -> None:
-    """Every augmentation by itself, and the preset."""
+    """Measures every augmentation by itself, and the preset."""
     seen = frames()
     rates = {name: float(np.median(per_second([name], seen))) for name in PIXEL_AUGMENTATIONS}
     rates["the four of the paper"] = float(np.median(per_second(PRESET, seen)))

@@ -1,4 +1,4 @@
-"""Milliseconds per batch of 256 against SB3's, d3rlpy's and TorchRL's own buffers, and bytes per stored transition."""
+"""Milliseconds per batch of 256 for our buffers and the host libraries' own, and bytes per stored transition."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from common import milliseconds, report
-from common import replay as real_rows
+from shared import milliseconds, report
+from shared import replay as real_rows
 
 from synth_replay import Transitions
 from synth_replay.buffers.store import ColumnStore
-from synth_replay.generator.config import CPU
-from synth_replay.generator.relabel_config import RelabelConfig
+from synth_replay.generator import CPU, RelabelConfig
 
 warnings.simplefilter("ignore")
 
@@ -32,7 +31,7 @@ from synth_replay_torchrl import SyntheticReplayBuffer as TorchrlBuffer  # noqa:
 ENV = "Hopper-v5"
 ROUNDS = 9
 MILLION = 1_000_000
-# the generator's quality does not matter here: a fit of 20 steps
+# the generator's quality does not matter for speed, so fits have 20 steps
 QUICK = replace(
     CPU, training=replace(CPU.training, steps=20, eval_every=20), relabel=RelabelConfig(), store_rows=50_000
 )
@@ -41,7 +40,7 @@ Draw = Callable[[], Any]
 
 
 def sb3_buffers(rows: Transitions) -> tuple[Draw, Draw]:
-    """SB3's own buffer and ours over the same arrays."""
+    """Creates SB3's own buffer and ours over the same arrays."""
     env = gym.make(ENV)
     spaces = (env.observation_space, env.action_space)
     mixed = Sb3Buffer.from_transitions(rows, *spaces, generator=QUICK, refresh_every=10**9)
@@ -53,22 +52,22 @@ def sb3_buffers(rows: Transitions) -> tuple[Draw, Draw]:
 
 
 def d3rlpy_buffers(rows: Transitions) -> tuple[Draw, Draw]:
-    """d3rlpy's own buffer and ours around it, on the replay in its order, as episodes."""
-    ends = rows.terminations | rows.truncations
-    ends[-1] = True
+    """Creates d3rlpy's own buffer and ours around it, with the replay as episodes."""
+    last = rows.terminations | rows.truncations
+    last[-1] = True
     plain: ReplayBufferBase = MDPDataset(
         rows.observations.astype(np.float32),
         rows.actions,
         rows.rewards,
         rows.terminations.astype(np.float32),
-        (ends & ~rows.terminations).astype(np.float32),
+        (last & ~rows.terminations).astype(np.float32),
     )
     mixed = D3rlpyBuffer.wrap(plain, generator=QUICK, extra_columns=())
     return lambda: plain.sample_transition_batch(256), lambda: mixed.sample_transition_batch(256)
 
 
 def torchrl_buffers(rows: Transitions) -> tuple[Draw, Draw]:
-    """TorchRL's own buffer and ours, on the same rows."""
+    """Creates TorchRL's own buffer and ours with the same rows."""
     quick = {"generator": QUICK, "refresh_every": 10**9, "device": "cpu"}
     mixed = TorchrlBuffer(env=GymEnv(ENV), storage=LazyTensorStorage(len(rows)), **quick)
     mixed.preload(rows)
@@ -78,7 +77,7 @@ def torchrl_buffers(rows: Transitions) -> tuple[Draw, Draw]:
 
 
 def compare(host: str, call: str, buffers: tuple[Draw, Draw], calls: tuple[int, int]) -> list[dict[str, Any]]:
-    """Medians of interleaved runs."""
+    """Compares two buffers by the medians of interleaved rounds; ``calls`` is the number of batches of each."""
     for draw in buffers:
         draw()
     times = [[milliseconds(draw, n) for draw, n in zip(buffers, calls, strict=True)] for _ in range(ROUNDS)]
@@ -90,7 +89,7 @@ def compare(host: str, call: str, buffers: tuple[Draw, Draw], calls: tuple[int, 
 
 
 def memory(rows: Transitions) -> list[dict[str, Any]]:
-    """Bytes per row of a full store."""
+    """Measures the bytes per row of a full store of generated rows, against float32 columns."""
     store = ColumnStore(MILLION)
     leaves = rows.leaves()
     leaves.pop("truncations")
@@ -105,7 +104,7 @@ def memory(rows: Transitions) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """On one thread."""
+    """Runs all comparisons on one thread."""
     torch.set_num_threads(1)
     rows = real_rows(ENV)[0]
     table = compare("SB3 ReplayBuffer", "sample(256)", sb3_buffers(rows), (2_000, 2_000))

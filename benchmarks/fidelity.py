@@ -1,8 +1,8 @@
-"""Fidelity of the default CPU preset on replays of real agents, beside a real hold-out and the paper's sampler.
+"""Fidelity of the default CPU preset on replays of real agents, compared with real rows and with the paper's sampler.
 
-Hopper-v5 is a SAC replay; CartPole-v1 (discrete actions) and Acrobot-v1 (discrete actions, 0.2 % terminations) are DQN
-replays. 50,000 rows are fitted, 10,000 are held out, 50,000 are generated. "without relabelling" is the same generator
-with the denoiser's own rewards and terminations.
+The replays are Hopper-v5 of SAC, and CartPole-v1 (discrete actions) and Acrobot-v1 (discrete actions, 0.2 %
+terminations) of DQN. 50,000 rows are fitted, 10,000 are held out, 50,000 are generated. "without relabelling" is the
+same generator with the denoiser's own rewards and terminations.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
-from common import fitted, replay, report
+from shared import fitted, replay, report
 
 from synth_replay import Transitions, evaluate
-from synth_replay.generator.config import CPU, PAPER
+from synth_replay.generator import CPU, PAPER
 
 GENERATED = 50_000
-FIGURES = (
+SCORES = (
     "marginal",
     "correlation",
     "termination_rate",
@@ -30,16 +30,16 @@ FIGURES = (
 
 
 def scores(label: str, env_id: str, rows: Transitions, evaluations: int, seconds: float) -> dict[str, Any]:
-    """One line of the table."""
+    """Scores rows and returns one line of the table."""
     train, holdout = replay(env_id)
     found = evaluate(holdout, rows, gym.make(env_id), train=train, dynamics_rows=10_000).to_dict()
     line: dict[str, Any] = {"environment": env_id, "rows": label, "NFE": evaluations}
-    line |= {name: found[name] for name in FIGURES}
+    line |= {name: found[name] for name in SCORES}
     return line | {"fitted rate": float(train.terminations.mean()), "fit s": seconds}
 
 
 def main() -> None:
-    """Fits what is not cached, then scores."""
+    """Fits generators that are not cached, then scores their rows."""
     table = []
     for env_id in ("Hopper-v5", "CartPole-v1", "Acrobot-v1"):
         generator, seconds = fitted(env_id, CPU, "cpu")

@@ -1,4 +1,4 @@
-"""Interquartile means by rliable, and differences of paired seeds, with bootstrap intervals."""
+"""Interquartile means by rliable and differences of paired seeds, both with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rliable import library, metrics
 from scipy.stats import bootstrap
 
 REPETITIONS = 5_000
-ENOUGH_SEEDS = 5  # for a word on a difference
+ENOUGH_SEEDS = 5  # fewest seeds for a verdict on a difference
 
 
 def estimate(values: np.ndarray) -> tuple[float, float, float]:
-    """IQM of ``[seeds, tasks]`` and its 95 % stratified bootstrap interval."""
-    np.random.seed(0)  # noqa: NPY002 - rliable draws strata from the global stream, whatever state it is given
+    """Computes the IQM of ``[seeds, tasks]`` and its 95 % stratified bootstrap interval."""
+    np.random.seed(0)  # noqa: NPY002 - rliable draws strata from the global stream, whatever random_state is
     points, intervals = library.get_interval_estimates(
         {"x": values},
         lambda x: np.array([metrics.aggregate_iqm(x)]),
@@ -25,7 +25,7 @@ def estimate(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def gain(ours: np.ndarray, base: np.ndarray) -> tuple[float, float, float]:
-    """Mean over seeds of the difference on the same data, and its 95 % bootstrap interval."""
+    """Computes the mean over seeds of the paired difference, ours minus baseline, and its 95 % bootstrap interval."""
     difference = ours - base
     if np.ptp(difference) == 0:
         return (float(difference[0]),) * 3
@@ -34,16 +34,16 @@ def gain(ours: np.ndarray, base: np.ndarray) -> tuple[float, float, float]:
 
 
 def cell(line: dict[str, Any] | None) -> str:
-    """A number with its interval."""
+    """Formats an IQM with its interval; None is a missing run."""
     return "not run" if line is None else f"{line['iqm']:.1f} [{line['low']:.1f}, {line['high']:.1f}]"
 
 
 def verdict(found: tuple[float, float, float] | None, seeds: int = ENOUGH_SEEDS) -> str:
-    """What the interval of a gain says, in words; of few seeds it says nothing."""
+    """Formats a gain with its interval and, with enough seeds, its verdict in words; None is a missing run."""
     if found is None:
         return "not run"
     mean, low, high = found
     if seeds < ENOUGH_SEEDS:
         return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] of {seeds} seeds"
-    said = "better" if low > 0 else "worse" if high < 0 else "cannot be told"
-    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] {said}"
+    word = "better" if low > 0 else "worse" if high < 0 else "no detectable difference"
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}] {word}"

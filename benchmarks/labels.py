@@ -1,9 +1,9 @@
-"""One labelled generator of offline and online rows: is the label followed, how well, and what does it cost?
+"""Label accuracy, fidelity and cost of one labelled generator of offline and online rows.
 
-Offline are the roll-outs of a medium policy, online the later part of the agent's own replay (``medium`` and
-``replay`` of ``examples/collect_dataset.py``). A classifier of real rows judges generated ones by the label that they
-were asked for. "separate" are two generators without labels, one of each kind, each with half of the steps. The cost is
-that of the sampler alone, against a generator without labels on both kinds.
+Offline rows are roll-outs of a medium policy; online rows are the later part of the agent's own replay (``medium`` and
+``replay`` of ``examples/collect_dataset.py``). A classifier trained on real rows checks whether generated rows have the
+requested label. "separate" stands for two generators without labels, one for each kind, each with half of the steps.
+The cost is that of the sampler alone, relative to a generator without labels on both kinds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from common import CACHE, DATA, ROOT, cpu_seconds, report
+from shared import CACHE, DATA, ROOT, cpu_seconds, report
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from synth_replay import TransitionGenerator, Transitions, evaluate
-from synth_replay.evaluation.fidelity import numeric_columns
-from synth_replay.generator.config import CPU
+from synth_replay.evaluation import numeric_columns
+from synth_replay.generator import CPU
 
 ENV, STEPS = "Hopper-v5", 60_000
 ROWS, HELD, GENERATED, TIMED = 20_000, 5_000, 20_000, 20_480
@@ -30,7 +30,7 @@ FOLDER = DATA / "offline_to_online"
 
 
 def sources() -> dict[str, tuple[Transitions, Transitions]]:
-    """Rows to fit and rows held out, of each label; collected first when they are not there."""
+    """Loads rows to fit and held-out rows of each label; missing datasets are collected first."""
     if missing := [kind for kind in ("replay", "medium") if not (FOLDER / f"{ENV}-{kind}.npz").exists()]:
         options = ["--kinds", *missing, "--out", str(FOLDER), "--steps", str(STEPS)]
         options += ["--width", "128", "--batch-size", "128", "--learning-rate", "1e-3"]
@@ -46,7 +46,7 @@ def sources() -> dict[str, tuple[Transitions, Transitions]]:
 
 
 def generator(name: str, rows: Transitions, labels: np.ndarray | None, share: float = 1.0) -> TransitionGenerator:
-    """Fitted, from the cache when it is there."""
+    """Returns a fitted generator, from the cache if possible; ``share`` is its share of the preset's steps."""
     folder = CACHE / f"labels-{ENV}-{name}"
     if not (folder / "generator.json").exists():
         env = gym.make(ENV)
@@ -57,19 +57,19 @@ def generator(name: str, rows: Transitions, labels: np.ndarray | None, share: fl
 
 
 def accuracy(judge: Any, rows: dict[str, Transitions]) -> float:
-    """Share of rows that the classifier puts under their label, labels weighted alike."""
+    """Computes the classifier's accuracy, averaged over labels."""
     return float(np.mean([(judge.predict(numeric_columns(part)[0]) == name).mean() for name, part in rows.items()]))
 
 
 def classifier(parts: dict[str, Transitions]) -> Any:
-    """Told offline from online rows by all their columns."""
+    """Fits a classifier of offline and online rows on all their columns."""
     values = np.concatenate([numeric_columns(rows)[0] for rows in parts.values()])
     labels = np.repeat(list(parts), [len(rows) for rows in parts.values()])
     return HistGradientBoostingClassifier(max_iter=300, random_state=0).fit(values, labels)
 
 
 def line(what: str, made: dict[str, Transitions], held: dict[str, Transitions], judge: Any) -> dict[str, Any]:
-    """Accuracy, and the scores of each label against its own held-out rows."""
+    """Computes label accuracy, and the scores of each label against its own held-out rows."""
     found: dict[str, Any] = {"rows": what, "label accuracy": accuracy(judge, made)}
     for name, rows in made.items():
         scores = evaluate(held[name], rows)
@@ -78,7 +78,10 @@ def line(what: str, made: dict[str, Transitions], held: dict[str, Transitions], 
 
 
 def costs(labelled: TransitionGenerator, plain: TransitionGenerator) -> list[float]:
-    """CPU seconds of drawing without relabelling with each weight, against no labels: medians of interleaved rounds."""
+    """Measures the CPU time of sampling with each guidance weight, relative to no labels.
+
+    Rows are not relabelled. The result has the medians of interleaved rounds.
+    """
     draws: list[Callable[[], Any]] = [lambda: plain.sample(TIMED, relabel=False)]
     draws += [
         lambda w=w: labelled.sample(TIMED, relabel=False, label="online", guidance_weight=w)  # type: ignore[misc]
@@ -89,7 +92,7 @@ def costs(labelled: TransitionGenerator, plain: TransitionGenerator) -> list[flo
 
 
 def main() -> None:
-    """Fits what is not cached, then scores and times."""
+    """Fits generators that are not cached, then measures scores and cost."""
     parts = sources()
     fit = {name: rows for name, (rows, _) in parts.items()}
     held = {name: rows for name, (_, rows) in parts.items()}
@@ -98,7 +101,7 @@ def main() -> None:
     labelled, plain = generator("both", both, labels), generator("unlabelled", both, None)
     separate = {name: generator(name, rows, None, 0.5) for name, rows in fit.items()}
     judge = classifier(fit)
-    # marginals of real rows are those of the fitted against the held-out ones
+    # the scores of real rows compare fitted with held-out rows
     real = line("real rows", {name: rows[:GENERATED] for name, rows in fit.items()}, held, judge)
     table = [real | {"label accuracy": accuracy(judge, held), "cost per row": 1.0}]
     made = {name: found.sample(GENERATED) for name, found in separate.items()}

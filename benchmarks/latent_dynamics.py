@@ -1,8 +1,8 @@
-"""Do generated latents of cheetah-run move as the simulator does? ``python benchmarks/latent_dynamics.py``.
+"""Dynamics error of generated latents of cheetah-run: ``python benchmarks/latent_dynamics.py``.
 
-SynthER's one-step check (Section 4.1.1) by way of a probe that reads the simulator's states from latents. Frames of the
-dataset have no states beside them, so the probe is fitted on further episodes of the policy that made it. Generator and
-held-out rows are those of ``benchmarks/latents.py``, which is to be run first.
+A probe decodes the simulator's states from latents for SynthER's one-step check (Section 4.1.1). The dataset's frames
+have no states beside them, so the probe is fitted on further episodes of the policy that made the dataset. Generator
+and held-out rows are those of ``benchmarks/latents.py``, which must run first.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import sys
 from typing import Any
 
 import structlog
-from common import ROOT, report
 from latents import latents
+from shared import ROOT, report
 
-sys.path.insert(0, str(ROOT.parent / "examples"))  # what made the dataset
+sys.path.insert(0, str(ROOT.parent / "examples"))  # the scripts that made the dataset
 
 import numpy as np
 from common.pixel_snapshots import learn
 from common.pixel_tasks import ControlTask
 from tqdm import trange
 
-from benchmarks.visual.study import DATA, TASKS, Part
+from benchmarks.visual.study import DATA, run_of
 from synth_replay import TransitionGenerator
 from synth_replay.encoders import FrozenEncoder
-from synth_replay.evaluation.latent_dynamics import StateProbe, latent_dynamics
-from synth_replay.evaluation.physics import PhysicsEnv
+from synth_replay.environments import PhysicsEnv
+from synth_replay.evaluation import StateProbe, latent_dynamics
 from synth_replay.spaces import Array
 from synth_replay_visual import make_task
 
@@ -36,7 +36,7 @@ STEPPED = 2_000
 
 
 def acted(encoder: FrozenEncoder) -> list[tuple[Array, Array]]:
-    """Latents and states of episodes that the dataset does not have."""
+    """Collects latents and states of episodes that are not in the dataset."""
     task, env = ControlTask(TASK, 64, None), make_task(TASK).make_env("original", 64)
     folder = DATA / f"{TASK}-policies-25000-seed0"
     best = max(learn(task, folder, 25_000, 0), key=lambda shot: shot.score)
@@ -56,9 +56,9 @@ def _episode(env: Any, policy: Any, encoder: FrozenEncoder, seed: int) -> tuple[
 
 
 def main() -> None:
-    """The check, and how much the probe can show."""
+    """Measures the dynamics error and the probe's resolution."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    folder = Part(TASK, TASKS[TASK][1], "baseline", 0).folder
+    folder = run_of(TASK).folder
     held = latents(TASK)[0]
     held = held[: len(held) // 10]
     episodes = acted(FrozenEncoder.load(folder / "seed-0" / "plain" / "encoder.pt2"))

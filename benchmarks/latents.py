@@ -1,12 +1,12 @@
 """Fidelity of the default CPU preset on latents of pixels: ``python benchmarks/latents.py``.
 
-The encoder is that of the baseline agent of ``benchmarks/visual`` (seed 0; learnt first when it is not there), the rows
-are all transitions of the dataset as its latents. A tenth is held out. The report is beside the generator, in
+The encoder is that of the baseline agent of ``benchmarks/visual`` (seed 0; trained first if it is missing). The rows
+are all transitions of the dataset, encoded as latents. A tenth is held out. The report is beside the generator, in
 ``data/visual``.
 
-Three more figures tell whether a learner would learn the same from generated rows: a network is fitted to them and
-judged on real ones (R2 of the hold-out), from the latent to the action, and from both to the reward and to the step.
-``at a limit`` is the share of actions beyond 0.99 of their bounds.
+Three more scores show whether an agent would learn the same from generated rows. Networks are fitted to them and
+evaluated on held-out real rows by R2: from the latent to the action, and from both to the reward and to the change of
+the latent. ``at a limit`` is the share of actions beyond 0.99 of their bounds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from common import ROOT, report
+from shared import ROOT, report
 
 sys.path.insert(0, str(ROOT.parent))  # the study's settings
 
@@ -25,29 +25,36 @@ import numpy as np
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.visual.study import TASKS, Part, data_path, how_to_collect
+from benchmarks.visual.study import TASKS, data_path, how_to_collect, run_of
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec, evaluate
 from synth_replay.datasets import open_pixels
-from synth_replay.generator.config import CPU
+from synth_replay.generator import CPU
 from synth_replay.report import write_report
-from synth_replay_visual import make_task, stages
+from synth_replay_visual import (
+    Branch,
+    claim_folder,
+    encode_dataset,
+    freeze_encoder,
+    make_task,
+    pretrain,
+    sample_episodes,
+)
 
 
 def latents(name: str) -> tuple[Transitions, TransitionSpec]:
-    """All transitions of a task's dataset, in random order."""
-    part, task, data = Part(name, TASKS[name][1], "baseline", 0), make_task(name), open_pixels(data_path(name))
-    folder = part.folder / "seed-0" / "plain"
-    few = stages.chosen_episodes(data, part.size.rows, 0)
-    stages.claim(part.folder, task, data, part.size)
-    agent = stages.pretrained(task, few, part.size, False, 0, folder)
-    encoder = stages.frozen(agent, part.size, folder)
-    rows = stages.latents(task, data, encoder, False, 0, folder / "all")
+    """Encodes all transitions of a task's dataset, in random order."""
+    run, task, data = run_of(name), make_task(name), open_pixels(data_path(name))
+    claim_folder(run.folder, task, data, run.config)
+    branch = Branch(task, run.config, augmented=False, seed=0, out=run.folder)
+    agent = pretrain(branch, sample_episodes(data, run.config.rows, 0))
+    encoder = freeze_encoder(branch, agent)
+    rows = encode_dataset(branch, data, encoder, cache=branch.folder / "all" / "latents")
     order = np.random.default_rng(0).permutation(len(rows))
     return replace(rows, truncations=None)[order], TransitionSpec(encoder.space, data.action_space)
 
 
 def learnt(given: Transitions, held: Transitions) -> dict[str, float | None]:
-    """R2 on real rows of networks that are fitted to ``given``; only of what varies continuously."""
+    """Computes R2 on held-out real rows of networks that are fitted to ``given``; None for discrete targets."""
 
     def both(rows: Transitions) -> Any:
         return np.column_stack([rows.observations, rows.actions])
@@ -71,10 +78,10 @@ def learnt(given: Transitions, held: Transitions) -> dict[str, float | None]:
 
 
 def lines(name: str) -> list[dict[str, Any]]:
-    """Real rows and generated ones, against the hold-out."""
+    """Scores real rows and generated rows against the hold-out."""
     rows, spec = latents(name)
     held, train = rows[: len(rows) // 10], rows[len(rows) // 10 :]
-    folder = Part(name, TASKS[name][1], "baseline", 0).folder / "cpu-preset"
+    folder = run_of(name).folder / "cpu-preset"
     if not (folder / "generator.json").exists():
         fitted = TransitionGenerator(spec.observation_space, spec.action_space, CPU, 0)
         fitted.fit(train, checkpoint=folder / "training", progress=True).save(folder)
@@ -94,7 +101,7 @@ def lines(name: str) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Both tasks, where their data are there."""
+    """Scores both tasks, if their data exist."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     table = []
     for name in TASKS:

@@ -1,4 +1,4 @@
-"""Runs every benchmark that the issue tables come from, one after the other: ``make bench``."""
+"""Runs all benchmarks behind the tables of the docs, one after the other: ``make bench``."""
 
 from __future__ import annotations
 

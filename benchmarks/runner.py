@@ -1,6 +1,6 @@
-"""Runs the parts of a study that are not there yet, each in its own process, for a while.
+"""Makes the missing runs of a study within a time limit, each in its own process.
 
-Each part leaves one file, so a stop loses one part at most.
+Every run writes one file, so an interruption loses at most the runs in progress.
 """
 
 from __future__ import annotations
@@ -18,30 +18,42 @@ from typing import Protocol
 REPOSITORY = Path(__file__).parents[1]
 
 
-class Part(Protocol):
-    """One run of a study."""
+class Run(Protocol):
+    """The interface of one run of a study."""
 
     @property
     def path(self) -> Path:
-        """Where its result goes."""
+        """Result file."""
         ...
 
     @property
     def arguments(self) -> list[str]:
-        """Of the module that makes it."""
+        """Command-line arguments of the module that makes the run."""
         ...
 
     @property
-    def shares(self) -> Hashable:
-        """Parts of the same value share a cached generator or policy: they run one after the other."""
+    def group(self) -> Hashable:
+        """Group of runs that share a cached generator or policy, and are therefore made one after the other."""
         ...
 
 
-def run(module: str, part: Part, until: float) -> str | None:
-    """One part in a process of one thread; None if time is up or it is there."""
-    if time.monotonic() > until or part.path.exists():
+def make(module: str, run: Run, until: float) -> str | None:
+    """Makes one run in a process with one thread.
+
+    Args:
+        module: Module that makes the run.
+        run: Run to make.
+        until: Time of :func:`time.monotonic` after which no run starts.
+
+    Returns:
+        The last line that the process printed, or None if the time is over or the result exists.
+
+    Raises:
+        SystemExit: If the process fails.
+    """
+    if time.monotonic() > until or run.path.exists():
         return None
-    command = [sys.executable, "-m", module, *part.arguments]
+    command = [sys.executable, "-m", module, *run.arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -49,28 +61,36 @@ def run(module: str, part: Part, until: float) -> str | None:
     return done.stdout.strip().splitlines()[-1]
 
 
-def run_missing(module: str, parts: Sequence[Part]) -> None:
-    """Runs ``module`` for the missing parts, in order: ``--minutes 15 --jobs 2``."""
+def run_missing(module: str, runs: Sequence[Run]) -> None:
+    """Makes the missing runs in order, with the command-line options ``--minutes 15 --jobs 2``.
+
+    Args:
+        module: Module that makes a run.
+        runs: All runs of the study.
+
+    Raises:
+        SystemExit: If a run fails.
+    """
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--minutes", type=float, default=15)
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=15, help="no run starts after this time")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     args = parser.parse_args()
     until = time.monotonic() + 60 * args.minutes
-    groups: dict[Hashable, list[Part]] = {}
-    for part in parts:
-        if not part.path.exists():
-            groups.setdefault(part.shares, []).append(part)
+    groups: dict[Hashable, list[Run]] = {}
+    for run in runs:
+        if not run.path.exists():
+            groups.setdefault(run.group, []).append(run)
 
-    def work(group: list[Part]) -> None:
-        for part in group:
-            if line := run(module, part, until):
+    def work(group: list[Run]) -> None:
+        for run in group:
+            if line := make(module, run, until):
                 print(line, flush=True)
 
     with ThreadPoolExecutor(args.jobs) as pool:
         try:
             for future in as_completed([pool.submit(work, group) for group in groups.values()]):
                 future.result()
-        except SystemExit:  # said at once, without beginning the other groups
+        except SystemExit:  # reported at once, before the other groups start
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    print(f"{sum(part.path.exists() for part in parts)} of {len(parts)} are there")
+    print(f"{sum(run.path.exists() for run in runs)} of {len(runs)} runs are done")

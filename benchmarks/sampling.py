@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
-from common import cpu_seconds, fitted, replay, report
+from shared import cpu_seconds, fitted, replay, report
 
 from synth_replay import TransitionGenerator, Transitions, evaluate
-from synth_replay.diffusion import SamplerConfig
-from synth_replay.generator.config import CPU, PAPER
+from synth_replay.generator import CPU, PAPER, SamplerConfig
 
 ENV = "Hopper-v5"
 FAST, SLOW = 20_480, 4_096
@@ -27,14 +26,14 @@ SAMPLERS: dict[str, SamplerConfig] = {
 
 
 def timed(generator: TransitionGenerator, sampler: SamplerConfig, count: int) -> tuple[Transitions, float]:
-    """Rows, and rows per CPU-second."""
+    """Samples rows and measures rows per CPU-second."""
     rows: list[Transitions] = []
     seconds = cpu_seconds(lambda: rows.append(generator.sample(count, sampler=sampler)))
     return rows[0], count / seconds
 
 
 def main() -> None:
-    """The paper's sampler is timed before and after the others; its mean is the baseline."""
+    """Measures all samplers; the baseline is the mean of the paper's sampler, timed before and after the others."""
     generator, _ = fitted(ENV, CPU, "cpu")
     holdout, env = replay(ENV)[1], gym.make(ENV)
     timed(generator, CPU.sampler, 4096)

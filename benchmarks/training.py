@@ -1,7 +1,8 @@
-"""Training steps per CPU-second against the plain loop of the paper's code.
+"""Training steps per CPU-second, ours against the plain loop of the paper's code.
 
-The plain loop: a shuffling DataLoader over the rows, PyTorch's default AdamW, the weighted loss of the preconditioned
-denoiser, ``loss.item()`` at each step, and a per-parameter weight average. Same network, batch size and data.
+The plain loop has a shuffling DataLoader over the rows, PyTorch's default AdamW, the weighted loss of the
+preconditioned denoiser, ``loss.item()`` at each step, and a per-parameter weight average. Network, batch size and data
+are the same.
 """
 
 from __future__ import annotations
@@ -9,33 +10,33 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import torch
-from common import cpu_seconds, replay, report
+from shared import cpu_seconds, replay, report
 from torch.utils.data import DataLoader, TensorDataset
 
 from synth_replay import TransitionSpec
-from synth_replay.codec.codec import TransitionCodec
-from synth_replay.codec.config import CodecConfig
-from synth_replay.diffusion import Denoiser, DenoiserTrainer, NetworkConfig, NoiseConfig, ResidualMLP, TrainingConfig
+from synth_replay.codec import TransitionCodec
+from synth_replay.diffusion import Denoiser, DenoiserTrainer, ResidualMLP
+from synth_replay.generator import CodecConfig, NetworkConfig, NoiseConfig, TrainingConfig
 
 BATCH = 256
 
 
 def encoded_rows() -> torch.Tensor:
-    """The Hopper replay as normalised rows ``[50000, 27]``."""
+    """Encodes the Hopper replay as normalised rows ``[50000, 27]``."""
     env = gym.make("Hopper-v5")
     config = CodecConfig(normalizer="zscore", next_observations="absolute", discrete="diffuse")
     codec = TransitionCodec(TransitionSpec(env.observation_space, env.action_space), config)
-    return torch.from_numpy(codec.fit(replay("Hopper-v5")[0], np.random.default_rng(0)).rows)
+    return torch.from_numpy(codec.fit_transform(replay("Hopper-v5")[0], np.random.default_rng(0)).rows)
 
 
 def network(width: int, dim: int) -> ResidualMLP:
-    """The same initial weights for both loops."""
+    """Creates the network with the same initial weights for both loops."""
     torch.manual_seed(0)
     return ResidualMLP(dim, 0, NetworkConfig(width=width))
 
 
 def plain_loop(width: int, rows: torch.Tensor, steps: int) -> None:
-    """The loop as one would write it first."""
+    """Trains with the plain loop."""
     model = network(width, rows.shape[1])
     average = [p.detach().clone() for p in model.parameters()]
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, betas=(0.9, 0.99), weight_decay=0.0)
@@ -64,21 +65,21 @@ def plain_loop(width: int, rows: torch.Tensor, steps: int) -> None:
 
 
 def our_loop(width: int, rows: torch.Tensor, steps: int) -> None:
-    """The trainer with the same settings."""
+    """Trains with our trainer at the same settings."""
     config = TrainingConfig(steps=steps, batch_size=BATCH, eval_every=steps)
     rng = torch.Generator().manual_seed(0)
     denoiser = Denoiser(network(width, rows.shape[1]), NoiseConfig())
-    held, kept = rows[: 5 * steps], rows[2500:]  # 2500 rows each 500 steps, as the presets have it
+    held, kept = rows[: 5 * steps], rows[2500:]  # 2500 held-out rows every 500 steps, as in the presets
     for _ in DenoiserTrainer(denoiser, kept, None, (held, None), torch.arange(len(kept)), config, rng).run():
         pass
 
 
 def main() -> None:
-    """Interleaves the loops, so that a change in the machine's speed meets both."""
+    """Times both loops in turn, so that changes in the machine's speed affect both."""
     rows = encoded_rows()
     table = []
     for threads, width, steps, rounds in ((1, 256, 300, 5), (2, 256, 300, 5), (1, 1024, 60, 5)):
-        torch.set_num_threads(threads)  # a second thread's waiting counts as CPU time
+        torch.set_num_threads(threads)  # CPU time includes the waiting of a second thread
         plain_loop(width, rows, 5)
         plain, ours = [], []
         for _ in range(rounds):

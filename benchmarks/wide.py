@@ -1,8 +1,9 @@
-"""Rows of many numbers by their principal axes or by their columns: ``python benchmarks/wide.py``.
+"""Fidelity of wide rows, diffused along principal axes or columns: ``python benchmarks/wide.py``.
 
-Ant and Humanoid with a random policy, 16,000 rows to fit and 4,000 to judge, fits of 3,000 steps of 256. Their
-simulator gives a third judge: joint angles move by the time step times the mean velocity of both ends, up to the error
-of its integrator. The table has the median difference, in standard deviations of an angle.
+The rows are those of a random policy in Ant and Humanoid: 16,000 are fitted, in 3,000 steps of 256 rows, and 4,000 are
+held out. The simulator gives a further score: joint angles change by the time step times the mean of the velocities
+before and after, up to the error of its integrator. The table has the median deviation, in standard deviations of an
+angle.
 """
 
 from __future__ import annotations
@@ -12,18 +13,17 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
-from common import report
+from shared import report
 
 from synth_replay import TransitionGenerator, Transitions, evaluate
-from synth_replay.codec.config import CodecConfig
-from synth_replay.generator.config import CPU
-from synth_replay.testing.case import rollout
+from synth_replay.generator import CPU, CodecConfig
+from synth_replay.testing import random_rollout
 
 ROWS, HELD = 20_000, 4_000
 
 
 class Joints(NamedTuple):
-    """Where the observations have the joints' angles and velocities, and the seconds of a step."""
+    """Positions of the joints' angles and velocities in the observations, and the seconds of a step."""
 
     angles: slice
     velocities: slice
@@ -43,7 +43,7 @@ ARMS = {
 
 
 def slip(rows: Transitions, joints: Joints, scale: np.ndarray) -> float:
-    """Median difference of the angles' step from the velocities' one, in standard deviations of the angles."""
+    """Computes the median deviation of the angles' change from the velocities, in standard deviations of the angles."""
     before, after = rows.observations, rows.next_observations
     moved = after[:, joints.angles] - before[:, joints.angles]
     expected = joints.seconds * (before[:, joints.velocities] + after[:, joints.velocities]) / 2
@@ -51,8 +51,8 @@ def slip(rows: Transitions, joints: Joints, scale: np.ndarray) -> float:
 
 
 def lines(env_id: str, joints: Joints) -> list[dict[str, Any]]:
-    """Real rows and those of each arm, against the hold-out."""
-    rows = replace(rollout(env_id, ROWS, seed=0), truncations=None)
+    """Scores real rows and the rows of each arm against the hold-out."""
+    rows = replace(random_rollout(env_id, ROWS, seed=0), truncations=None)
     rows = rows[np.random.default_rng(0).permutation(ROWS)]
     held, train = rows[:HELD], rows[HELD:]
     scale = train.observations[:, joints.angles].std(axis=0)

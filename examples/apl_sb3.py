@@ -1,9 +1,10 @@
-"""Adaptive constraint after APL (Zheng et al. 2023) on CFDG's buffer: clone offline-like rows, not online-like ones.
+"""Adaptive constraint as in APL (Zheng et al. 2023) on CFDG's buffer: clone offline-like rows, not online-like rows.
 
     python examples/apl_sb3.py --data data/Walker2d-v5-medium.npz --env Walker2d-v5
 
-The batch plan is ``oorb``: each batch is online-like or offline-like by the toss of a coin. TD3 gets TD3+BC's cloning
-term (Fujimoto & Gu 2021) with lambda = 1 in rows that are offline or generated as such, else 0 (CFDG, Eq. 4).
+With the batch plan ``oorb``, a coin decides for each batch whether it is online-like or offline-like. TD3 gets the
+cloning term of TD3+BC (Fujimoto & Gu 2021), with lambda = 1 in rows that are offline or generated as offline and 0 in
+others (CFDG, Eq. 4).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from synth_replay_sb3 import CFGMixedBuffer
 
 @one_line_errors
 def main() -> None:
-    """Offline updates first, then fine-tuning."""
+    """Trains on offline data first, then fine-tunes online."""
     parser = Parser(__doc__)
     parser.add_argument("--data", required=True, help="dataset in any format of synth_replay.datasets")
     parser.add_argument("--env", type=continuous, default="Walker2d-v5", help="Gymnasium id, continuous actions")
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--online-steps", type=int, default=10_000, help="environment steps")
     parser.add_argument("--refresh-every", type=int, default=2_500, help="environment steps between two refits")
     parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     args = parser.parse_args()
     settings = {"offline": args.data, "plan": "oorb", "online_ratio": 0.5}
     settings |= {"generator": args.preset, "refresh_every": args.refresh_every}

@@ -1,18 +1,18 @@
-"""Make offline datasets with SB3 on any Gymnasium environment: random, medium, medium-replay, expert.
+"""Collects offline datasets with SB3 in any Gymnasium environment: random, medium, medium-replay, expert, replay.
 
     python examples/collect_dataset.py --env Hopper-v5 --steps 60000 --kinds replay medium-replay expert --out data/
 
 trains one agent and writes ``<env>-<kind>.npz`` for each kind, under D4RL's names:
 
-* ``replay``: everything that the agent saw.
-* ``random``: roll-outs of an untrained policy.
-* ``medium``: roll-outs of the first policy that reaches a third of the best return above the random one.
-* ``medium-replay``: everything that was seen until then.
-* ``expert``: roll-outs of the best policy seen.
+* ``replay``: all transitions of the agent's training.
+* ``random``: roll-outs of the untrained policy.
+* ``medium``: roll-outs of the first policy whose gain over the random policy is a third of the best policy's.
+* ``medium-replay``: all transitions until that policy.
+* ``expert``: roll-outs of the best policy.
 
-Nothing is replaced, and nothing is written if such a policy is still the untrained one.
+Existing files are never replaced. A dataset is not written if its policy is still untrained.
 
-``<env>-scores.json`` keeps the returns of the random and the best policy, for normalised scores. The files hold the
+``<env>-scores.json`` holds the returns of the random and the best policy, for normalised scores. The files hold the
 columns of :class:`synth_replay.Transitions`; actions are in environment units.
 """
 
@@ -26,7 +26,7 @@ from common.collecting import KINDS, MIN_ROWS, write_datasets
 
 @one_line_errors
 def main() -> None:
-    """Parse the arguments, train, write."""
+    """Trains an agent and writes its datasets."""
     parser = Parser(__doc__)
     parser.add_argument("--env", type=environment, default="Hopper-v5", help="a Gymnasium id")
     parser.add_argument("--algo", default="SAC", choices=["SAC", "TD3", "DQN"], help="DQN for discrete actions")
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, help="units of the two hidden layers; SB3's default if not given")
     parser.add_argument("--batch-size", type=int, help="rows of a batch; SB3's default if not given")
     parser.add_argument("--learning-rate", type=float, help="SB3's default if not given")
-    parser.add_argument("--seed", type=int, default=0, help="of agent and environment")
+    parser.add_argument("--seed", type=int, default=0, help="seed of agent and environment")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument("--out", type=Path, default=Path("data"), help="folder of the datasets")
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""A picture of plain and distracted environments: one row for each domain, one column for each level.
+"""Draws plain and distracted environments: one row for each domain, one column for each level.
 
 python examples/distractions.py --out docs/img/distractions.png
 """
@@ -12,15 +12,14 @@ import numpy as np
 from common.arguments import Parser, one_line_errors
 from PIL import Image
 
-from synth_replay.environments import Distraction, make_dmc_pixels
-from synth_replay.environments.distractions import VARIANTS
+from synth_replay.environments import DISTRACTION_VARIANTS, Distraction, make_dmc_pixels
 
 TASKS = {"cheetah": "run", "walker": "walk", "humanoid": "walk"}
 LEVELS = ("plain", "easy", "medium", "hard")
 
 
 def frames(domain: str, level: str, args: Namespace) -> np.ndarray:
-    """Returns uint8 ``[episodes, size, size, 3]``: the same states at every level."""
+    """Renders pictures uint8 ``[episodes, size, size, 3]`` of states that are the same at every level."""
     distraction = None if level == "plain" else Distraction(level, variant=args.variant, backgrounds=args.backgrounds)
     env = make_dmc_pixels(domain, TASKS[domain], size=args.size, frame_stack=1, distraction=distraction)
     pictures = []
@@ -38,13 +37,15 @@ def frames(domain: str, level: str, args: Namespace) -> np.ndarray:
 def main() -> None:
     """Draws the grid."""
     parser = Parser(__doc__)
-    parser.add_argument("--out", type=Path, default=Path("distractions.png"), help="the picture")
+    parser.add_argument("--out", type=Path, default=Path("distractions.png"), help="file of the picture")
     parser.add_argument("--backgrounds", type=Path, help="folder of images or DAVIS videos; default: drawn patterns")
-    parser.add_argument("--variant", default="static", choices=VARIANTS, help="when distractions are drawn anew")
+    parser.add_argument(
+        "--variant", default="static", choices=DISTRACTION_VARIANTS, help="time of the distractions' draws"
+    )
     parser.add_argument("--episodes", type=int, default=2, help="pictures of each level")
     parser.add_argument("--steps", type=int, default=10, help="random actions before each picture")
     parser.add_argument("--size", type=int, default=168, help="pixels of a frame")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     args = parser.parse_args()
     rows = [np.concatenate([np.hstack(frames(domain, level, args)) for level in LEVELS], 1) for domain in TASKS]
     args.out.parent.mkdir(parents=True, exist_ok=True)

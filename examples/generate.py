@@ -1,4 +1,4 @@
-"""Fits a generator on a dataset, samples from it and says how good the rows are: ``--data hopper.npz``."""
+"""Fits a generator on a dataset, samples rows and reports on their fidelity: ``--data hopper.npz``."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from common.arguments import Parser, environment, one_line_errors, preset
 
 from synth_replay import TransitionGenerator, evaluate
 from synth_replay.datasets import create_dataset, open_dataset
-from synth_replay.evaluation.simulator import state_setter
-from synth_replay.report import write_report
-from synth_replay.report.extra import require_report_extra
+from synth_replay.evaluation import state_setter
+from synth_replay.report import require_report_extra, write_report
 
 OUTPUTS = ("generator", "generated.npz", "report.html")
 
 
 @one_line_errors
 def main() -> None:
-    """Writes the generator, a dataset and a page."""
+    """Writes the generator, a generated dataset and a report."""
     parser = Parser(__doc__)
     parser.add_argument("--data", required=True, help="npz, D4RL, Minari, d3rlpy or Parquet")
     parser.add_argument("--env", type=environment, help="its Gymnasium id, for exact spaces and the dynamics error")
     parser.add_argument("--rows", type=int, default=100_000, help="rows to generate")
     parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random")
-    parser.add_argument("--out", type=Path, default=Path("generated"), help="folder of what is written")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
+    parser.add_argument("--out", type=Path, default=Path("generated"), help="folder of the results")
     args = parser.parse_args()
     if taken := [path for path in map(args.out.joinpath, OUTPUTS) if path.exists()]:
         parser.error(f"{taken[0]} already exists: choose another --out, or delete it.")
@@ -37,14 +36,14 @@ def main() -> None:
 
     env = gym.make(args.env) if args.env else None
     if env:
-        state_setter(env)  # refuses an environment that cannot be set to the state of a row
+        state_setter(env)  # fails early if the environment cannot be set to the state of a row
     spaces = {"observation_space": env.observation_space, "action_space": env.action_space} if env else {}
     dataset = open_dataset(args.data, **spaces)
     rows, spec = dataset.read(), dataset.spec
-    rows = rows[np.random.default_rng(args.seed).permutation(len(rows))]  # a replay lies in order of time
+    rows = rows[np.random.default_rng(args.seed).permutation(len(rows))]  # replay rows are chronological
     held_out, train = rows[: len(rows) // 10], rows[len(rows) // 10 :]
     generator = TransitionGenerator(spec.observation_space, spec.action_space, args.preset, seed=args.seed)
-    generator.fit(train, checkpoint=args.out / "fit")  # killed, it goes on here
+    generator.fit(train, checkpoint=args.out / "fit")  # an interrupted fit resumes here
     generator.save(args.out / "generator")
     shutil.rmtree(args.out / "fit", ignore_errors=True)
     made = generator.sample(args.rows)

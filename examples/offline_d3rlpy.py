@@ -1,9 +1,9 @@
-"""Train TD3+BC with d3rlpy on a small dataset, and on the same dataset with generated transitions in every batch.
+"""Trains TD3+BC with d3rlpy on a small dataset, without and with generated transitions in every batch.
 
     python examples/collect_dataset.py --env HalfCheetah-v5 --steps 60000 --out data
     python examples/offline_d3rlpy.py --data data/HalfCheetah-v5-replay.npz --env HalfCheetah-v5 --rows 5000
 
-One seed is an example and no claim; ``benchmarks/offline`` is the study over seeds.
+This is one run, shown as an example; ``benchmarks/offline`` is the study over seeds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer
 
 @one_line_errors
 def main() -> None:
-    """Two runs that differ in one argument."""
+    """Makes two runs that differ in one argument."""
     parser = Parser(__doc__)
     parser.add_argument("--data", required=True, help="dataset in any format of synth_replay.datasets")
     parser.add_argument(
@@ -30,7 +30,7 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=5_000, help="rows drawn from the dataset")
     parser.add_argument("--steps", type=int, default=10_000, help="gradient steps")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
     args = parser.parse_args()
     env = gym.make(args.env)

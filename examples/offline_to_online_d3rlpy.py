@@ -1,10 +1,10 @@
-"""Pre-train d3rlpy's IQL on a dataset, then fine-tune it online with CFDG's four sources in every batch.
+"""Pre-trains d3rlpy's IQL on a dataset and fine-tunes it online with CFDG's four sources in every batch.
 
     python examples/collect_dataset.py --env Hopper-v5 --steps 60000 --kinds medium --out data
     python examples/offline_to_online_d3rlpy.py --data data/Hopper-v5-medium.npz --env Hopper-v5
 
-``--generation`` names what it is compared with: none (replay of both kinds), online (SynthER), unconditional. One seed
-is an example and no claim; ``benchmarks/offline_to_online`` is the study over seeds.
+``--generation`` selects an arm of CFDG's comparison: none (replay of both kinds), online (SynthER), unconditional. This
+is one run, shown as an example; ``benchmarks/offline_to_online`` is the study over seeds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ QUIET = {"logger_adapter": NoopAdapterFactory()}
 
 @one_line_errors
 def main() -> None:
-    """Offline, then online; the algorithm is d3rlpy's own."""
+    """Trains offline, then online; the algorithm is d3rlpy's own."""
     parser = Parser(__doc__)
     parser.add_argument("--data", required=True, help="dataset in any format of synth_replay.datasets")
     parser.add_argument("--env", type=continuous, default="Hopper-v5", help="Gymnasium id, continuous actions")
@@ -31,9 +31,9 @@ def main() -> None:
     parser.add_argument("--online-steps", type=int, default=10_000, help="environment steps")
     parser.add_argument("--refresh-every", type=int, default=2_500, help="environment steps between two refits")
     parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
-    kinds = ["cfg", "none", "online", "unconditional"]
-    parser.add_argument("--generation", default="cfg", choices=kinds, help="what is generated")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    kinds = ["conditional", "none", "online", "unconditional"]
+    parser.add_argument("--generation", default="conditional", choices=kinds, help="rows to generate")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     args = parser.parse_args()
     env, eval_env = gym.make(args.env), gym.make(args.env)
     d3rlpy.seed(args.seed)

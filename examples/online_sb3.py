@@ -1,4 +1,4 @@
-"""SAC online with generated rows in every batch: ``python examples/online_sb3.py --env Hopper-v5``."""
+"""Trains SB3's SAC online with generated rows in every batch: ``python examples/online_sb3.py --env Hopper-v5``."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from synth_replay_sb3 import SyntheticReplayBuffer, SyntheticReplayCallback
 
 @one_line_errors
 def main() -> None:
-    """Trains, evaluates, saves the model and its buffer."""
+    """Trains and evaluates the model, and saves it with its buffer."""
     parser = Parser(__doc__)
     parser.add_argument("--env", type=continuous, default="Pendulum-v1", help="Gymnasium id, continuous actions")
     parser.add_argument("--steps", type=int, default=20_000, help="environment steps")
-    parser.add_argument("--updates", type=int, default=4, help="gradient steps for each of them")
+    parser.add_argument("--updates", type=int, default=4, help="gradient steps per environment step")
     parser.add_argument("--real-ratio", type=float, default=0.5, help="share of real rows; 1 is SB3's own buffer")
     parser.add_argument("--refresh-every", type=int, default=5_000, help="environment steps between two refits")
     parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random")
-    parser.add_argument("--out", default="sac", help="where model and buffer go")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
+    parser.add_argument("--out", default="sac", help="start of the names of the saved model and buffer")
     args = parser.parse_args()
 
     options = {"real_ratio": args.real_ratio, "refresh_every": args.refresh_every, "generator": args.preset}

@@ -2,8 +2,8 @@
 
     python examples/pex_d3rlpy.py --data data/Hopper-v5-medium.npz --env Hopper-v5
 
-Both policies propose an action, and one of them is taken with a probability that grows with its value. In d3rlpy that
-is an explorer; the algorithm is IQL as it is.
+Each policy proposes an action, and one of the two is taken with a probability that grows with its value. In d3rlpy this
+is an explorer; IQL itself is unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ QUIET = {"logger_adapter": NoopAdapterFactory()}
 
 @one_line_errors
 def main() -> None:
-    """IQL offline; then a fresh IQL with the offline critic, and both policies to act."""
+    """Trains IQL offline, then a fresh IQL with the offline critic online, where both policies act."""
     parser = Parser(__doc__)
     parser.add_argument("--data", required=True, help="dataset in any format of synth_replay.datasets")
     parser.add_argument("--env", type=continuous, default="Hopper-v5", help="Gymnasium id, continuous actions")
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--online-steps", type=int, default=10_000, help="environment steps")
     parser.add_argument("--refresh-every", type=int, default=2_500, help="environment steps between two refits")
     parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     args = parser.parse_args()
     env = gym.make(args.env)
     d3rlpy.seed(args.seed)

@@ -1,4 +1,4 @@
-"""A training loop of one's own, in the manner of CleanRL: DQN on CartPole with ``synth_replay.buffers.synthetic``."""
+"""A hand-written training loop in the style of CleanRL: DQN on CartPole with ``synth_replay.buffers``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import torch
 from common.arguments import Parser, one_line_errors, preset
 from torch import nn
 
-from synth_replay.buffers.synthetic import SyntheticReplayBuffer
+from synth_replay.buffers import SyntheticReplayBuffer
 
 
 @one_line_errors
 def main() -> None:
-    """Trains and prints the returns of its last episodes."""
+    """Trains DQN and prints the mean return of the last episodes."""
     parser = Parser(__doc__)
     parser.add_argument("--steps", type=int, default=20_000, help="environment steps")
     parser.add_argument("--real-ratio", type=float, default=0.5, help="share of real rows in a batch")
     parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)

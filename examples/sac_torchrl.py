@@ -1,4 +1,4 @@
-"""TorchRL's SAC with generated rows in every batch: ``python examples/sac_torchrl.py --frames 20000``."""
+"""Trains TorchRL's SAC with generated rows in every batch: ``python examples/sac_torchrl.py --frames 20000``."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from synth_replay_torchrl import SyntheticReplayBuffer
 
 @one_line_errors
 def main() -> None:
-    """Trains; only the line of the buffer is not what TorchRL's own example has."""
+    """Trains SAC; only the line of the buffer differs from TorchRL's own example."""
     parser = Parser(__doc__)
     parser.add_argument("--env", type=continuous, default="Pendulum-v1", help="Gymnasium id, continuous actions")
     parser.add_argument("--frames", type=int, default=20_000, help="environment steps")
     parser.add_argument("--refresh-every", type=int, default=5_000, help="environment steps between two refits")
     parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     env = GymEnv(args.env)

@@ -1,7 +1,7 @@
-"""Folders of safetensors and JSON that are either whole or not there.
+"""Checkpoints of safetensors and JSON, written atomically.
 
-The JSON file is written last and names the tensor file with its hash, so an interrupted or failed
-save leaves the previous version readable.
+The JSON file is written last and names the tensor file with its hash, so an interrupted or failed save leaves the
+previous version readable.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ FORMAT_VERSION = 1
 
 
 def save_checkpoint(folder: str | Path, name: str, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-    """Writes ``name.json`` and a tensor file into ``folder``, replacing an older pair only when both are whole.
+    """Writes ``name.json`` and a tensor file into ``folder``; an older pair is replaced once both are complete.
 
     Args:
-        folder: Created when missing.
+        folder: Target folder, created when missing.
         name: Stem of the JSON file.
-        tensors: Any tensors.
-        meta: JSON values.
+        tensors: Tensors by name, on any device.
+        meta: Further values, in JSON types.
 
     Raises:
-        OSError: If writing fails (a full disk, say); what was there before still is.
+        OSError: If writing fails (a full disk, say); the previous checkpoint is still there.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,20 +40,20 @@ def save_checkpoint(folder: str | Path, name: str, tensors: dict[str, Tensor], m
     digest = hashlib.sha256(blob).hexdigest()
     tensor_file = folder / f"{name}-{digest[:16]}.safetensors"
     header = {"format": FORMAT_VERSION, "tensors": tensor_file.name, "sha256": digest}
-    write_whole(tensor_file, blob)
-    write_whole(folder / f"{name}.json", json.dumps(header | {"meta": meta}, indent=1).encode())
+    write_atomically(tensor_file, blob)
+    write_atomically(folder / f"{name}.json", json.dumps(header | {"meta": meta}, indent=1).encode())
     for old in folder.glob(f"{name}-*.safetensors"):
         if old.name != tensor_file.name:
             old.unlink()
 
 
 def to_bytes(tensors: dict[str, Tensor]) -> bytes:
-    """Tensors of any device in safetensors' form."""
+    """Serialises tensors of any device in the safetensors format."""
     return dump_tensors({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
 
 
-def write_whole(path: Path, blob: bytes) -> None:
-    """Writes a file under a temporary name, and gives it its own when it is whole."""
+def write_atomically(path: Path, blob: bytes) -> None:
+    """Writes a file under a temporary name and renames it once it is complete."""
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:
@@ -66,7 +66,7 @@ def write_whole(path: Path, blob: bytes) -> None:
 
 
 def load_checkpoint(folder: str | Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Reads what :func:`save_checkpoint` wrote.
+    """Reads the tensors and the metadata that :func:`save_checkpoint` wrote.
 
     Raises:
         CheckpointError: If the pair is missing, corrupt, cut short, or of a newer format.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
 
 class SynthReplayError(Exception):
     """Base class of every error that this package raises on purpose."""
@@ -24,7 +28,7 @@ class ImageObservationError(UnsupportedSpaceError):
 
 
 class SpecMismatchError(SynthReplayError, ValueError):
-    """Two things that must describe the same environment do not."""
+    """Two objects that must describe the same environment disagree."""
 
 
 class ConfigError(SynthReplayError, ValueError):
@@ -36,7 +40,7 @@ class CheckpointError(SynthReplayError):
 
 
 class NotFittedError(SynthReplayError, RuntimeError):
-    """Sampling or saving was asked of a generator that has not been fitted."""
+    """A generator was asked to sample or save before it was fitted."""
 
 
 class FitDivergedError(SynthReplayError, RuntimeError):
@@ -60,23 +64,67 @@ class MissingExtraError(SynthReplayError, ImportError):
 
 
 class DatasetError(SynthReplayError, ValueError):
-    """A dataset, a path or a request for one that cannot be used."""
+    """A dataset, its path or a request for it cannot be used."""
 
 
 class DatasetFormatError(DatasetError):
-    """A file or folder that is no dataset, lacks columns, or is cut short."""
+    """A file or folder that is not a dataset, lacks columns, or is cut short."""
+
+
+class UnknownFormatError(DatasetError):
+    """No dataset format has the name or the file suffix that was given."""
 
 
 class NotPixelsError(DatasetFormatError):
-    """A dataset without frames, where frames are asked for."""
+    """A dataset without frames was given where frames are required."""
 
 
 class DatasetExistsError(DatasetError):
-    """The output path already holds something, which is never replaced unasked."""
+    """The output path exists, and existing data are never replaced silently."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One setting in which two jobs differ; its text is ``"output.rows: 40 there, 50 now"``.
+
+    Attributes:
+        path: Keys that lead to the setting in the description of a job.
+        there: JSON value in the earlier job, whose rows are on disk; None if it lacks the setting.
+        now: JSON value in the job that was refused; None if it lacks the setting.
+    """
+
+    path: tuple[str, ...]
+    there: Any
+    now: Any
+
+    def __str__(self) -> str:
+        there, now = ("{...}" if isinstance(value, dict) else value for value in (self.there, self.now))
+        return f"{'.'.join(self.path)}: {there} there, {now} now"
+
+
+class DifferentJobError(DatasetExistsError):
+    """The output path holds rows of another job, finished or not.
+
+    Attributes:
+        found: What is at the path.
+        differences: Settings in which that job differs from the one that was refused.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, found: str, differences: tuple[Difference, ...], remedy: str) -> None:
+        super().__init__(found, differences, remedy)
+        self.found, self.differences, self.remedy = found, differences, remedy
+
+    def __str__(self) -> str:
+        return self.word(map(str, self.differences))
+
+    def word(self, differences: Iterable[str]) -> str:
+        """Returns the message with the differences in a caller's own words, for example as options of a command."""
+        return f"{self.found} ({', '.join(differences)}): {self.remedy}"
 
 
 class DatasetWriteError(DatasetError):
-    """The disk refused to take a dataset; nothing half-written was left behind."""
+    """Writing a dataset failed; no partial file was left behind."""
 
 
 class UnfinishedDatasetError(DatasetError):
@@ -84,4 +132,4 @@ class UnfinishedDatasetError(DatasetError):
 
 
 class UntrustedDatasetError(DatasetError):
-    """A pickled dataset was opened without saying that its origin is trusted."""
+    """A pickled dataset was opened without the caller's word that its origin is trusted."""

@@ -1,4 +1,4 @@
-"""Adapters are found through the entry-point group ``synth_replay.adapters``, in whatever package they come."""
+"""Discovery of adapters through the entry-point group ``synth_replay.adapters``, in any installed package."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ def require_extra(module: str, extra: str) -> None:
 
 
 def available_adapters() -> dict[str, str | None]:
-    """All installed adapters, ours and those of other packages.
+    """Lists all installed adapters, ours and those of other packages.
+
+    Each adapter is imported to find out whether it works, which takes seconds.
 
     Returns:
-        By name: None if the adapter can be imported, else why not, with the pip command that helps. Each is imported
-        to find out, which takes seconds.
+        For each name None if the adapter can be imported, else the reason and the pip command that helps.
     """
     return {entry.name: _obstacle(entry) for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name)}
 
 
 def load_adapter(name: str) -> Any:
-    """Imports the adapter's module.
+    """Imports the module of an adapter.
 
     Raises:
-        MissingExtraError: If its host library is not installed, or there is no such adapter.
+        MissingExtraError: If the adapter's host library is not installed, or no adapter has this name.
     """
     found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
     if not found:
@@ -60,6 +61,6 @@ def _obstacle(entry: EntryPoint) -> str | None:
         _load(entry)
     except MissingExtraError as error:
         return str(error)
-    except Exception as error:  # whatever another package does at import must not hide the other adapters
+    except Exception as error:  # a faulty adapter of another package must not hide the others
         return f"The adapter {entry.name!r} cannot be imported: {error!r}"
     return None

@@ -1,4 +1,4 @@
-"""Where the work runs, which seed it starts from, and whether its progress is shown."""
+"""Device, seed and progress bars of a run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 from synth_replay.errors import ConfigError
 
 
-def resolve_device(device: str | torch.device, elsewhere: bool = False) -> torch.device:
-    """``auto`` to a GPU when there is one, else the CPU; anything else as torch reads it.
+def resolve_device(device: str | torch.device, fall_back: bool = False) -> torch.device:
+    """Resolves the name of a device.
 
     Args:
-        device: What was asked for.
-        elsewhere: It was on another machine, whose GPUs may not be here: then the CPU.
+        device: Name of a torch device, or ``auto`` for a GPU when there is one and the CPU otherwise.
+        fall_back: Use the CPU if this machine lacks the device, for example a GPU of the machine that saved a file.
 
     Raises:
         ConfigError: If torch knows no such device, or this machine has none.
@@ -30,17 +30,17 @@ def resolve_device(device: str | torch.device, elsewhere: bool = False) -> torch
         raise ConfigError(f"There is no device {str(device)!r}: choose one of {_devices()}.") from error
     if _usable(found):
         return found
-    if elsewhere:
+    if fall_back:
         return torch.device("cpu")
     raise ConfigError(f"This machine has no device {str(device)!r} that torch can use: choose one of {_devices()}.")
 
 
 def _usable(device: torch.device) -> bool:
-    if device.type == "cuda":  # asked of the driver: a tensor would take half a gigabyte of the GPU already
+    if device.type == "cuda":  # a tensor would already allocate half a gigabyte on the GPU
         return torch.cuda.is_available() and (device.index or -1) < torch.cuda.device_count()
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, ImportError):  # each backend has its own
+    except (RuntimeError, AssertionError, ImportError):  # each backend raises another
         return False
     return True
 
@@ -49,11 +49,11 @@ def _devices() -> str:
     return ", ".join(["auto", "cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))])
 
 
-def new_seed(seed: int | None) -> int:
-    """The seed, or one of the operating system's.
+def resolve_seed(seed: int | None) -> int:
+    """Returns the seed, or one of the operating system where it is None.
 
     Raises:
-        ConfigError: If it is negative.
+        ConfigError: If the seed is negative.
     """
     if seed is not None and seed < 0:
         raise ConfigError(f"The seed must not be negative; got {seed}.")
@@ -61,9 +61,9 @@ def new_seed(seed: int | None) -> int:
 
 
 def seed_from_numpy() -> int:
-    """A seed that follows NumPy's global stream, without drawing from it.
+    """Derives a seed from the state of NumPy's global stream, and leaves the stream unchanged.
 
-    Stable-Baselines3 and d3rlpy seed that stream, so that one seed of theirs fixes everything here as well.
+    Stable-Baselines3 and d3rlpy seed that stream, so their seed determines everything here as well.
     """
     state: Any = np.random.get_state()  # noqa: NPY002
     digest = hashlib.sha256(state[1].tobytes() + int(state[2]).to_bytes(4, "little")).digest()
@@ -71,11 +71,11 @@ def seed_from_numpy() -> int:
 
 
 def seed_from_torch() -> int:
-    """A seed that follows PyTorch's global stream, without drawing from it: TorchRL draws from that one."""
+    """Derives a seed from the state of PyTorch's global stream, which TorchRL uses, and leaves it unchanged."""
     digest = hashlib.sha256(torch.random.get_rng_state().numpy().tobytes()).digest()
     return int.from_bytes(digest[:8], "little")
 
 
 def show_progress(progress: bool | None) -> bool:
-    """None shows bars on a terminal only."""
+    """Resolves the argument ``progress``: None shows bars on a terminal only."""
     return sys.stderr.isatty() if progress is None else progress

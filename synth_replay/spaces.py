@@ -20,16 +20,16 @@ MAX_CATEGORIES = 4096
 
 @dataclass(frozen=True)
 class Leaf:
-    """One array-valued part of a transition.
+    """One array of a transition: a column, or one key of a Dict observation.
 
     Attributes:
         name: ``"actions"``, or ``"observations/position"`` for a key of a Dict space.
         shape: Shape of one row, without the batch dimension.
-        dtype: The dtype that a generated row is returned in.
+        dtype: Dtype of a generated row.
         kind: ``continuous`` values, or ``categorical`` integer codes.
         low: Lower bounds, shape ``shape``; ``-inf`` where there is none.
         high: Upper bounds, shape ``shape``.
-        categories: Number of categories of each element (flattened), for categorical leaves.
+        categories: Number of categories of each element (flattened); empty for continuous leaves.
     """
 
     name: str
@@ -47,12 +47,12 @@ class Leaf:
 
 
 def as_matrix(array: Array) -> Array:
-    """``[n, *shape]`` as ``[n, size]``, also for n = 0."""
+    """Flattens each row: ``[n, *shape]`` to ``[n, size]``, also for n = 0."""
     return array.reshape(len(array), int(np.prod(array.shape[1:], dtype=int)))
 
 
 def space_leaves(name: str, space: spaces.Space[Any]) -> Iterator[Leaf]:
-    """Yields the leaves of a space, keys of Dict spaces in Gymnasium's own (sorted) order.
+    """Yields the leaves of a space; keys of Dict spaces come in Gymnasium's own (sorted) order.
 
     Args:
         name: Column name, used as prefix.
@@ -84,9 +84,9 @@ def space_leaves(name: str, space: spaces.Space[Any]) -> Iterator[Leaf]:
 def _box_leaf(name: str, space: spaces.Box) -> Leaf:
     if space.dtype == np.uint8 and len(space.shape) in (3, 4):
         raise ImageObservationError(
-            f"{name}: a uint8 Box of shape {space.shape} looks like an image. Diffusion models vectors, so frames are "
-            "encoded first: save encoder_of(trained agent) and pass encoder= to the buffer (docs: Pixels), or wrap the "
-            "environment in synth_replay.encoders.LatentObservation."
+            f"{name}: a uint8 Box of shape {space.shape} looks like an image. The diffusion model works on vectors, so "
+            "frames are encoded first: save encoder_of(trained agent) and pass encoder= to the buffer (docs: Pixels), "
+            "or wrap the environment in synth_replay.encoders.LatentObservation."
         )
     low, high = np.asarray(space.low, np.float64), np.asarray(space.high, np.float64)
     dtype = np.dtype(space.dtype or np.float32)
@@ -121,7 +121,7 @@ def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
 
 
 def space_from_dict(data: dict[str, Any]) -> spaces.Space[Any]:
-    """Rebuilds a space from :func:`space_to_dict`'s description."""
+    """Rebuilds a space from the description that :func:`space_to_dict` returned."""
     kind = data["type"]
     if kind == "Dict":
         return spaces.Dict({k: space_from_dict(v) for k, v in data["spaces"].items()})
@@ -139,7 +139,7 @@ def space_from_dict(data: dict[str, Any]) -> spaces.Space[Any]:
 
 
 def one_hot(codes: Array, cardinalities: list[int] | tuple[int, ...]) -> Array:
-    """``[n, K]`` codes to ``[n, sum(cardinalities)]`` float32."""
+    """Encodes category codes ``[n, K]`` as one-hot blocks ``[n, sum(cardinalities)]`` float32."""
     out = np.zeros((len(codes), sum(cardinalities)), np.float32)
     offsets = np.cumsum([0, *cardinalities])[:-1]
     if out.size:
@@ -147,8 +147,8 @@ def one_hot(codes: Array, cardinalities: list[int] | tuple[int, ...]) -> Array:
     return out
 
 
-def leaves_bounds(leaf: Leaf, array: Array) -> bool:
-    """Whether real observations leave their declared space, so that clipping would falsify them."""
+def exceeds_bounds(leaf: Leaf, array: Array) -> bool:
+    """Tells whether real observations lie outside their declared space, so that clipping would change them."""
     if leaf.kind == "categorical" or leaf.name.endswith("actions"):
         return False
     return bool((array < leaf.low).any() or (array > leaf.high).any())

@@ -23,20 +23,20 @@ _SCALARS = ("rewards", "terminations", "truncations", "discounts", "intervals", 
 class Transitions:
     """Columns of environment transitions, under Gymnasium's and Minari's names.
 
-    Every column has the same number ``n`` of rows. Scalars may be given as ``[n]`` or ``[n, 1]``
-    and are kept as ``[n]``; flags are kept as bool.
+    Every column has the same number ``n`` of rows. Scalars may be given as ``[n]`` or ``[n, 1]`` and are stored as
+    ``[n]``; terminations and truncations are stored as bool.
 
     Args:
-        observations: ``[n, *shape]``, or a dict of arrays for Dict spaces.
-        actions: ``[n, *shape]`` in environment units (``[n]`` for Discrete).
-        rewards: ``[n]``.
-        next_observations: Like ``observations``.
-        terminations: ``[n]``, true ends of the episode; a time limit is not an end.
-        truncations: ``[n]`` or None. Never modelled.
-        discounts: ``[n]`` or None, the bootstrap discount of an n-step transition.
-        intervals: ``[n]`` or None, steps between observation and next observation.
-        next_actions: Like ``actions``, or None.
-        returns_to_go: ``[n]`` or None.
+        observations: Observations before the step, ``[n, *shape]``; a dict of arrays for Dict spaces.
+        actions: Actions ``[n, *shape]`` in environment units (``[n]`` for Discrete).
+        rewards: Rewards ``[n]``.
+        next_observations: Observations after the step, with the structure of ``observations``.
+        terminations: Flags ``[n]`` of true terminations; a time limit is a truncation, not a termination.
+        truncations: Flags ``[n]`` or None. They are never modelled.
+        discounts: Bootstrap discounts ``[n]`` of n-step transitions, or None.
+        intervals: Steps ``[n]`` between observation and next observation, or None.
+        next_actions: Actions of the following step, with the shape of ``actions``, or None.
+        returns_to_go: Sums of rewards ``[n]`` until the end of the episode, or None.
 
     Raises:
         InvalidTransitionsError: If lengths differ or a flag is neither 0 nor 1.
@@ -66,17 +66,17 @@ class Transitions:
         return len(self.rewards)
 
     def columns(self) -> dict[str, Nested]:
-        """The columns that are present, by name; Dict observations stay nested."""
+        """Returns the columns that are present, by name; Dict observations stay nested."""
         present = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: column for name, column in present.items() if column is not None}
 
     def leaves(self) -> dict[str, Array]:
-        """The columns as flat arrays; a Dict key reads ``observations/key``."""
+        """Returns the columns as flat arrays by name; a Dict key reads ``observations/key``."""
         return {name: a for column, value in self.columns().items() for name, a in _walk(column, value)}
 
     @classmethod
     def from_leaves(cls, leaves: Mapping[str, Array]) -> Transitions:
-        """The inverse of :meth:`leaves`."""
+        """Builds transitions from flat arrays; the inverse of :meth:`leaves`."""
         columns: dict[str, Any] = {}
         for name, array in leaves.items():
             head, *rest = name.split("/")
@@ -90,21 +90,21 @@ class Transitions:
         return cls(**columns)
 
     def map(self, function: Callable[[Array], Array]) -> Transitions:
-        """Applies ``function`` to every flat array."""
+        """Returns transitions whose flat arrays are ``function`` of these."""
         return Transitions.from_leaves({name: function(a) for name, a in self.leaves().items()})
 
     def __getitem__(self, index: Any) -> Transitions:
-        """Rows by slice, mask or index array."""
+        """Selects rows by slice, mask or index array."""
         return self.map(lambda a: a[index])
 
     def to_torch(self, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
-        """The flat arrays as tensors on ``device`` (shared memory on the CPU); flags as float32."""
+        """Returns the flat arrays as tensors on ``device`` (sharing memory on the CPU); flags become float32."""
         cast = {k: a.astype(np.float32) if a.dtype == bool else a for k, a in self.leaves().items()}
         return {name: torch.as_tensor(a, device=device) for name, a in cast.items()}
 
     @staticmethod
     def concatenate(parts: Sequence[Transitions]) -> Transitions:
-        """Joins parts that have the same columns, in order."""
+        """Joins transitions that have the same columns, in the given order."""
         leaves = [part.leaves() for part in parts]
         return Transitions.from_leaves({k: np.concatenate([p[k] for p in leaves]) for k in leaves[0]})
 
@@ -143,11 +143,12 @@ class TransitionSpec:
 
     Args:
         observation_space: Box, Discrete, MultiDiscrete, MultiBinary or a Dict of these.
-        action_space: The same, but no Dict.
-        extras: Names of extra columns to model, of :data:`EXTRA_COLUMNS`.
+        action_space: Box, Discrete, MultiDiscrete or MultiBinary.
+        extras: Names of extra columns to model, some of :data:`EXTRA_COLUMNS`.
 
     Raises:
         UnsupportedSpaceError: For other spaces; :class:`ImageObservationError` for pixels.
+        SpecMismatchError: For an unknown extra column.
     """
 
     def __init__(
@@ -177,7 +178,7 @@ class TransitionSpec:
         return f"TransitionSpec({self.observation_space}, {self.action_space}, extras={self.extras})"
 
     def with_extras(self, extras: Sequence[str]) -> TransitionSpec:
-        """The same spaces with other extra columns."""
+        """Returns a spec of the same spaces with other extra columns."""
         return TransitionSpec(self.observation_space, self.action_space, extras)
 
     def check(self, transitions: Transitions) -> None:
@@ -201,13 +202,13 @@ class TransitionSpec:
             _check_values(leaf, array)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON description; :meth:`from_dict` is the inverse."""
+        """Describes the spec in JSON types; :meth:`from_dict` is the inverse."""
         spaces_ = {n: space_to_dict(getattr(self, n)) for n in ("observation_space", "action_space")}
         return spaces_ | {"extras": list(self.extras)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TransitionSpec:
-        """Rebuilds a spec from :meth:`to_dict`."""
+        """Rebuilds a spec from the description that :meth:`to_dict` returned."""
         observation, action = (space_from_dict(data[n]) for n in ("observation_space", "action_space"))
         return cls(observation, action, data["extras"])
 
@@ -229,7 +230,7 @@ def _check_values(leaf: Leaf, array: Array) -> None:
             "Drop these rows, or find out why the environment or the policy produced them."
         )
     if leaf.kind == "continuous" and not leaf.name.endswith("actions"):
-        return  # observations outside a sloppy space are kept as they are
+        return  # some environments leave their declared space: such observations are valid
     slack = 1e-4 * (leaf.high - leaf.low) if leaf.kind == "continuous" else np.zeros_like(leaf.high)
     slack = np.where(np.isfinite(slack), slack, 0)
     low, high = array.min(axis=0), array.max(axis=0)

@@ -53,7 +53,7 @@ def seeded() -> None:
 @lru_cache
 def rollout(env_id: str, steps: int = 600, seed: int = 0) -> Transitions:
     """Transitions of a random policy."""
-    return case.rollout(env_id, steps, seed)
+    return case.random_rollout(env_id, steps, seed)
 
 
 @pytest.fixture

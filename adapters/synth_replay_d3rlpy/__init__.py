@@ -7,11 +7,12 @@ require_extra("d3rlpy", "d3rlpy")
 from synth_replay_d3rlpy.cfg_mixed import CFGMixedBuffer  # noqa: E402
 from synth_replay_d3rlpy.conversion import infer_spaces, to_transitions  # noqa: E402
 from synth_replay_d3rlpy.episodes import to_replay_buffer  # noqa: E402
+from synth_replay_d3rlpy.pixels.augmented import AugmentedReplayBuffer  # noqa: E402
 from synth_replay_d3rlpy.pixels.drq_bc import DrQBC, DrQBCConfig  # noqa: E402
-from synth_replay_d3rlpy.pixels.frames import PixelReplayBuffer  # noqa: E402
-from synth_replay_d3rlpy.pixels.latent_data import AugmentedReplayBuffer, encode_buffer  # noqa: E402
+from synth_replay_d3rlpy.pixels.encoding import encode_buffer  # noqa: E402
+from synth_replay_d3rlpy.pixels.factories import LatentEncoderFactory, TrunkEncoderFactory  # noqa: E402
 from synth_replay_d3rlpy.pixels.latents import encoder_of, latent_agent, transplant  # noqa: E402
-from synth_replay_d3rlpy.pixels.networks import LatentEncoderFactory, TrunkEncoderFactory  # noqa: E402
+from synth_replay_d3rlpy.pixels.pixel_buffer import PixelReplayBuffer  # noqa: E402
 from synth_replay_d3rlpy.synthetic import SyntheticReplayBuffer  # noqa: E402
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, Unpack
 
 import numpy as np
 import torch
@@ -20,25 +20,24 @@ from d3rlpy.dataset import (
 )
 from gymnasium import spaces
 
-from synth_replay.buffers.batch_plans import SOURCE_NUMBERS, SYNTHETIC_OFFLINE, SYNTHETIC_ONLINE, BatchPlan
-from synth_replay.buffers.mixed_engine import Generation, MixedSynthesisEngine, RealRows
-from synth_replay.buffers.ratios import Ratio
-from synth_replay.buffers.refresh import RefreshConfig
-from synth_replay.errors import ConfigError, UnsupportedBufferError
-from synth_replay.generator.config import GeneratorConfig
+from synth_replay.buffers.groups import RealRows
+from synth_replay.buffers.options import MixedOptions, cfdg_engine, flat_signature
 from synth_replay.runtime import seed_from_numpy, show_progress
 from synth_replay.spaces import Array
-from synth_replay.transitions import Transitions, TransitionSpec
+from synth_replay.transitions import Transitions
 from synth_replay_d3rlpy.columns import EpisodeColumns
-from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, host_rows, to_transitions
+from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, to_transitions
 from synth_replay_d3rlpy.host import HostBuffer
+from synth_replay_d3rlpy.layout import PACKED, RowLayout
 from synth_replay_d3rlpy.offline import Offline
-from synth_replay_d3rlpy.pixels.latent_data import latent_offline
+from synth_replay_d3rlpy.pixels.encoding import encode_offline
+from synth_replay_d3rlpy.refusals import refuse_episode_generator, refuse_limit, refuse_loading
 from synth_replay_d3rlpy.sources import MixedRows, RowSource
 
 LIMIT = 1_000_000
 
 
+@flat_signature(MixedOptions)
 class CFGMixedBuffer(HostBuffer):
     """A d3rlpy buffer for ``fit_online`` with an offline dataset and generated rows of both kinds (CFDG, Algorithm 1).
 
@@ -50,40 +49,26 @@ class CFGMixedBuffer(HostBuffer):
             :class:`~synth_replay.Transitions`.
         env: Environment whose spaces are used; without one they are taken from the offline dataset.
         limit: Most online transitions kept.
-        plan: ``concat`` has exact numbers of all four sources in each batch; ``oorb`` makes each batch online-like or
-            offline-like by the toss of a coin.
-        synthetic_ratio: r, the share of synthetic rows in a batch. This and the next two are numbers in [0, 1] or
-            functions of the environment step, :class:`~synth_replay.buffers.ratios.LinearSchedule` for example.
-        online_ratio: Share of online rows among the real ones, or the coin's probability of an online-like batch.
-        synthetic_online_ratio: Share of online-like rows among the synthetic ones, in the stores and in ``concat``.
-        generation: ``cfg``; or, to compare with: ``unconditional`` (one generator without labels), ``online`` (SynthER
-            on online rows alone), ``none`` (replay of both kinds).
-        guidance_weight: w of CFDG's Eq. 7; None takes the generator configuration's.
-        refresh_every: Environment steps between two refits (CFDG: 10,000 with APL, 100,000 with IQL and PEX).
-        generator: Preset (``paper``, ``fast``, ``cpu``), configuration, file, or folder of a saved generator.
-        store_rows: Generated rows kept, of both kinds together; None takes the preset's.
-        refit: ``scratch`` or ``warm``.
-        refit_steps: Gradient steps of a refit; None takes the preset's.
-        validate: Keep generated rows out of the batches, with a warning, while their marginal on held-out real rows is
-            below this share of what real rows reach (0.95, say); None never does.
-        extra_columns: Modelled besides the transition: ``next_actions`` (ReBRAC), ``returns_to_go`` (Cal-QL). None
-            takes both for continuous actions, where the offline data have them.
+        extra_columns: Columns that are modelled besides the transition: ``next_actions`` (ReBRAC), ``returns_to_go``
+            (Cal-QL). None takes both for continuous actions, where the offline data have them.
         gamma: Discount of the returns-to-go; give the algorithm's.
         encoder: File of a :class:`~synth_replay.encoders.FrozenEncoder`. The offline frames are then encoded at once,
             and the environment gives latents (:class:`~synth_replay.encoders.LatentObservation`).
         seed: Seed of the generated part; None follows ``d3rlpy.seed``. Real rows are drawn from NumPy's global
             stream, as in d3rlpy.
-        device: Where the generator runs.
-        progress: Progress bars during a refresh; None shows them on a terminal.
+        device: Device of the generator.
+        **options: Keyword arguments of :class:`~synth_replay.buffers.MixedOptions` and
+            :class:`~synth_replay.buffers.EngineOptions`.
 
     Attributes:
-        last_sources: ``[B]``, the source of each row of the last batch, an index of
-            :data:`~synth_replay.buffers.batch_plans.SOURCES`. Rows of odd numbers are offline-like (lambda 1 in APL).
+        last_sources: ``[B]`` int8, the source of each row of the last batch, an index of
+            :data:`~synth_replay.buffers.SOURCES`. Rows of odd numbers are offline-like (lambda 1 in APL).
 
     Raises:
         ConfigError: If a value cannot be used.
+        TypeError: If an option is unknown.
         DatasetError: If the offline dataset cannot be read.
-        SpecMismatchError: If it, or a saved generator, is of another environment.
+        SpecMismatchError: If the dataset, or a saved generator, is of another environment.
         InvalidTransitionsError: If its values are invalid, or there are none.
         UnsupportedSpaceError: If a space cannot be modelled (``ImageObservationError`` for pixels).
     """
@@ -94,54 +79,30 @@ class CFGMixedBuffer(HostBuffer):
         *,
         env: Any = None,
         limit: int = LIMIT,
-        plan: str = "concat",
-        synthetic_ratio: Ratio = 1 / 3,
-        online_ratio: Ratio = 0.5,
-        synthetic_online_ratio: Ratio = 0.8,
-        generation: Generation = "cfg",
-        guidance_weight: float | None = None,
-        refresh_every: int = 10_000,
-        generator: str | Path | GeneratorConfig | None = None,
-        store_rows: int | None = None,
-        refit: str = "scratch",
-        refit_steps: int | None = None,
-        validate: float | None = None,
         extra_columns: Sequence[str] | None = None,
         gamma: float = DEFAULT_GAMMA,
         encoder: str | Path | None = None,
         seed: int | None = None,
         device: str | torch.device = "auto",
-        progress: bool | None = None,
+        **options: Unpack[MixedOptions],
     ) -> None:
         self._of_env, self.gamma, self.encoder = env is not None, gamma, encoder
         wanted = None if env is None else (env.observation_space, env.action_space)
         if encoder is not None:
-            offline = latent_offline(offline, encoder, show_progress(progress))
+            offline = encode_offline(offline, encoder, show_progress(options.get("progress")))
         self._held = Offline(offline, wanted)
         self.observation_space, self.action_space = self._held.spaces
         self.extra_columns = self._held.extras(extra_columns)
-        self.engine: MixedSynthesisEngine = MixedSynthesisEngine(
-            self.observation_space,
-            self.action_space,
-            plan=BatchPlan(plan, synthetic_ratio, online_ratio, synthetic_online_ratio),  # type: ignore[arg-type]
-            generation=generation,
-            guidance_weight=guidance_weight,
-            refresh=RefreshConfig(refresh_every, refit, refit_steps, validate),  # type: ignore[arg-type]
-            generator=generator,
-            store_rows=store_rows,
-            seed=seed_from_numpy() if seed is None else seed,
-            device=device,
-            progress=progress,
-        )
+        own_seed = seed_from_numpy() if seed is None else seed
+        self.engine = cfdg_engine(*self._held.spaces, seed=own_seed, device=device, **options)
         self.dataset = _empty_like(self._held.sample, limit, env)
         self._online = EpisodeColumns(self.dataset)
         self._offline: RowSource = self._held.source()
-        self.layout = self._held.layout
         self.last_sources: Array = np.zeros(0, np.int8)
 
     @property
     def offline_dataset(self) -> ReplayBufferBase:
-        """The offline data as a d3rlpy dataset; loose rows become one of episodes of one transition each."""
+        """Offline data as a d3rlpy dataset; loose rows become episodes of one transition each."""
         return self._held.dataset
 
     # -- sampling ---------------------------------------------------------------------------
@@ -156,24 +117,26 @@ class CFGMixedBuffer(HostBuffer):
             d3rlpy's own batch: float32 columns of at least two axes. Its ``transitions`` are made when asked for.
         """
         self._online.sync()
-        self.engine.update(self._collect, self._to_host)
-        counts = self.engine.plan_sources(batch_size, len(self._online), len(self._offline))
-        real: list[RowSource] = [self._online, self._offline]
-        drawn = [np.random.randint(len(s), size=n) if n else np.zeros(0, np.int64) for s, n in zip(real, counts)]  # noqa: B905, NPY002
-        parts = [source.pick(index) for source, index in zip(real, drawn, strict=True) if len(index)]
-        synthetic = [source for source in (SYNTHETIC_ONLINE, SYNTHETIC_OFFLINE) if counts[source]]
-        parts += [self.engine.draw_source(source, counts[source])["rows"] for source in synthetic]
+        self.engine.update(self._real_rows(), self.to_host)
+        real: dict[str, RowSource] = {"online": self._online, "offline": self._offline}
+        counts = self.engine.plan(batch_size, **{name: len(source) for name, source in real.items()})
+        drawn = [_row_numbers(len(source), counts[name]) for name, source in real.items()]
+        parts = [source.pick(index) for source, index in zip(real.values(), drawn, strict=True) if len(index)]
+        if counts.generated:
+            parts.append(self.engine.draw(counts)[PACKED])
         order = self.engine.permutation(batch_size)
         rows = np.concatenate(parts).take(order, axis=0)
-        number = np.concatenate([*drawn, np.zeros(batch_size - sum(map(len, drawn)), np.int64)]).take(order)
-        self.last_sources = np.repeat(np.array(SOURCE_NUMBERS, np.int8), counts).take(order)
-        return self.layout.batch(rows, MixedRows(real, self.layout, rows, self.last_sources, number))
+        number = np.concatenate([*drawn, np.zeros(counts.generated, np.int64)]).take(order)
+        self.last_sources = counts.numbers(order)
+        layout = self.row_layout()
+        return layout.batch(rows, MixedRows(list(real.values()), layout, rows, self.last_sources, number))
 
-    def _to_host(self, rows: Transitions) -> dict[str, Array]:
-        return {"rows": host_rows(rows, self.observation_space, self.layout)}
+    def row_layout(self) -> RowLayout:
+        """Returns the layout of a batch's rows, which is the offline dataset's."""
+        return self._held.layout
 
-    def _collect(self) -> RealRows:
-        held: RealRows = {"offline": self._offline_transitions}
+    def _real_rows(self) -> RealRows:
+        held = {"offline": self._offline_transitions}
         return held | ({"online": self._online_transitions} if len(self._online) else {})
 
     def _transitions(self, columns: EpisodeColumns) -> Transitions:
@@ -192,29 +155,29 @@ class CFGMixedBuffer(HostBuffer):
         return rows
 
     def _widen(self, actions: Array) -> None:
-        """Bounds give way to online actions beyond them: those of the environment with a warning."""
+        """Widens the bounds to online actions beyond them, with a warning if they are the environment's."""
         held: Any = self.action_space
         low, high = np.minimum(held.low, actions.min(axis=0)), np.maximum(held.high, actions.max(axis=0))
-        if (low < held.low).any() or (high > held.high).any():
-            if self._of_env:
-                warnings.warn(
-                    f"Online actions range from {low} to {high}, beyond the environment's [{held.low}, {held.high}]; "
-                    "they are learnt as they are. d3rlpy's policies act in [-1, 1] without an action_scaler.",
-                    stacklevel=2,
-                )
-            self.action_space = spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
-            generator = self.engine.generator
-            generator.spec = TransitionSpec(self.observation_space, self.action_space, generator.spec.extras)
+        if not ((low < held.low).any() or (high > held.high).any()):
+            return
+        if self._of_env:
+            warnings.warn(
+                f"Online actions range from {low} to {high}, beyond the environment's [{held.low}, {held.high}]; "
+                "they are learnt as they are. d3rlpy's policies act in [-1, 1] without an action_scaler.",
+                stacklevel=2,
+            )
+        self.action_space = wider = spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
+        self.engine.generator.widen_actions(wider)
 
     # -- both kinds together ----------------------------------------------------------------
 
     @property
     def episodes(self) -> Sequence[EpisodeBase]:
-        """The real episodes, the offline ones first."""
+        """Real episodes, the offline ones first."""
         return [*self.offline_dataset.episodes, *self.dataset.episodes]
 
     def size(self) -> int:
-        """Number of real episodes, offline and online."""
+        """Returns the number of real episodes, offline and online."""
         return int(self.offline_dataset.size() + self.dataset.size())
 
     @property
@@ -224,31 +187,32 @@ class CFGMixedBuffer(HostBuffer):
 
     @property
     def dataset_info(self) -> DatasetInfo:
-        """The offline dataset's."""
+        """Signatures and action space of the offline dataset."""
         return self._held.sample.dataset_info
 
     def sample_transition(self) -> Any:
-        """One offline transition, by d3rlpy itself."""
+        """Samples one offline transition, as d3rlpy does."""
         return self.offline_dataset.sample_transition()
 
     @classmethod
-    def load(cls, *_: Any, **__: Any) -> CFGMixedBuffer:
-        """Not possible: ``dump`` keeps the online episodes alone. Pickle the buffer to go on with it later."""
-        raise UnsupportedBufferError(
-            "dump() keeps the online episodes alone. To go on later, pickle the whole buffer; to look at the episodes, "
-            "load them with d3rlpy's ReplayBuffer.load."
-        )
+    def load(cls, *_: Any, **__: Any) -> NoReturn:
+        """Refuses: ``dump`` keeps the online episodes alone. Pickle the buffer to resume later."""
+        refuse_loading()
 
     @classmethod
-    def from_episode_generator(cls, *_: Any, **__: Any) -> CFGMixedBuffer:
-        """Not possible: give a dataset to the constructor."""
-        raise UnsupportedBufferError("Make a d3rlpy ReplayBuffer of the episodes, and pass it as the offline dataset.")
+    def from_episode_generator(cls, *_: Any, **__: Any) -> NoReturn:
+        """Refuses: give a dataset to the constructor."""
+        refuse_episode_generator()
+
+
+def _row_numbers(rows: int, count: int) -> Array:
+    """Draws row numbers from NumPy's global stream, as d3rlpy does; an empty source draws nothing."""
+    return np.random.randint(rows, size=count) if count else np.zeros(0, np.int64)  # noqa: NPY002
 
 
 def _empty_like(dataset: ReplayBufferBase, limit: int, env: Any) -> ReplayBuffer:
-    """A bounded buffer without episodes that takes the same steps; its numbers are never cut to whole ones."""
-    if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 2:
-        raise ConfigError(f"limit is the number of online transitions kept, a whole number from 2; got {limit!r}.")
+    """Returns an empty bounded buffer that takes the same steps; observations and rewards are kept as floats."""
+    refuse_limit(limit)
     info = dataset.dataset_info
     kinds = [
         np.dtype(d) if np.issubdtype(d, np.floating) else np.dtype(np.float32) for d in info.observation_signature.dtype

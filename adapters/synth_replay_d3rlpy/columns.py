@@ -31,7 +31,7 @@ class EpisodeColumns:
     still running.
 
     Args:
-        host: The buffer to follow; it keeps its episodes.
+        host: Buffer to follow; it keeps its episodes.
     """
 
     def __init__(self, host: ReplayBufferBase) -> None:
@@ -61,7 +61,7 @@ class EpisodeColumns:
 
     @property
     def _dropped(self) -> int:
-        """Rows that a bounded host has forgotten since they were read."""
+        """Number of rows that a bounded host has forgotten since they were read."""
         return len(self._rows) - len(self)
 
     # -- following the host -----------------------------------------------------------------
@@ -89,7 +89,7 @@ class EpisodeColumns:
             self._view()
 
     def _extend(self, episode: EpisodeBase) -> bool:
-        """Reads the steps of the newest episode that have not been read; says whether there were any."""
+        """Reads the steps of the newest episode that have not been read; returns whether there were any."""
         size, count = episode.size(), episode.transition_count
         if size == self._read and count == self._picked:
             return False
@@ -107,7 +107,7 @@ class EpisodeColumns:
     # -- picking ----------------------------------------------------------------------------
 
     def pick(self, index: Array) -> Array:
-        """Transitions ``index`` as the host's picker makes them, ``[n, width]`` in the layout."""
+        """Returns transitions ``index`` ``[n]`` as the host's picker makes them, ``[n, width]`` in the layout."""
         layout = self._layout()
         picker: Any = self.host.transition_picker
         out = np.empty((len(index), layout.width), np.float32)
@@ -132,7 +132,7 @@ class EpisodeColumns:
         return out
 
     def _returns(self, step: Array, intervals: Array, n_steps: int, gamma: float) -> Array:
-        """Discounted sums of rewards over the interval, in float64 as d3rlpy has them, ``[n]``."""
+        """Returns discounted sums of rewards over the interval, ``[n]`` float64 as in d3rlpy."""
         ahead = np.arange(n_steps)
         rewards = self._data[:, -1]
         window = rewards[np.minimum(step[:, None] + ahead, len(rewards) - 1)]
@@ -140,7 +140,7 @@ class EpisodeColumns:
         return total
 
     def transition(self, k: int) -> Transition:
-        """Transition ``k`` by the host's own picker."""
+        """Returns transition ``k`` by the host's own picker."""
         step = int(self._step_of[self._dropped + k])
         episode = int(self._episode_of[step])
         held = self._episodes[episode]
@@ -148,12 +148,12 @@ class EpisodeColumns:
         return self.host.transition_picker(held, step - int(self._end_of[episode]) + read)
 
     def columns(self) -> dict[str, Array]:
-        """All transitions, by the names of the layout."""
+        """Returns all transitions, by the names of the layout."""
         rows = self.pick(np.arange(len(self)))
         return {name: self._layout().column(rows, name) for name in self._layout().slices}
 
     def returns_to_go(self, gamma: float) -> Array:
-        """Discounted rewards from each transition to the end of its episode as far as it is known, ``[n]``."""
+        """Returns the discounted rewards from each transition to the known end of its episode, ``[n]`` float64."""
         ends = self._end_of
         starts = np.concatenate([[0], ends[:-1]])
         rewards = self._data[:, -1].astype(np.float64)

@@ -10,17 +10,18 @@ from d3rlpy.constants import ActionSpace
 from d3rlpy.dataset import ReplayBufferBase
 from gymnasium import spaces
 
+from synth_replay.buffers.store import HostColumns
 from synth_replay.errors import ConfigError, InvalidTransitionsError, SpecMismatchError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 from synth_replay_d3rlpy.columns import EpisodeColumns
-from synth_replay_d3rlpy.layout import RowLayout
+from synth_replay_d3rlpy.layout import PACKED, RowLayout
 
 DEFAULT_GAMMA = 0.99
 
 
 def infer_spaces(dataset: ReplayBufferBase) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
-    """Gymnasium spaces of a dataset, which keeps none.
+    """Returns Gymnasium spaces for a dataset, which keeps none.
 
     Observations are unbounded. Continuous actions are bounded by [-1, 1] if all lie within it, otherwise by
     the range that is seen in each dimension.
@@ -53,14 +54,14 @@ def _box(shape: tuple[int, ...], dtype: np.dtype[Any]) -> spaces.Box:
 
 
 def default_extras(action_space: spaces.Space[Any]) -> tuple[str, ...]:
-    """Columns that some algorithm needs: next actions (ReBRAC) and returns-to-go (Cal-QL), of continuous actions."""
+    """Returns the extra columns that some algorithm needs: next actions (ReBRAC), returns-to-go (Cal-QL)."""
     return ("next_actions", "returns_to_go") if isinstance(action_space, spaces.Box) else ()
 
 
 def wanted_extras(
     asked: Sequence[str] | None, dataset: ReplayBufferBase, action_space: spaces.Space[Any]
 ) -> tuple[str, ...]:
-    """The extra columns to model: those that were asked for, or the usual ones if the episodes have them.
+    """Returns the extra columns to model: those that were asked for, or the usual ones if the episodes have them.
 
     Raises:
         ConfigError: If some were asked for, and all episodes have one transition, as those of :func:`to_replay_buffer`:
@@ -83,15 +84,15 @@ def to_transitions(
     extras: Sequence[str] = (),
     gamma: float = DEFAULT_GAMMA,
 ) -> Transitions:
-    """All rows of a d3rlpy buffer, as its own transition picker makes them.
+    """Returns all rows of a d3rlpy buffer, as its own transition picker makes them.
 
     d3rlpy keeps no observation after a termination and gives zeros; the last observation stands in for it here, since a
     jump to zero would be learnt as dynamics. It drops the last step of a truncated episode.
 
     Args:
         dataset: d3rlpy's buffer, or its columns.
-        observation_space: As :func:`infer_spaces` by default.
-        action_space: Likewise.
+        observation_space: Observation space of the rows; that of :func:`infer_spaces` by default.
+        action_space: Action space of the rows; that of :func:`infer_spaces` by default.
         extras: Any of ``next_actions`` and ``returns_to_go``; ``intervals`` come by themselves with n-step pickers.
         gamma: Discount of the returns-to-go.
 
@@ -102,11 +103,15 @@ def to_transitions(
     if observation_space is None or action_space is None:
         observation_space, action_space = infer_spaces(columns.host)
     held = columns.columns()
-    ends = held["terminals"].reshape(-1) > 0
+    terminations = held["terminals"].reshape(-1) > 0
     for name in [name for name in held if name.startswith("next_")]:
-        held[name][ends] = held[name.removeprefix("next_")][ends]
+        held[name][terminations] = held[name.removeprefix("next_")][terminations]
     leaves = _as_space({name: a for name, a in held.items() if "observations" in name}, observation_space)
-    leaves |= {"actions": _actions(held["actions"], action_space), "rewards": held["rewards"], "terminations": ends}
+    leaves |= {
+        "actions": _actions(held["actions"], action_space),
+        "rewards": held["rewards"],
+        "terminations": terminations,
+    }
     if (held["intervals"] != 1).any():
         leaves["intervals"] = held["intervals"]
     if "next_actions" in extras:
@@ -133,8 +138,17 @@ def _actions(actions: Array, space: spaces.Space[Any]) -> Array:
     return actions.reshape(len(actions), *(space.shape or ()))
 
 
-def host_rows(rows: Transitions, observation_space: spaces.Space[Any], layout: RowLayout) -> Array:
-    """Generated rows ``[n, width]`` in d3rlpy's form: zeros after a termination, NaN for what was not modelled."""
+def host_columns(rows: Transitions, observation_space: spaces.Space[Any], layout: RowLayout) -> HostColumns:
+    """Returns generated rows in d3rlpy's form: zeros after a termination, NaN for what was not modelled.
+
+    Args:
+        rows: Rows in environment units.
+        observation_space: Observation space of the rows.
+        layout: Layout of a batch's rows.
+
+    Returns:
+        One column, ``layout.PACKED``, with whole rows ``[n, width]``.
+    """
     leaves = rows.leaves()
     keys = list(observation_space.spaces) if isinstance(observation_space, spaces.Dict) else [None]
     for head in ("observations", "next_observations"):
@@ -146,4 +160,4 @@ def host_rows(rows: Transitions, observation_space: spaces.Space[Any], layout: R
     packed = layout.pack(leaves)
     for name in [name for name in layout.slices if name.startswith("next_")]:
         packed[rows.terminations, layout.slices[name]] = 0
-    return packed
+    return {PACKED: packed}

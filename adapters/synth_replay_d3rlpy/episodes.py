@@ -13,14 +13,14 @@ from synth_replay.transitions import Transitions, TransitionSpec
 
 
 def to_replay_buffer(transitions: Transitions, spec: TransitionSpec) -> ReplayBuffer:
-    """A d3rlpy buffer whose transitions are exactly the given rows: a subsampled or generated dataset, say.
+    """Returns a d3rlpy buffer whose transitions are exactly the given rows, of a generated dataset for example.
 
     d3rlpy makes a transition from two steps of an episode, or from its terminal step. So a row becomes an episode of
     two steps (the second has ``next_actions`` where there are any, else the same action), or of one if it is terminal.
 
     Args:
         transitions: Rows with array observations.
-        spec: Their spaces.
+        spec: Spaces of the rows.
 
     Returns:
         d3rlpy's ``ReplayBuffer`` with ``len(transitions)`` episodes, each of one transition.
@@ -51,7 +51,7 @@ def to_replay_buffer(transitions: Transitions, spec: TransitionSpec) -> ReplayBu
     )
 
 
-def _episodes(pairs: tuple[Array, Array, Array], ends: Array) -> list[Episode]:
-    lengths = np.where(ends, 1, 2)
-    columns = zip(*pairs, ends.tolist(), lengths.tolist(), strict=True)
-    return [Episode(o[:length], a[:length], r[:length], end) for o, a, r, end, length in columns]
+def _episodes(pairs: tuple[Array, Array, Array], terminations: Array) -> list[Episode]:
+    lengths = np.where(terminations, 1, 2)
+    columns = zip(*pairs, terminations.tolist(), lengths.tolist(), strict=True)
+    return [Episode(o[:length], a[:length], r[:length], terminated) for o, a, r, terminated, length in columns]

@@ -1,4 +1,4 @@
-"""What our d3rlpy buffers leave to d3rlpy: real episodes, and everything that is told of them."""
+"""What our buffers leave to d3rlpy: real episodes, and everything about them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 from d3rlpy.dataset import DatasetInfo, EpisodeBase, ReplayBufferBase, Transition
+from gymnasium import spaces
 
-from synth_replay.buffers.engine import SynthesisEngine, SynthesisStats
+from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.stats import SynthesisStats
+from synth_replay.buffers.store import HostColumns
 from synth_replay.encoders import cached_encoder
-from synth_replay.errors import UnsupportedBufferError
+from synth_replay.transitions import Transitions
+from synth_replay_d3rlpy.conversion import host_columns
+from synth_replay_d3rlpy.layout import RowLayout
+from synth_replay_d3rlpy.refusals import refuse_running_episode, refuse_trajectories
 
 
 class WrappingBuffer(ReplayBufferBase):  # type: ignore[misc]
@@ -32,15 +38,15 @@ class WrappingBuffer(ReplayBufferBase):  # type: ignore[misc]
         self.dataset.clip_episode(terminated)
 
     def sample_transition(self) -> Transition:
-        """One real transition, by d3rlpy itself."""
+        """Samples one real transition, as d3rlpy does."""
         return self.dataset.sample_transition()
 
     def sample_trajectory(self, length: int) -> Any:
-        """By d3rlpy itself."""
+        """Samples a trajectory, as d3rlpy does."""
         return self.dataset.sample_trajectory(length)
 
     def sample_trajectory_batch(self, batch_size: int, length: int) -> Any:
-        """By d3rlpy itself."""
+        """Samples trajectories, as d3rlpy does."""
         return self.dataset.sample_trajectory_batch(batch_size, length)
 
     def dump(self, f: BinaryIO) -> None:
@@ -54,12 +60,12 @@ class WrappingBuffer(ReplayBufferBase):  # type: ignore[misc]
         return episodes
 
     def size(self) -> int:
-        """Number of real episodes."""
+        """Returns the number of real episodes."""
         return int(self.dataset.size())
 
     @property
     def buffer(self) -> Any:
-        """The wrapped buffer's own."""
+        """Storage of the wrapped buffer."""
         return self.dataset.buffer
 
     @property
@@ -69,37 +75,47 @@ class WrappingBuffer(ReplayBufferBase):  # type: ignore[misc]
 
     @property
     def transition_picker(self) -> Any:
-        """The wrapped buffer's own."""
+        """Transition picker of the wrapped buffer."""
         return self.dataset.transition_picker
 
     @property
     def trajectory_slicer(self) -> Any:
-        """The wrapped buffer's own."""
+        """Trajectory slicer of the wrapped buffer."""
         return self.dataset.trajectory_slicer
 
     @property
     def dataset_info(self) -> DatasetInfo:
-        """The wrapped buffer's own."""
+        """Signatures and action space of the wrapped buffer."""
         return self.dataset.dataset_info
 
 
 class HostBuffer(WrappingBuffer):
     """A d3rlpy buffer that stores into another one and counts the steps for an engine.
 
-    Subclasses set ``dataset``, the buffer of the real episodes, and ``engine``, and give ``sample_transition_batch``.
+    Subclasses set ``dataset``, the buffer of the real episodes, ``engine`` and the space of observations, and give
+    ``sample_transition_batch`` and the layout of its rows.
     """
 
     engine: SynthesisEngine
+    observation_space: spaces.Space[Any]
     encoder: str | Path | None = None
     _open_steps = 0
 
     @property
     def stats(self) -> SynthesisStats:
-        """Refreshes, losses, shares: see :class:`~synth_replay.buffers.engine.SynthesisStats`."""
+        """Refreshes, losses and shares up to now."""
         return self.engine.stats
 
+    def row_layout(self) -> RowLayout:
+        """Returns the layout of a batch's rows."""
+        raise NotImplementedError
+
+    def to_host(self, rows: Transitions) -> HostColumns:
+        """Returns rows in environment units as the stores keep them."""
+        return host_columns(rows, self.observation_space, self.row_layout())
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """An episode that was running when the buffer was pickled ends here: nobody can go on with it."""
+        """An episode that was running when the buffer was pickled ends here: nobody can continue it."""
         self.__dict__ |= state
         if self._open_steps:
             self.clip_episode(False)
@@ -114,8 +130,7 @@ class HostBuffer(WrappingBuffer):
 
     def append_episode(self, episode: EpisodeBase) -> None:
         """Stores a whole episode and counts its steps."""
-        if self._open_steps:
-            raise UnsupportedBufferError("An episode is running: call clip_episode() before append_episode().")
+        refuse_running_episode(self._open_steps)
         super().append_episode(episode)
         self.engine.notify(episode.transition_count)
 
@@ -125,12 +140,9 @@ class HostBuffer(WrappingBuffer):
         self._open_steps = 0
 
     def sample_trajectory(self, length: int) -> NoReturn:  # noqa: ARG002
-        """Not possible with generated transitions."""
-        raise UnsupportedBufferError(
-            "Decision Transformer and other trajectory models need whole sequences; generated transitions have no "
-            "neighbours. Train them on the wrapped dataset itself (buffer.dataset)."
-        )
+        """Refuses: generated transitions have no neighbours."""
+        refuse_trajectories()
 
     def sample_trajectory_batch(self, batch_size: int, length: int) -> NoReturn:  # noqa: ARG002
-        """Not possible with generated transitions."""
-        self.sample_trajectory(length)
+        """Refuses: generated transitions have no neighbours."""
+        refuse_trajectories()

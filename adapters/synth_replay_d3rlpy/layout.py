@@ -10,20 +10,22 @@ from d3rlpy.dataset import EpisodeBase, Transition, TransitionMiniBatch
 
 from synth_replay.spaces import Array
 
+PACKED = "packed"  # the one column of the stores: whole rows in the layout
+
 
 def as_parts(observations: Any) -> list[Array]:
-    """Observations as a list of arrays, one for each of d3rlpy's observation kinds."""
+    """Returns observations as a list of arrays, one for each of d3rlpy's observation kinds."""
     return list(observations) if isinstance(observations, (list, tuple)) else [np.asarray(observations)]
 
 
 class RowLayout:
-    """Slices and shapes of the columns.
+    """Slices and shapes of a row's columns.
 
     A row is ``observations/0 .. actions | rewards | next_observations/0 .. next_actions | terminals | intervals |
     returns_to_go``; its first part up to the rewards is what a step of an episode holds.
 
     Args:
-        episode: Any episode of the buffer.
+        episode: Any episode of the buffer, for its shapes.
     """
 
     def __init__(self, episode: EpisodeBase) -> None:
@@ -39,25 +41,25 @@ class RowLayout:
         self.state_width: int = self.slices["actions"].stop
 
     def steps(self, episode: EpisodeBase, new: slice) -> Array:
-        """The steps ``new`` of an episode, ``[n, state_width + 1]``."""
+        """Returns the steps ``new`` of an episode, ``[n, state_width + 1]`` float32."""
         parts = [*as_parts(episode.observations), episode.actions, episode.rewards]
         return np.concatenate([np.asarray(a[new], np.float32).reshape(len(a[new]), -1) for a in parts], axis=1)
 
     def column(self, rows: Array, name: str) -> Array:
-        """One column of ``rows``, a view in its own shape."""
+        """Returns one column of ``rows``, a view in its own shape."""
         flat = rows[:, self.slices[name]]
         shape = self.shapes[name]
         return flat if len(shape) == 1 else flat.reshape(len(rows), *shape)
 
     def pack(self, columns: dict[str, Array]) -> Array:
-        """Rows from columns by name; what is missing is NaN."""
+        """Returns rows ``[n, width]`` float32 from columns by name; missing columns are NaN."""
         rows = np.full((len(columns["rewards"]), self.width), np.nan, np.float32)
         for name, array in columns.items():
             rows[:, self.slices[name]] = array.reshape(len(rows), -1)
         return rows
 
     def pack_transition(self, transition: Transition) -> Array:
-        """One row from a transition of d3rlpy."""
+        """Returns the row ``[width]`` of one of d3rlpy's transitions."""
         parts = {f"observations/{i}": a for i, a in enumerate(as_parts(transition.observation))}
         parts |= {f"next_observations/{i}": a for i, a in enumerate(as_parts(transition.next_observation))}
         parts |= {"actions": transition.action, "next_actions": transition.next_action, "rewards": transition.reward}
@@ -70,7 +72,7 @@ class RowLayout:
         return parts[0] if self.kinds == 1 else parts
 
     def batch(self, rows: Array, transitions: Sequence[Transition]) -> TransitionMiniBatch:
-        """d3rlpy's batch, its columns views of ``rows``."""
+        """Returns d3rlpy's batch, whose columns are views of ``rows``."""
         return TransitionMiniBatch(
             observations=self._observations(rows, "observations"),
             actions=self.column(rows, "actions"),
@@ -83,7 +85,7 @@ class RowLayout:
         )
 
     def transition(self, row: Array) -> Transition:
-        """A generated row as d3rlpy's transition; its return-to-go is one number."""
+        """Returns a generated row as d3rlpy's transition; its return-to-go is one number."""
         rows = row[None]
 
         def first(value: Any) -> Any:

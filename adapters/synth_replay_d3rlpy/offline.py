@@ -28,19 +28,19 @@ class Offline:
     """Offline data, checked against the environment.
 
     Args:
-        given: What the user gave.
-        wanted: The environment's spaces; None takes the data's.
+        given: Offline data as the user gave them.
+        wanted: Spaces of the environment; None takes the data's.
 
     Attributes:
-        spaces: Of observations and actions.
+        spaces: Spaces of observations and actions.
         rows: Loose rows; None for a d3rlpy dataset.
         sample: A d3rlpy dataset with the same signatures, however small.
-        layout: Of its batches.
+        layout: Layout of a batch's rows.
 
     Raises:
         ConfigError: If the spaces are not known.
         DatasetError: If a file cannot be read.
-        SpecMismatchError: If it was collected in another environment.
+        SpecMismatchError: If the data were collected in another environment.
         InvalidTransitionsError: If values are invalid, or there are none.
     """
 
@@ -75,7 +75,7 @@ class Offline:
         self.sample = to_replay_buffer(self.rows[:1], TransitionSpec(*wanted))
 
     def extras(self, asked: Sequence[str] | None) -> tuple[str, ...]:
-        """Extra columns to model.
+        """Returns the extra columns to model.
 
         Raises:
             ConfigError: If loose rows lack one that was asked for.
@@ -91,12 +91,12 @@ class Offline:
         return present
 
     def source(self) -> RowSource:
-        """The rows for batches."""
+        """Returns the rows that batches are drawn from."""
         return EpisodeColumns(self.sample) if self.rows is None else PackedRows(self.rows, self.spaces[0], self.layout)
 
     @cached_property
     def dataset(self) -> ReplayBufferBase:
-        """All of it as a d3rlpy dataset."""
+        """All offline data as a d3rlpy dataset."""
         if self.rows is None:
             return self.sample
         return to_replay_buffer(self.rows, TransitionSpec(*self.spaces))

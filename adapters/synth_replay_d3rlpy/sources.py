@@ -12,25 +12,25 @@ from gymnasium import spaces
 from synth_replay.errors import MissingColumnError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
-from synth_replay_d3rlpy.conversion import host_rows
-from synth_replay_d3rlpy.layout import RowLayout
+from synth_replay_d3rlpy.conversion import host_columns
+from synth_replay_d3rlpy.layout import PACKED, RowLayout
 
 
 class RowSource(Protocol):
-    """Real rows by number."""
+    """Real rows, each with a number."""
 
     layout: RowLayout | None
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Returns the number of rows."""
         ...
 
     def pick(self, index: Array) -> Array:
-        """Rows ``[n, width]`` in the layout."""
+        """Returns rows ``[n, width]`` in the layout."""
         ...
 
     def transition(self, k: int) -> Transition:
-        """One row as d3rlpy's transition."""
+        """Returns row ``k`` as d3rlpy's transition."""
         ...
 
 
@@ -38,50 +38,50 @@ class PackedRows:
     """Rows in environment units, kept in d3rlpy's form.
 
     Args:
-        rows: With the columns of an environment.
-        observation_space: Of the rows.
-        layout: Of the batches.
+        rows: Rows with the columns of an environment.
+        observation_space: Observation space of the rows.
+        layout: Layout of a batch's rows.
     """
 
     def __init__(self, rows: Transitions, observation_space: spaces.Space[Any], layout: RowLayout) -> None:
         self.layout: RowLayout | None = layout
-        self._layout, self._rows = layout, host_rows(rows, observation_space, layout)
+        self._layout, self._rows = layout, host_columns(rows, observation_space, layout)[PACKED]
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def pick(self, index: Array) -> Array:
-        """Rows ``[n, width]`` in the layout."""
+        """Returns rows ``[n, width]`` in the layout."""
         return self._rows.take(index, axis=0)
 
     def transition(self, k: int) -> Transition:
-        """Row ``k`` as d3rlpy's transition."""
+        """Returns row ``k`` as d3rlpy's transition."""
         return with_return(self._layout.transition(self._rows[k]))
 
 
 def with_return(transition: Transition) -> Transition:
-    """The transition, if it has a return-to-go.
+    """Returns the transition, if it has a return-to-go.
 
     Raises:
-        MissingColumnError: Otherwise.
+        MissingColumnError: If it has none.
     """
     if np.isnan(transition.rewards_to_go).any():
         raise MissingColumnError(
-            "This algorithm needs returns-to-go, which these rows lack: give the offline data as a d3rlpy dataset "
-            "with whole episodes, and keep 'returns_to_go' in extra_columns."
+            "This algorithm needs returns-to-go, which these rows lack: give the data as a d3rlpy dataset with whole "
+            "episodes, and keep 'returns_to_go' in extra_columns=('returns_to_go',)."
         )
     return transition
 
 
 class MixedRows(Sequence[Transition]):
-    """The rows of a batch as transitions, made when Cal-QL or a user asks for them.
+    """The rows of a batch as transitions, which are made when Cal-QL or a user reads them.
 
     Args:
-        sources: The real sources; a row of any other number is synthetic.
-        layout: Of ``rows``.
-        rows: The whole batch ``[B, width]``.
-        source: ``[B]``, the source's number.
-        number: ``[B]``, the row's number in it.
+        sources: The real sources, in order of their numbers; a row of any other source number is synthetic.
+        layout: Layout of ``rows``.
+        rows: Rows of the whole batch, ``[B, width]``.
+        source: Source number of each row, ``[B]``.
+        number: Number of each row in its source, ``[B]``.
     """
 
     def __init__(

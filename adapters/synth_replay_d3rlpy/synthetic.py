@@ -5,33 +5,28 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Unpack
 
 import numpy as np
 import torch
-from d3rlpy.dataset import (
-    ReplayBuffer,
-    ReplayBufferBase,
-    TransitionMiniBatch,
-)
+from d3rlpy.dataset import ReplayBuffer, ReplayBufferBase, TransitionMiniBatch
 from gymnasium import spaces
 
-from synth_replay.buffers.engine import SynthesisEngine
-from synth_replay.buffers.refresh import RefreshConfig
-from synth_replay.errors import ConfigError, InvalidTransitionsError
-from synth_replay.generator.config import GeneratorConfig
-from synth_replay.generator.generator import MIN_ROWS
+from synth_replay.buffers.options import SyntheticOptions, flat_signature, synther_engine
+from synth_replay.errors import InvalidTransitionsError
+from synth_replay.generator.config import MIN_ROWS
 from synth_replay.runtime import seed_from_numpy, show_progress
-from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
-from synth_replay_d3rlpy.batch import BatchRows
 from synth_replay_d3rlpy.columns import EpisodeColumns
-from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, host_rows, infer_spaces, to_transitions, wanted_extras
+from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, infer_spaces, to_transitions, wanted_extras
 from synth_replay_d3rlpy.host import HostBuffer
-from synth_replay_d3rlpy.layout import RowLayout
-from synth_replay_d3rlpy.pixels.latent_data import encode_buffer, latent_spaces
+from synth_replay_d3rlpy.layout import PACKED, RowLayout
+from synth_replay_d3rlpy.pixels.encoding import encode_buffer, latent_spaces
+from synth_replay_d3rlpy.refusals import refuse_foreign
+from synth_replay_d3rlpy.sources import MixedRows
 
 
+@flat_signature(SyntheticOptions)
 class SyntheticReplayBuffer(HostBuffer):
     """A d3rlpy buffer that mixes generated transitions into every batch (SynthER, Section 3).
 
@@ -43,27 +38,20 @@ class SyntheticReplayBuffer(HostBuffer):
         dataset: Any d3rlpy buffer: an ``MDPDataset``, a ``ReplayBuffer`` with episodes, or an empty one
             for ``fit_online``.
         env: Environment whose spaces are used; without one they are inferred from the dataset.
-        real_ratio: Share of real rows in a batch, in [0, 1].
-        refresh_every: Appended steps between two refits (``fit_online``).
-        generator: Preset (``paper``, ``fast``, ``cpu``), configuration or its file, or the folder of a saved
-            generator; None takes ``fast`` on a GPU and ``cpu`` on a CPU.
-        store_rows: Generated rows kept and replaced at each refresh; None takes the preset's.
-        refit: ``scratch`` (the paper's code) or ``warm``.
-        refit_steps: Gradient steps of a refit; None takes the preset's.
-        validate: Keep generated rows out of the batches, with a warning, while their marginal on held-out real rows is
-            below this share of what real rows reach (0.95, say); None never does.
-        extra_columns: Modelled besides the transition: ``next_actions`` (ReBRAC), ``returns_to_go`` (Cal-QL). None
-            takes both for continuous actions.
+        extra_columns: Columns that are modelled besides the transition: ``next_actions`` (ReBRAC), ``returns_to_go``
+            (Cal-QL). None takes both for continuous actions.
         gamma: Discount of the generated returns-to-go; give the algorithm's.
         encoder: File of a :class:`~synth_replay.encoders.FrozenEncoder`. The dataset's frames are then encoded at
             once (:func:`encode_buffer`), and batches hold latents, for an algorithm of :func:`latent_agent`.
         seed: Seed of the generated part; None follows ``d3rlpy.seed``. Real rows are drawn from NumPy's global
             stream, as in d3rlpy.
-        device: Where the generator runs.
-        progress: Progress bars during a refresh; None shows them on a terminal.
+        device: Device of the generator.
+        **options: Keyword arguments of :class:`~synth_replay.buffers.SyntheticOptions` and
+            :class:`~synth_replay.buffers.EngineOptions`; ``refresh_every`` counts appended steps.
 
     Raises:
         ConfigError: If a value cannot be used.
+        TypeError: If an option is unknown.
         UnsupportedSpaceError: If a space cannot be modelled (``ImageObservationError`` for pixels).
         SpecMismatchError: If a saved generator is of another environment.
         InvalidTransitionsError: If the buffer is empty and there is no ``env``.
@@ -74,55 +62,39 @@ class SyntheticReplayBuffer(HostBuffer):
         dataset: ReplayBufferBase,
         *,
         env: Any = None,
-        real_ratio: float = 0.5,
-        refresh_every: int = 10_000,
-        generator: str | Path | GeneratorConfig | None = None,
-        store_rows: int | None = None,
-        refit: str = "scratch",
-        refit_steps: int | None = None,
-        validate: float | None = None,
         extra_columns: Sequence[str] | None = None,
         gamma: float = DEFAULT_GAMMA,
         encoder: str | Path | None = None,
         seed: int | None = None,
         device: str | torch.device = "auto",
-        progress: bool | None = None,
+        **options: Unpack[SyntheticOptions],
     ) -> None:
-        if not isinstance(dataset, ReplayBufferBase):
-            raise ConfigError(f"wrap() takes a d3rlpy replay buffer or MDPDataset, not {type(dataset).__name__}.")
+        refuse_foreign(dataset)
         found = infer_spaces(dataset) if env is None else (env.observation_space, env.action_space)
         if encoder is not None:
-            dataset, found = encode_buffer(dataset, encoder, show_progress(progress)), latent_spaces(encoder, found)
+            dataset = encode_buffer(dataset, encoder, show_progress(options.get("progress")))
+            found = latent_spaces(encoder, found)
         self.dataset, self.gamma, self.encoder = dataset, gamma, encoder
         self.observation_space: spaces.Space[Any] = found[0]
         self.action_space: spaces.Space[Any] = found[1]
         self.extra_columns = wanted_extras(extra_columns, dataset, self.action_space)
-        self.engine = SynthesisEngine(
-            self.observation_space,
-            self.action_space,
-            real_ratio=real_ratio,
-            refresh=RefreshConfig(refresh_every, refit, refit_steps, validate),  # type: ignore[arg-type]
-            generator=generator,
-            store_rows=store_rows,
-            seed=seed_from_numpy() if seed is None else seed,
-            device=device,
-            progress=progress,
-        )
+        own_seed = seed_from_numpy() if seed is None else seed
+        self.engine = synther_engine(*found, seed=own_seed, device=device, **options)
         self.engine.generator.spec.with_extras(self.extra_columns)
         self._columns = EpisodeColumns(dataset)
-        self._ask_for_first_fit()
+        self._request_first_fit()
 
     @classmethod
     def wrap(cls, dataset: ReplayBufferBase, **kwargs: Any) -> SyntheticReplayBuffer:
-        """Wraps any d3rlpy dataset; the arguments are the class's."""
+        """Wraps any d3rlpy dataset; takes the arguments of the class."""
         return cls(dataset, **kwargs)
 
-    def _ask_for_first_fit(self) -> None:
+    def _request_first_fit(self) -> None:
         rows = len(self._columns)
         if self.engine.generator.fitted or not rows:
             return
         if rows >= MIN_ROWS:
-            self.engine.clock.request()
+            self.engine.request_refresh()
         else:
             warnings.warn(
                 f"The dataset has {rows} transitions, a generator needs {MIN_ROWS}: batches hold real rows "
@@ -142,27 +114,30 @@ class SyntheticReplayBuffer(HostBuffer):
             d3rlpy's own batch: float32 columns of at least two axes. Its ``transitions`` are made when asked for.
         """
         self._columns.sync()
-        self.engine.update(self.transitions, self._to_host)
-        real, generated = self.engine.plan(batch_size)
-        layout = self._layout()
-        source = np.random.randint(len(self._columns), size=real)  # noqa: NPY002 - the stream that d3rlpy draws from
-        rows = self._columns.pick(source)
-        if generated:
+        self.engine.update({"real": self.transitions}, self.to_host)
+        counts = self.engine.plan(batch_size, real=len(self._columns))
+        layout = self.row_layout()
+        number = np.random.randint(len(self._columns), size=counts.real)  # noqa: NPY002 - d3rlpy's own stream
+        rows, source = self._columns.pick(number), np.zeros(batch_size, np.int8)
+        if counts.generated:
             order = self.engine.permutation(batch_size)
-            rows = np.concatenate((rows, self.engine.draw(generated)["rows"])).take(order, axis=0)
-            source = np.concatenate((source, np.full(generated, -1))).take(order)
-        return layout.batch(rows, BatchRows(self._columns, layout, rows, source))
+            rows = np.concatenate((rows, self.engine.draw(counts)[PACKED])).take(order, axis=0)
+            number = np.concatenate((number, np.zeros(counts.generated, np.int64))).take(order)
+            source = counts.numbers(order)
+        return layout.batch(rows, MixedRows([self._columns], layout, rows, source, number))
 
-    def _layout(self) -> RowLayout:
+    def row_layout(self) -> RowLayout:
+        """Returns the layout of a batch's rows.
+
+        Raises:
+            InvalidTransitionsError: If the buffer holds no complete transition yet.
+        """
         if self._columns.layout is None or not len(self._columns):
             raise InvalidTransitionsError("The buffer holds no complete transition yet.")
         return self._columns.layout
 
-    def _to_host(self, rows: Transitions) -> dict[str, Array]:
-        return {"rows": host_rows(rows, self.observation_space, self._layout())}
-
     def transitions(self) -> Transitions:
-        """All real rows and the extra columns, in environment units."""
+        """Returns all real rows and the extra columns, in environment units."""
         return to_transitions(self._columns, self.observation_space, self.action_space, self.extra_columns, self.gamma)
 
     @classmethod
@@ -174,7 +149,7 @@ class SyntheticReplayBuffer(HostBuffer):
     def from_episode_generator(
         cls, episode_generator: Any, buffer: Any, *args: Any, **kwargs: Any
     ) -> SyntheticReplayBuffer:
-        """As d3rlpy's, with this class's arguments besides."""
+        """Makes a buffer of generated episodes, as d3rlpy does, with this class's arguments besides."""
         return cls._build(
             lambda **host: ReplayBuffer.from_episode_generator(episode_generator, buffer, *args, **host), kwargs
         )

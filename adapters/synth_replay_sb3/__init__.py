@@ -6,15 +6,11 @@ require_extra("stable_baselines3", "sb3")
 
 from synth_replay_sb3.callbacks import SyntheticReplayCallback  # noqa: E402
 from synth_replay_sb3.cfg_mixed import CFGMixedBuffer  # noqa: E402
-from synth_replay_sb3.pixels.policies import (  # noqa: E402
-    AugmentedReplayBuffer,
-    FrozenFeatures,
-    LatentDQNPolicy,
-    LatentSACPolicy,
-    LatentTD3Policy,
-    encoder_of,
-    transplant,
-)
+from synth_replay_sb3.conversion import stored_transitions  # noqa: E402
+from synth_replay_sb3.pixels.augmented import AugmentedReplayBuffer  # noqa: E402
+from synth_replay_sb3.pixels.latents import encoder_of, transplant  # noqa: E402
+from synth_replay_sb3.pixels.networks import FrozenFeatures  # noqa: E402
+from synth_replay_sb3.pixels.policies import LatentDQNPolicy, LatentSACPolicy, LatentTD3Policy  # noqa: E402
 from synth_replay_sb3.synthetic import SyntheticReplayBuffer  # noqa: E402
 
 __all__ = [
@@ -27,5 +23,6 @@ __all__ = [
     "SyntheticReplayBuffer",
     "SyntheticReplayCallback",
     "encoder_of",
+    "stored_transitions",
     "transplant",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -11,31 +11,21 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
-from synth_replay.buffers.batch_plans import (
-    OFFLINE,
-    ONLINE,
-    SOURCE_NUMBERS,
-    SYNTHETIC_OFFLINE,
-    SYNTHETIC_ONLINE,
-    BatchPlan,
-)
-from synth_replay.buffers.engine import SynthesisStats
-from synth_replay.buffers.mixed_engine import Generation, MixedSynthesisEngine, RealRows
-from synth_replay.buffers.offline import latent_rows, offline_rows
-from synth_replay.buffers.ratios import Ratio
-from synth_replay.buffers.refresh import RefreshConfig
-from synth_replay.buffers.store import ColumnStore
-from synth_replay.errors import ConfigError, UnsupportedBufferError
-from synth_replay.generator.config import GeneratorConfig
+from synth_replay.buffers.groups import RealRows
+from synth_replay.buffers.offline import latent_rows, offline_rows, offline_store
+from synth_replay.buffers.options import MixedOptions, cfdg_engine, flat_signature
+from synth_replay.buffers.store import ColumnStore, HostColumns
 from synth_replay.runtime import seed_from_numpy, show_progress
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
-from synth_replay_sb3.conversion import from_host_columns, host_columns, stored_transitions
-from synth_replay_sb3.host import HostRows, joined
-from synth_replay_sb3.pixels.latent_rows import FrameEncoding
+from synth_replay_sb3.conversion import from_host_columns, stored_transitions
+from synth_replay_sb3.host import HostBuffer, joined
+from synth_replay_sb3.pixels.encoding import FrameEncoding
+from synth_replay_sb3.refusals import refuse_mixed
 
 
-class CFGMixedBuffer(HostRows, ReplayBuffer):
+@flat_signature(MixedOptions)
+class CFGMixedBuffer(HostBuffer):
     """SB3 replay buffer with an offline dataset and generated rows of both kinds (CFDG, Algorithm 1).
 
     Pass it as ``replay_buffer_class``, with ``learning_starts=0``; everything after ``optimize_memory_usage`` goes into
@@ -48,44 +38,30 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
 
     Args:
         buffer_size: Most online transitions kept.
-        observation_space: Given by SB3.
-        action_space: Given by SB3.
-        device: Given by SB3.
-        n_envs: Given by SB3.
-        optimize_memory_usage: Given by SB3; needs ``handle_timeout_termination=False``.
-        handle_timeout_termination: As in SB3.
+        observation_space: Observation space of the environment; SB3 passes it.
+        action_space: Action space of the environment; SB3 passes it.
+        device: Device of batches and of the generator; SB3 passes it.
+        n_envs: Number of parallel environments; SB3 passes it.
+        optimize_memory_usage: SB3's switch; needs ``handle_timeout_termination=False``.
+        handle_timeout_termination: SB3's switch.
         offline: The offline dataset: a path, the id of a local Minari dataset, one of SB3's replay buffers, or
             transitions in environment units. SB3 saves this argument with the model: a path keeps models small.
-        plan: ``concat`` has exact numbers of all four sources in each batch; ``oorb`` makes each batch online-like or
-            offline-like by the toss of a coin.
-        synthetic_ratio: r, the share of synthetic rows in a batch. This and the next two are numbers in [0, 1] or
-            functions of the environment step, :class:`~synth_replay.buffers.ratios.LinearSchedule` for example.
-        online_ratio: Share of online rows among the real ones, or the coin's probability of an online-like batch.
-        synthetic_online_ratio: Share of online-like rows among the synthetic ones, in the stores and in ``concat``.
-        generation: ``cfg``; or, to compare with: ``unconditional`` (one generator without labels), ``online`` (SynthER
-            on online rows alone), ``none`` (replay of both kinds).
-        guidance_weight: w of CFDG's Eq. 7; None takes the generator configuration's.
-        refresh_every: Environment steps between two refits (CFDG: 10,000 with APL, 100,000 with IQL and PEX).
-        generator: Preset (``paper``, ``fast``, ``cpu``), configuration, file, or folder of a saved generator.
-        store_rows: Generated rows kept, of both kinds together; None takes the preset's.
-        refit: ``scratch`` or ``warm``.
-        refit_steps: Gradient steps of a refit; None takes the preset's.
-        validate: Keep generated rows out of the batches, with a warning, while their marginal on held-out real rows is
-            below this share of what real rows reach (0.95, say); None never does.
         encoder: File of a :class:`~synth_replay.encoders.FrozenEncoder` for frames. They are kept, generated and
             sampled as latents, for a policy such as :class:`~synth_replay_sb3.LatentSACPolicy`.
         seed: Seed of everything random here but SB3's own draws; None follows SB3's seed.
-        progress: Progress bars during a refresh; None shows them on a terminal.
+        **options: Keyword arguments of :class:`~synth_replay.buffers.MixedOptions` and
+            :class:`~synth_replay.buffers.EngineOptions`.
 
     Attributes:
-        last_sources: ``[B]``, the source of each row of the last batch, an index of
-            :data:`~synth_replay.buffers.batch_plans.SOURCES`. Rows of odd numbers are offline-like (lambda 1 in APL).
+        last_sources: ``[B]`` int8, the source of each row of the last batch, an index of
+            :data:`~synth_replay.buffers.SOURCES`. Rows of odd numbers are offline-like (lambda 1 in APL).
 
     Raises:
         ConfigError: If a value cannot be used, or ``offline`` is missing.
+        TypeError: If an option is unknown.
         DatasetError: If the offline dataset cannot be read.
-        SpecMismatchError: If it, or a saved generator, is of another environment.
-        InvalidTransitionsError: If its values are invalid, out-of-bounds actions for example.
+        SpecMismatchError: If the dataset, or a saved generator, is of another environment.
+        InvalidTransitionsError: If the dataset's values are invalid, out-of-bounds actions for example.
         UnsupportedSpaceError: If a space cannot be modelled (``ImageObservationError`` for pixels).
         UnsupportedBufferError: For n-step returns and hindsight experience replay.
     """
@@ -106,51 +82,17 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
         handle_timeout_termination: bool = True,
         *,
         offline: str | Path | Transitions | ReplayBuffer | None = None,
-        plan: str = "concat",
-        synthetic_ratio: Ratio = 1 / 3,
-        online_ratio: Ratio = 0.5,
-        synthetic_online_ratio: Ratio = 0.8,
-        generation: Generation = "cfg",
-        guidance_weight: float | None = None,
-        refresh_every: int = 10_000,
-        generator: str | Path | GeneratorConfig | None = None,
-        store_rows: int | None = None,
-        refit: str = "scratch",
-        refit_steps: int | None = None,
-        validate: float | None = None,
         encoder: str | Path | None = None,
         seed: int | None = None,
-        progress: bool | None = None,
-        **unknown: Any,
+        **options: Unpack[MixedOptions],
     ) -> None:
-        _refuse(offline, unknown)
+        refuse_mixed(type(self), offline, options)
+        assert offline is not None
         if encoder is not None:
             self.frames = FrameEncoding(encoder, observation_space)
             observation_space = self.frames.encoder.space
         engine_seed, own_seed = np.random.SeedSequence(seed_from_numpy() if seed is None else seed).generate_state(2)
-        self.engine: MixedSynthesisEngine = MixedSynthesisEngine(
-            observation_space,
-            action_space,
-            plan=BatchPlan(plan, synthetic_ratio, online_ratio, synthetic_online_ratio),  # type: ignore[arg-type]
-            generation=generation,
-            guidance_weight=guidance_weight,
-            refresh=RefreshConfig(refresh_every, refit, refit_steps, validate),  # type: ignore[arg-type]
-            generator=generator,
-            store_rows=store_rows,
-            seed=int(engine_seed),
-            device=device,
-            progress=progress,
-        )
-        spec = self.engine.generator.spec.with_extras(())
-        held = stored_transitions(offline) if isinstance(offline, ReplayBuffer) else offline
-        assert held is not None
-        if self.frames is not None:
-            held = latent_rows(held, self.frames.encoder, show_progress(progress))
-        rows = offline_rows(held, spec)
-        columns = rows.leaves()
-        self.offline = ColumnStore(len(rows), compact=False)
-        kept = Transitions.from_leaves({leaf.name: columns[leaf.name] for leaf in spec.leaves})
-        self.offline.replace(host_columns(kept, action_space))
+        self.engine = cfdg_engine(observation_space, action_space, seed=int(engine_seed), device=device, **options)
         self.last_sources: Array = np.zeros(0, np.int8)
         self._rng = np.random.default_rng(own_seed)
         super().__init__(
@@ -162,11 +104,18 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
             optimize_memory_usage=optimize_memory_usage,
             handle_timeout_termination=handle_timeout_termination,
         )
+        self.offline = self._stored_offline(offline, show_progress(options.get("progress")))
 
-    @property
-    def stats(self) -> SynthesisStats:
-        """Refreshes, losses, shares: see :class:`~synth_replay.buffers.engine.SynthesisStats`."""
-        return self.engine.stats
+    def _stored_offline(self, given: str | Path | Transitions | ReplayBuffer, progress: bool) -> ColumnStore:
+        """Returns the offline rows in SB3's columns, without columns that a batch has no place for."""
+        held = stored_transitions(given) if isinstance(given, ReplayBuffer) else given
+        if self.frames is not None:
+            held = latent_rows(held, self.frames.encoder, progress)
+        spec = self.engine.generator.spec.with_extras(())
+        columns = offline_rows(held, spec).leaves()
+        return offline_store(
+            self.to_host(Transitions.from_leaves({leaf.name: columns[leaf.name] for leaf in spec.leaves}))
+        )
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
         """Draws a batch: online rows by SB3, the others by us, shuffled; ``last_sources`` says which is which.
@@ -178,45 +127,26 @@ class CFGMixedBuffer(HostRows, ReplayBuffer):
         Returns:
             SB3's own sample type, dtypes, shapes and device.
         """
-        self.refuse_normalized(env)
-        self.engine.update(self._collect, self.to_host)
-        counts = self.engine.plan_sources(batch_size, self.size(), len(self.offline))
+        self.check_normalizer(env)
+        self.engine.update(self._real_rows(), self.to_host)
+        counts = self.engine.plan(batch_size, online=self.size() * self.n_envs, offline=len(self.offline))
         order = self.engine.permutation(batch_size)
-        self.last_sources = np.repeat(np.array(SOURCE_NUMBERS, np.int8), counts)[order]
+        self.last_sources = counts.numbers(order)
         none = np.zeros(0, np.int64)  # SB3 cannot draw from an empty buffer, not even no rows
-        online = super().sample(counts[ONLINE], env) if counts[ONLINE] else self._get_samples(none, env)
-        synthetic = [source for source in (SYNTHETIC_ONLINE, SYNTHETIC_OFFLINE) if counts[source]]
-        others = [self._offline(counts[OFFLINE]), *(self.engine.draw_source(s, counts[s]) for s in synthetic)]
-        rows = {name: np.concatenate([part[name] for part in others]) for name in others[0]}
+        online = super().sample(counts["online"], env) if counts["online"] else self._get_samples(none, env)
+        rows = self._offline_rows(counts["offline"])
+        if counts.generated:
+            made = self.engine.draw(counts)
+            rows = {name: np.concatenate([column, made[name]]) for name, column in rows.items()}
         return joined(online, self.sample_fields(rows, env), order)
 
-    def _offline(self, count: int) -> dict[str, Array]:
+    def _offline_rows(self, count: int) -> HostColumns:
         return self.offline.gather(self._rng.integers(len(self.offline), size=count))
 
-    def _offline_transitions(self) -> Transitions:
-        return from_host_columns(self.offline.rows(), self.action_space)
-
-    def _collect(self) -> RealRows:
-        online: RealRows = {"online": lambda: stored_transitions(self)} if self.size() else {}
-        return online | {"offline": self._offline_transitions}
+    def _real_rows(self) -> RealRows:
+        offline = {"offline": lambda: from_host_columns(self.offline.rows(), self.action_space)}
+        return ({"online": lambda: stored_transitions(self)} if self.size() else {}) | offline
 
 
 class DictCFGMixedBuffer(CFGMixedBuffer, DictReplayBuffer):
     """:class:`CFGMixedBuffer` over SB3's buffer for Dict observations."""
-
-
-def _refuse(offline: Any, unknown: dict[str, Any]) -> None:
-    if {"n_steps", "gamma"} & set(unknown):
-        raise UnsupportedBufferError(
-            "CFGMixedBuffer has no n-step returns: an offline dataset's rows and generated ones have no neighbours. "
-            "Leave n_steps out, or use SyntheticReplayBuffer."
-        )
-    if {"n_sampled_goal", "goal_selection_strategy", "copy_info_dict"} & set(unknown):
-        raise UnsupportedBufferError(
-            "Hindsight experience replay recomputes rewards from the rest of the episode; an offline or generated "
-            "transition has none. Leave the HER arguments out."
-        )
-    if unknown:
-        raise TypeError(f"CFGMixedBuffer got unknown arguments {sorted(unknown)}.")
-    if offline is None:
-        raise ConfigError("CFGMixedBuffer needs its offline dataset: replay_buffer_kwargs={'offline': path}.")

@@ -24,6 +24,7 @@ from torchrl.data import (
     Unbounded,
 )
 
+from synth_replay.buffers.store import HostColumns
 from synth_replay.errors import ConfigError, InvalidTransitionsError, UnsupportedBufferError, UnsupportedSpaceError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
@@ -35,7 +36,7 @@ BOOKKEEPING = ("collector", "traj_ids", "is_init")
 
 
 def space_of(name: str, spec: TensorSpec) -> spaces.Space[Any]:
-    """The Gymnasium space of a spec without batch dimensions.
+    """Returns the Gymnasium space of a spec without batch dimensions.
 
     Raises:
         UnsupportedSpaceError: If its values cannot be modelled.
@@ -75,12 +76,12 @@ class Layout:
 
     @classmethod
     def of(cls, observation_spec: Composite, action_spec: TensorSpec, keys: Sequence[str] | None) -> Layout:
-        """From an environment's specs, without its batch dimensions.
+        """Returns the layout of an environment's transitions.
 
         Args:
-            observation_spec: Observations by key.
-            action_spec: Of a single action.
-            keys: The observations to model; None takes all.
+            observation_spec: Specs of single observations by key, without batch dimensions.
+            action_spec: Spec of a single action.
+            keys: Keys of the observations to model; None takes all.
 
         Raises:
             ConfigError: If a key is not there, or nested.
@@ -96,25 +97,25 @@ class Layout:
 
     @property
     def observation_space(self) -> spaces.Space[Any]:
-        """A Dict for several keys."""
+        """Space of one observation; a Dict for several keys."""
         held = {key: space_of(key, spec) for key, spec in self.observations.items()}
         return spaces.Dict(held) if len(held) > 1 else next(iter(held.values()))
 
     @property
     def action_space(self) -> spaces.Space[Any]:
-        """Of a single action."""
+        """Space of one action."""
         return space_of(ACTION, self.action)
 
     @property
     def keys(self) -> list[Any]:
-        """All that TorchRL's own collectors store of a transition."""
+        """Keys that TorchRL's own collectors store of a transition."""
         root = [*self.observations, ACTION, *FLAGS]
         return [*root, *(("next", key) for key in (*self.observations, REWARD, *FLAGS))]
 
     # -- from TorchRL -----------------------------------------------------------------------
 
     def check(self, rows: TensorDictBase, ndim: int) -> None:
-        """That these are transitions, one by one.
+        """Checks that these are transitions, one by one.
 
         Raises:
             InvalidTransitionsError: If keys are missing, or there are other batch dimensions.
@@ -134,7 +135,7 @@ class Layout:
             )
 
     def transitions(self, rows: TensorDictBase) -> Transitions:
-        """A tensordict's rows in Gymnasium's form."""
+        """Returns a tensordict's rows in Gymnasium's form."""
         after = rows.get("next")
         return Transitions(
             self._observed(rows),
@@ -150,20 +151,20 @@ class Layout:
 
     # -- to TorchRL -------------------------------------------------------------------------
 
-    def columns(self, rows: Transitions) -> dict[str, Array]:
-        """Rows as flat arrays for a store; categories as numbers."""
+    def columns(self, rows: Transitions) -> HostColumns:
+        """Returns rows as flat arrays for a store; categories are numbers."""
         return {name: array for name, array in rows.leaves().items() if name != "truncations"}
 
     def tensordict(
         self, columns: Mapping[str, Array], like: TensorDictBase | None = None, device: torch.device | None = None
     ) -> TensorDict:
-        """Drawn columns under TorchRL's keys.
+        """Returns columns of a store under TorchRL's keys.
 
         Args:
-            columns: Of :meth:`columns`.
-            like: A stored row: its keys, shapes and dtypes are used; None takes what TorchRL's collectors store. Keys
-                that nothing is known of are left out, with a warning.
-            device: Where they go; None says nothing of a device, as collectors do.
+            columns: Columns as :meth:`columns` makes them.
+            like: Stored row whose keys, shapes and dtypes are used; None takes what TorchRL's collectors store. Other
+                keys are left out, with a warning.
+            device: Device of the result; None names no device, as collectors do.
         """
         count = len(columns["rewards"])
         wanted = dict.fromkeys([*self.keys, INDEX]) if like is None else dict(like.items(True, True))
@@ -207,7 +208,7 @@ def _like(value: Tensor, stored: Tensor | None) -> Tensor:
 
 
 def nested(leaves: Mapping[Any, Tensor], count: int, device: torch.device | None = None) -> TensorDict:
-    """A tensordict of ``count`` rows, made in one go: key by key is several times slower."""
+    """Returns a tensordict of ``count`` rows, made in one go: key by key is several times slower."""
     found: dict[str, Any] = {}
     for key, value in leaves.items():
         *path, last = key if isinstance(key, tuple) else (key,)
@@ -219,7 +220,7 @@ def nested(leaves: Mapping[Any, Tensor], count: int, device: torch.device | None
 
 
 def _flag(name: str, columns: Mapping[str, Array]) -> Array:
-    """A flag of the next step; generated rows are never truncated."""
+    """Returns a flag of the next step; generated rows are never truncated."""
     ended = columns["terminations"]
     cut = columns.get("truncations", np.zeros_like(ended))
     flag: Array = {"terminated": ended, "truncated": cut, "done": ended | cut}[name]
@@ -227,12 +228,12 @@ def _flag(name: str, columns: Mapping[str, Array]) -> Array:
 
 
 def _shape(spec: TensorSpec) -> tuple[int, ...]:
-    """Of the categories of a spec."""
+    """Returns the shape of a spec's categories."""
     return tuple(spec.shape[:-1] if isinstance(spec, OneHot) else spec.shape)
 
 
 def _is_category(spec: TensorSpec) -> bool:
-    """Whether it is of one category, with the two that are Categorical for TorchRL as well left aside."""
+    """Returns whether a spec is of one category; two more of TorchRL's specs inherit from Categorical."""
     return isinstance(spec, (OneHot, Categorical)) and not isinstance(spec, (MultiCategorical, Binary))
 
 
@@ -256,7 +257,7 @@ def _written(column: Array, spec: TensorSpec) -> Tensor:
 
 
 def _terminations(after: TensorDictBase) -> Array:
-    """True ends: a time limit sets ``done`` and ``truncated``, not ``terminated``."""
+    """Returns true terminations: a time limit sets ``done`` and ``truncated``, not ``terminated``."""
     flags = {name: after.get(name, None) for name in FLAGS}
     if flags["terminated"] is not None:
         return _numpy(flags["terminated"]).reshape(-1)

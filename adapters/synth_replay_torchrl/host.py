@@ -30,9 +30,9 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
 
     Args:
         env: Environment whose specs are used; or give the next two.
-        observation_spec: Of single observations, by key.
-        action_spec: Of single actions.
-        observation_keys: The observations to model; None takes all.
+        observation_spec: Spec of single observations, by key.
+        action_spec: Spec of single actions.
+        observation_keys: Keys of the observations to model; None takes all.
         **host: TorchRL's own arguments.
     """
 
@@ -75,7 +75,7 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         return index
 
     def _as_stored(self, rows: TensorDictBase) -> TensorDictBase:
-        """Without the keys that the first rows did not have: a storage takes no others afterwards."""
+        """Returns rows without the keys that the first ones did not have: a storage takes no others afterwards."""
         if (stored := self.stored) is None:
             return rows
         held = set(stored.keys(True, True))
@@ -84,41 +84,41 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         return rows if len(known) == len(keys) else rows.select(*known)
 
     def append_transform(self, transform: Any, **kwargs: Any) -> Any:
-        """As TorchRL's; what changes the stored rows is refused."""
+        """Appends a transform, as TorchRL does; one that changes the stored rows is refused."""
         refuse_transform(transform)
         return super().append_transform(transform, **kwargs)
 
     def insert_transform(self, index: int, transform: Any, **kwargs: Any) -> Any:
-        """As TorchRL's; what changes the stored rows is refused."""
+        """Inserts a transform, as TorchRL does; one that changes the stored rows is refused."""
         refuse_transform(transform)
         return super().insert_transform(index, transform, **kwargs)
 
     # -- reading ----------------------------------------------------------------------------
 
     def transitions(self) -> Transitions:
-        """All real rows that the agent has collected."""
+        """Returns all real rows that the agent has collected."""
         return self.layout.transitions(self.storage[: len(self)])
 
     def stats(self) -> dict[str, int | float | bool]:
-        """TorchRL's figures, and ours as ``synth/<name>``: :class:`~synth_replay.buffers.engine.SynthesisStats`."""
+        """Returns TorchRL's figures, and ours as ``synth/<name>``: :class:`~synth_replay.buffers.SynthesisStats`."""
         ours = {f"synth/{name}": value for name, value in self.engine.stats.to_dict().items()}
         found: dict[str, int | float | bool] = super().stats()
         return found | ours
 
     @property
     def stored(self) -> TensorDictBase | None:
-        """The first stored row, for its keys, shapes and dtypes; None while there is none."""
+        """First stored row, for its keys, shapes and dtypes; None while there is none."""
         if self._stored is None and len(self):
             self._stored = self.storage[:1].clone()
         return self._stored
 
     def drawn(self, count: int) -> tuple[Any, dict[str, Any]]:
-        """``count`` rows drawn and transformed by TorchRL, and its information on them: fewer at an epoch's end."""
+        """Returns ``count`` rows, drawn and transformed by TorchRL with its information: fewer at an epoch's end."""
         found: tuple[Any, dict[str, Any]] = super()._sample(count)
         return found
 
     def real_rows(self, count: int) -> list[tuple[Any, dict[str, Any]]]:
-        """Exactly ``count`` rows in one part or more; none for 0."""
+        """Returns exactly ``count`` rows in one part or more; no part for 0."""
         parts: list[tuple[Any, dict[str, Any]]] = []
         while count > 0:
             parts.append(self.drawn(count))
@@ -126,7 +126,7 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         return parts
 
     def other_rows(self, columns: Mapping[str, Array]) -> TensorDictBase:
-        """Rows of ours as if they came from the storage, transformed as TorchRL transforms its own."""
+        """Returns rows of ours as if they came from the storage, transformed as TorchRL transforms its own."""
         device = getattr(self.storage, "device", None)
         rows = self.layout.tensordict(columns, self.stored, None if device == "auto" else device)
         if not len(self._transform):
@@ -167,13 +167,13 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         self._take_state(pickle.loads(held))
 
     def state_dict(self) -> dict[str, Any]:
-        """TorchRL's, with ours as bytes under ``_synthesis``."""
+        """Returns TorchRL's state, with ours as bytes under ``_synthesis``."""
         held = bytearray(pickle.dumps(self._own_state()))
         found: dict[str, Any] = super().state_dict()
         return found | {"_synthesis": torch.frombuffer(held, dtype=torch.uint8)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The inverse. It unpickles: only load what you trust.
+        """Restores a state of :meth:`state_dict`. It unpickles: only load what you trust.
 
         Raises:
             CheckpointError: If the state is of a stock buffer; nothing is changed then.
@@ -192,7 +192,7 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
 
 
 def joined(parts: Sequence[TensorDictBase], order: Array) -> TensorDictBase:
-    """Rows with the keys that all parts have, in the given order."""
+    """Returns rows with the keys that all parts have, in the given order."""
     leaves = [dict(part.items(True, True)) for part in parts]
     common = [key for key in leaves[0] if all(key in held for held in leaves)]
     at = torch.as_tensor(order, device=parts[0].device)
@@ -203,6 +203,6 @@ def joined(parts: Sequence[TensorDictBase], order: Array) -> TensorDictBase:
 
 
 def joined_info(real: Sequence[tuple[Any, dict[str, Any]]], others: int, order: Array) -> dict[str, Any]:
-    """TorchRL's information on a batch, with the index -1 for rows that are not in its storage."""
+    """Returns TorchRL's information on a batch, with the index -1 for rows that are not in its storage."""
     parts = [torch.as_tensor(info[INDEX]).reshape(-1).cpu() for _, info in real]
     return {INDEX: torch.cat([*parts, torch.full((others,), -1)])[torch.as_tensor(order)]}

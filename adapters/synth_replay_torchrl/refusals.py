@@ -11,7 +11,7 @@ from synth_replay.errors import UnsupportedBufferError
 
 
 def refuse_arguments(host: dict[str, Any]) -> None:
-    """Arguments of the constructor.
+    """Refuses arguments of the constructor.
 
     Raises:
         UnsupportedBufferError: For prefetching, sample units and shared buffers.
@@ -28,7 +28,7 @@ def refuse_arguments(host: dict[str, Any]) -> None:
 
 
 def refuse_components(buffer: Any) -> None:
-    """Parts of a buffer that was made.
+    """Refuses parts of a buffer that was made.
 
     Raises:
         UnsupportedBufferError: For priorities, slices, storages other than of tensors, and transforms.
@@ -45,7 +45,7 @@ def refuse_components(buffer: Any) -> None:
 
 
 def refuse_transform(transform: Any) -> None:
-    """Transforms that change what is stored, so that it is no longer in the units of the environment's specs.
+    """Refuses transforms after which stored rows are no longer in the units of the environment's specs.
 
     Raises:
         UnsupportedBufferError: For multi-step returns, and for transforms with ``in_keys_inv``.

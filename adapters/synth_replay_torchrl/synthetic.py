@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,15 +10,14 @@ from tensordict import TensorDictBase
 from torchrl.data import Composite, TensorSpec
 from torchrl.envs import EnvBase
 
-from synth_replay.buffers.engine import SynthesisEngine
-from synth_replay.buffers.refresh import RefreshConfig
-from synth_replay.generator.config import GeneratorConfig
+from synth_replay.buffers.options import SyntheticOptions, flat_signature, split_options, synther_engine
 from synth_replay.runtime import seed_from_torch
 from synth_replay.transitions import Transitions
 from synth_replay_torchrl.conversion import INDEX
 from synth_replay_torchrl.host import HostBuffer, joined, joined_info
 
 
+@flat_signature(SyntheticOptions)
 class SyntheticReplayBuffer(HostBuffer):
     """A TorchRL ``TensorDictReplayBuffer`` that mixes generated transitions into every batch (SynthER, Algorithm 1).
 
@@ -27,23 +25,15 @@ class SyntheticReplayBuffer(HostBuffer):
     transforms. They have the ``index`` -1. With ``real_ratio=1`` it is TorchRL's own buffer.
 
     Args:
-        env: The environment whose rows are stored, with its transforms; or give the next two.
-        observation_spec: Of single observations, by key.
-        action_spec: Of single actions.
-        observation_keys: The observations to model; None takes all of the root.
-        real_ratio: Share of real rows in a batch, in [0, 1].
-        refresh_every: Environment steps between two refits.
-        generator: Preset (``paper``, ``fast``, ``cpu``), configuration or its file, or the folder of a saved
-            generator; None takes ``fast`` on a GPU and ``cpu`` on a CPU.
-        store_rows: Generated rows kept and replaced at each refresh; None takes the preset's.
-        refit: ``scratch`` (the paper's code) or ``warm``.
-        refit_steps: Gradient steps of a refit; None takes the preset's.
-        validate: Keep generated rows out of the batches, with a warning, while their marginal on held-out real rows is
-            below this share of what real rows reach (0.95, say); None never does.
+        env: Environment whose rows are stored, with its transforms; or give the next two.
+        observation_spec: Spec of single observations, by key.
+        action_spec: Spec of single actions.
+        observation_keys: Keys of the observations to model; None takes all of the root.
         seed: Seed of the generated part; None follows ``torch.manual_seed``. Real rows are drawn by TorchRL.
-        device: Where the generator runs.
-        progress: Progress bars during a refresh; None shows them on a terminal.
-        **host: TorchRL's own arguments: ``storage``, ``batch_size``, ``transform``, ...
+        device: Device of the generator.
+        **host: Keyword arguments of :class:`~synth_replay.buffers.SyntheticOptions` and
+            :class:`~synth_replay.buffers.EngineOptions`, and TorchRL's own: ``storage``, ``batch_size``,
+            ``transform``, ...
 
     Raises:
         ConfigError: If a value cannot be used, or the specs are missing.
@@ -59,34 +49,19 @@ class SyntheticReplayBuffer(HostBuffer):
         observation_spec: Composite | None = None,
         action_spec: TensorSpec | None = None,
         observation_keys: Sequence[str] | None = None,
-        real_ratio: float = 0.5,
-        refresh_every: int = 10_000,
-        generator: str | Path | GeneratorConfig | None = None,
-        store_rows: int | None = None,
-        refit: str = "scratch",
-        refit_steps: int | None = None,
-        validate: float | None = None,
         seed: int | None = None,
         device: str | torch.device = "auto",
-        progress: bool | None = None,
         **host: Any,
     ) -> None:
+        options, host = split_options(host, SyntheticOptions)
         specs = {"env": env, "observation_spec": observation_spec, "action_spec": action_spec}
         super().__init__(**specs, observation_keys=observation_keys, **host)
-        self.engine = SynthesisEngine(
-            self.layout.observation_space,
-            self.layout.action_space,
-            real_ratio=real_ratio,
-            refresh=RefreshConfig(refresh_every, refit, refit_steps, validate),  # type: ignore[arg-type]
-            generator=generator,
-            store_rows=store_rows,
-            seed=seed_from_torch() if seed is None else seed,
-            device=device,
-            progress=progress,
-        )
+        own_seed = seed_from_torch() if seed is None else seed
+        spaces = self.layout.observation_space, self.layout.action_space
+        self.engine = synther_engine(*spaces, seed=own_seed, device=device, **options)
 
     def preload(self, transitions: Transitions | TensorDictBase) -> None:
-        """Stores an offline dataset and asks for a refresh at the next ``sample``.
+        """Stores an offline dataset and requests a refresh at the next ``sample``.
 
         Args:
             transitions: Rows in environment units, or a flat TensorDict ``[n]`` as a collector gives them.
@@ -100,13 +75,13 @@ class SyntheticReplayBuffer(HostBuffer):
             self.engine.generator.spec.check(rows)
             rows = self.layout.tensordict(rows.leaves(), self.stored).exclude(INDEX)
         self.extend(rows)
-        self.engine.clock.request()
+        self.engine.request_refresh()
 
     def _sample(self, batch_size: int) -> tuple[Any, dict[str, Any]]:
-        self.engine.update(self.transitions, self.layout.columns)
-        real, generated = self.engine.plan(batch_size)
-        if not generated:
+        self.engine.update({"real": self.transitions}, self.layout.columns)
+        counts = self.engine.plan(batch_size, real=len(self))
+        if not counts.generated:
             return self.drawn(batch_size)
-        held, order = self.real_rows(real), self.engine.permutation(batch_size)
-        made = self.other_rows(self.engine.draw(generated))
-        return joined([*(rows for rows, _ in held), made], order), joined_info(held, generated, order)
+        held, order = self.real_rows(counts.real), self.engine.permutation(batch_size)
+        made = self.other_rows(self.engine.draw(counts))
+        return joined([*(rows for rows, _ in held), made], order), joined_info(held, counts.generated, order)

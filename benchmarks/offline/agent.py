@@ -1,4 +1,4 @@
-"""Trains and evaluates one agent of the study with d3rlpy; nothing of d3rlpy is changed but the buffer."""
+"""Trains and evaluates one agent of the study with d3rlpy, of which only the buffer is replaced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 from torch import nn
 from torch.optim import Optimizer
 
-from benchmarks.offline.study import ARMS, BATCH, CONFIGS, EPISODES, STEPS, Part, data, generator, normalized
+from benchmarks.offline.study import ARMS, BATCH, CONFIGS, EPISODES, STEPS, Run, data, generator, normalized
 
 warnings.simplefilter("ignore")
 
@@ -31,16 +31,16 @@ from d3rlpy.preprocessing import MultiplyRewardScaler, StandardObservationScaler
 from synth_replay import TransitionSpec  # noqa: E402
 from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer  # noqa: E402
 
-# IQL's authors bring the rewards of locomotion tasks to returns of about 1000 per episode of 1000 steps
+# IQL's authors scale the rewards of locomotion tasks to returns of about 1000 per episode of 1000 steps
 REWARD_SCALE = {"HalfCheetah-v5": 0.25, "Hopper-v5": 0.5, "Reacher-v5": 1.0}
 
 
 @dataclasses.dataclass()
 class FusedAdamFactory(AdamFactory):  # type: ignore[misc]
-    """d3rlpy's Adam in one kernel for all parameters: the same updates, a sixth less time a step."""
+    """d3rlpy's Adam with one kernel for all parameters: the same updates in a sixth less time."""
 
     def create_optimizer(self, named_modules: Iterable[tuple[str, nn.Module]], lr: float) -> Optimizer:
-        """Called by d3rlpy."""
+        """Creates the optimiser; d3rlpy calls it."""
         made: Optimizer = super().create_optimizer(named_modules, lr)
         for group in made.param_groups:
             group |= {"fused": True, "foreach": False}
@@ -48,51 +48,51 @@ class FusedAdamFactory(AdamFactory):  # type: ignore[misc]
 
     @staticmethod
     def get_type() -> str:
-        """Its name in d3rlpy's files."""
+        """Returns the optimiser's name in d3rlpy's files."""
         return "fused_adam"
 
 
-def make(part: Part) -> QLearningAlgoBase[Any, Any]:
-    """The algorithm at d3rlpy's defaults, but for its size, fused Adam, and the usual scaling."""
-    encoder = VectorEncoderFactory(list(part.layers))
+def make(run: Run) -> QLearningAlgoBase[Any, Any]:
+    """Creates the algorithm with d3rlpy's defaults except for its size, fused Adam and the usual scaling."""
+    encoder = VectorEncoderFactory(list(run.layers))
     common: dict[str, Any] = {"batch_size": BATCH, "observation_scaler": StandardObservationScaler()}
     common |= {"actor_encoder_factory": encoder, "critic_encoder_factory": encoder}
     common |= {"actor_optim_factory": FusedAdamFactory(), "critic_optim_factory": FusedAdamFactory()}
-    if part.algorithm == "td3bc":
+    if run.algorithm == "td3bc":
         return TD3PlusBCConfig(**common).create(device="cpu")
-    scaler = MultiplyRewardScaler(REWARD_SCALE[part.env_id])
+    scaler = MultiplyRewardScaler(REWARD_SCALE[run.env_id])
     return IQLConfig(value_encoder_factory=encoder, reward_scaler=scaler, **common).create(device="cpu")
 
 
-def buffer(part: Part, env: gym.Env[Any, Any], configs: dict[str, Any] = CONFIGS) -> SyntheticReplayBuffer:
-    """The arm's batches."""
+def buffer(run: Run, env: gym.Env[Any, Any], configs: dict[str, Any] = CONFIGS) -> SyntheticReplayBuffer:
+    """Creates the buffer of an arm."""
     dataset = to_replay_buffer(
-        data(part.env_id, part.rows, part.seed), TransitionSpec(env.observation_space, env.action_space)
+        data(run.env_id, run.rows, run.seed), TransitionSpec(env.observation_space, env.action_space)
     )
-    source: Any = {"real": None, "additive_noise": "additive_noise"}.get(part.arm, "")
+    source: Any = {"real": None, "additive_noise": "additive_noise"}.get(run.arm, "")
     if source == "":
-        source = generator(part.arm, part.env_id, part.rows, part.seed, configs)
+        source = generator(run.arm, run.env_id, run.rows, run.seed, configs)
     return SyntheticReplayBuffer.wrap(
         dataset,
         env=env,
-        real_ratio=1.0 if part.arm == "real" else 0.5,
+        real_ratio=1.0 if run.arm == "real" else 0.5,
         generator=source,
         extra_columns=(),
-        seed=part.seed,
+        seed=run.seed,
         progress=False,
     )
 
 
-def run(part: Part, steps: int = STEPS, configs: dict[str, Any] = CONFIGS) -> dict[str, Any]:
-    """Trains for ``steps``; the score is the mean normalised return of the episodes after it."""
+def train(run: Run, steps: int = STEPS, configs: dict[str, Any] = CONFIGS) -> dict[str, Any]:
+    """Trains an agent for ``steps``; the score is the mean normalised return of the episodes that follow."""
     started = time.perf_counter()
-    d3rlpy.seed(part.seed)
-    env, rows = gym.make(part.env_id), None
-    env.reset(seed=part.seed)
-    rows = buffer(part, env, configs)
+    d3rlpy.seed(run.seed)
+    env = gym.make(run.env_id)
+    env.reset(seed=run.seed)
+    rows = buffer(run, env, configs)
     fitted = time.perf_counter()
     evaluator = EnvironmentEvaluator(env, n_trials=EPISODES)
-    history = make(part).fit(
+    history = make(run).fit(
         rows,
         n_steps=steps,
         n_steps_per_epoch=steps,
@@ -100,22 +100,22 @@ def run(part: Part, steps: int = STEPS, configs: dict[str, Any] = CONFIGS) -> di
         show_progress=False,
         logger_adapter=NoopAdapterFactory(),
     )
-    score = normalized(part.env_id, history[-1][1]["return"])
+    score = normalized(run.env_id, history[-1][1]["return"])
     seconds = {"generator_s": fitted - started, "training_s": time.perf_counter() - fitted}
-    return vars(part) | {"score": score, "steps": steps} | seconds
+    return vars(run) | {"score": score, "steps": steps} | seconds
 
 
 def main() -> None:
-    """``python -m benchmarks.offline.agent ENV ROWS ARM ALGORITHM SEED [larger]``."""
+    """Makes one run: ``python -m benchmarks.offline.agent ENV ROWS ARM ALGORITHM SEED [larger]``."""
     env_id, rows, arm, algorithm, seed, *larger = sys.argv[1:]
-    part = Part(env_id, int(rows), arm, algorithm, int(seed), bool(larger))
+    run = Run(env_id, int(rows), arm, algorithm, int(seed), bool(larger))
     if arm not in ARMS:
         raise SystemExit(f"arm is one of {', '.join(ARMS)}")
-    found = run(part)
-    part.path.parent.mkdir(exist_ok=True)
-    partial = part.path.with_suffix(f".{os.getpid()}.partial")
+    found = train(run)
+    run.path.parent.mkdir(exist_ok=True)
+    partial = run.path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(json.dumps(found, indent=1) + "\n")
-    partial.replace(part.path)
+    partial.replace(run.path)
     print(json.dumps({k: np.round(v, 2).tolist() if isinstance(v, float) else v for k, v in found.items()}))
 
 

@@ -1,6 +1,6 @@
 """Tables and picture of the study: interquartile means over seeds with bootstrap intervals by rliable.
 
-``python -m benchmarks.offline.summary`` takes what is in ``runs/`` and says which cells are not complete.
+``python -m benchmarks.offline.summary`` reads ``runs/`` and counts the complete cells.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmarks.offline.study import (
     ROOT,
     SEEDS,
     STEPS,
-    Part,
+    Run,
 )
 
 DOCS = ROOT.parent.parent / "docs"
@@ -36,13 +36,13 @@ COLOURS = {"real": "#555555", "additive_noise": "#E69F00", "synther": "#0072B2",
 
 
 def scores(env_id: str, rows: int, arm: str, algorithm: str, larger: bool = False) -> np.ndarray:
-    """``[seeds]``; NaN where a run is not there yet."""
-    paths = [Part(env_id, rows, arm, algorithm, seed, larger).path for seed in SEEDS]
+    """Loads the scores ``[seeds]`` of a cell; NaN for missing runs."""
+    paths = [Run(env_id, rows, arm, algorithm, seed, larger).path for seed in SEEDS]
     return np.array([json.loads(p.read_text())["score"] if p.exists() else np.nan for p in paths])
 
 
 def lines() -> list[dict[str, Any]]:
-    """One for each complete cell."""
+    """Computes one line for each complete cell."""
     found = []
     for rows, env_id, algorithm in product(LEVELS, REFERENCE, ALGORITHMS):
         values = {arm: scores(env_id, rows, arm, algorithm) for arm in ARMS}
@@ -59,7 +59,7 @@ def lines() -> list[dict[str, Any]]:
 
 
 def over_environments(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The IQM over seeds and environments of each level, algorithm and arm that is complete."""
+    """Computes the IQM over seeds and environments for each complete level, algorithm and arm."""
     table = []
     for rows, algorithm, arm in product(LEVELS, ALGORITHMS, ARMS):
         cells = [x["seeds"] for x in found if (x["rows"], x["algorithm"], x["arm"]) == (rows, algorithm, arm)]
@@ -70,7 +70,7 @@ def over_environments(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def sizes() -> list[dict[str, Any]]:
-    """TD3+BC with two sizes of network, with and without generated rows (SynthER, Table 3); complete cells alone."""
+    """Computes the scores of TD3+BC with two sizes of network, without and with generated rows (SynthER, Table 3)."""
     found = []
     for larger, arm in product((False, True), ("real", "default")):
         seeds = scores(LARGER_ENV, LARGER_ROWS, arm, "td3bc", larger)
@@ -83,7 +83,7 @@ def sizes() -> list[dict[str, Any]]:
 
 
 def sizes_markdown(found: list[dict[str, Any]]) -> str:
-    """The table of the docs."""
+    """Formats the table of network sizes for the docs."""
     index = {(tuple(x["layers"]), x["arm"]): x for x in found}
     out = ["| layers | real only | default |", "|---|---|---|"]
     for layers in (LAYERS, LARGER_LAYERS):
@@ -93,7 +93,7 @@ def sizes_markdown(found: list[dict[str, Any]]) -> str:
 
 
 def markdown(found: list[dict[str, Any]]) -> str:
-    """The table of the docs."""
+    """Formats the table of scores for the docs."""
     index = {(x["rows"], x["environment"], x["algorithm"], x["arm"]): x for x in found}
     head = ["rows", "environment", "algorithm", *(LABELS[arm] for arm in ARMS), "default minus real only"]
     out = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
@@ -112,7 +112,7 @@ def markdown(found: list[dict[str, Any]]) -> str:
 
 
 def panel(axes: Axes, found: list[dict[str, Any]], env_id: str, algorithm: str) -> None:
-    """IQM over levels, a line for each arm."""
+    """Draws the IQM over levels, one line for each arm."""
     for offset, arm in enumerate(ARMS):
         mine = [x for x in found if (x["environment"], x["algorithm"], x["arm"]) == (env_id, algorithm, arm)]
         if mine:
@@ -129,7 +129,7 @@ def panel(axes: Axes, found: list[dict[str, Any]], env_id: str, algorithm: str) 
 
 
 def picture(found: list[dict[str, Any]]) -> None:
-    """``docs/img/offline.png``."""
+    """Draws ``docs/img/offline.png``."""
     figure = Figure(figsize=(10, 6), layout="constrained")
     grid = figure.subplots(len(ALGORITHMS), len(REFERENCE), squeeze=False)
     for (i, algorithm), (j, env_id) in product(enumerate(ALGORITHMS), enumerate(REFERENCE)):
@@ -142,7 +142,7 @@ def picture(found: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Write the JSON, the table and the picture."""
+    """Writes the JSON, the tables and the picture."""
     found = lines()
     total = len(LEVELS) * len(REFERENCE) * len(ALGORITHMS) * len(ARMS)
     payload = {"steps": STEPS, "complete cells": f"{len(found)} of {total}", "cells": found}

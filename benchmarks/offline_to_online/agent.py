@@ -1,4 +1,4 @@
-"""One run of the study; nothing of d3rlpy or SB3 is changed but the buffer."""
+"""Makes one run of the study; of d3rlpy and SB3, only the buffer is replaced."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from benchmarks.offline_to_online.study import (  # noqa: E402
     ONLINE_STEPS,
     REFRESH,
     SAC_UPDATES,
-    Part,
+    Run,
     normalized,
     offline_data,
 )
@@ -46,52 +46,52 @@ QUIET: dict[str, Any] = {"logger_adapter": NoopAdapterFactory(), "show_progress"
 SETTINGS: dict[str, Any] = {"generator": CONFIG, "refresh_every": REFRESH, "refit": "warm", "progress": False}
 
 
-def pretrained_iql(part: Part, dataset: Any) -> Any:
-    """IQL after its offline steps: learnt once for all arms of a seed."""
+def pretrained_iql(run: Run, dataset: Any) -> Any:
+    """Returns IQL after its offline steps, which are trained once for all arms of a seed."""
     encoder = VectorEncoderFactory(LAYERS)
     scalers = {
         "observation_scaler": StandardObservationScaler(),
-        "reward_scaler": MultiplyRewardScaler(REWARD_SCALE[part.env_id]),
+        "reward_scaler": MultiplyRewardScaler(REWARD_SCALE[run.env_id]),
     }
     names = ("actor", "critic")
     factories = {f"{name}_encoder_factory": encoder for name in (*names, "value")}
     factories |= {f"{name}_optim_factory": FusedAdamFactory() for name in names}
     iql = d3rlpy.algos.IQLConfig(batch_size=BATCH, **factories, **scalers).create(device="cpu")
-    if part.pretrained.exists():
+    if run.pretrained.exists():
         for scaler in scalers.values():
             if not scaler.built:
                 scaler.fit_with_transition_picker(dataset.episodes, dataset.transition_picker)
         iql.build_with_dataset(dataset)
-        iql.load_model(str(part.pretrained))
+        iql.load_model(str(run.pretrained))
         return iql
     iql.fit(dataset, n_steps=OFFLINE_STEPS, n_steps_per_epoch=OFFLINE_STEPS, **QUIET)
-    part.pretrained.parent.mkdir(parents=True, exist_ok=True)
-    iql.save_model(str(part.pretrained))
+    run.pretrained.parent.mkdir(parents=True, exist_ok=True)
+    iql.save_model(str(run.pretrained))
     return iql
 
 
-def run_iql(part: Part) -> tuple[list[float], dict[str, float]]:
-    """The curve of fine-tuning and the buffer's figures."""
-    env, eval_env = gym.make(part.env_id), gym.make(part.env_id)
-    dataset = for_d3rlpy.to_replay_buffer(offline_data(part), TransitionSpec(env.observation_space, env.action_space))
-    d3rlpy.seed(part.seed)
-    iql = pretrained_iql(part, dataset)
-    d3rlpy.seed(part.seed)
-    env.reset(seed=part.seed)
-    eval_env.reset(seed=part.seed)
-    buffer = for_d3rlpy.CFGMixedBuffer(dataset, env=env, extra_columns=(), seed=part.seed, **SETTINGS, **ARMS[part.arm])
-    curve = [evaluate_qlearning_with_environment(iql, eval_env, n_trials=EPISODES[part.env_id])]
+def run_iql(run: Run) -> tuple[list[float], dict[str, float]]:
+    """Fine-tunes IQL; returns the learning curve and the buffer's statistics."""
+    env, eval_env = gym.make(run.env_id), gym.make(run.env_id)
+    dataset = for_d3rlpy.to_replay_buffer(offline_data(run), TransitionSpec(env.observation_space, env.action_space))
+    d3rlpy.seed(run.seed)
+    iql = pretrained_iql(run, dataset)
+    d3rlpy.seed(run.seed)
+    env.reset(seed=run.seed)
+    eval_env.reset(seed=run.seed)
+    buffer = for_d3rlpy.CFGMixedBuffer(dataset, env=env, extra_columns=(), seed=run.seed, **SETTINGS, **ARMS[run.arm])
+    curve = [evaluate_qlearning_with_environment(iql, eval_env, n_trials=EPISODES[run.env_id])]
 
     def after_epoch(algorithm: Any, epoch: int, step: int) -> None:  # noqa: ARG001
         if step % EVERY == 0:
-            curve.append(evaluate_qlearning_with_environment(algorithm, eval_env, n_trials=EPISODES[part.env_id]))
+            curve.append(evaluate_qlearning_with_environment(algorithm, eval_env, n_trials=EPISODES[run.env_id]))
 
     iql.fit_online(env, buffer, n_steps=ONLINE_STEPS, n_steps_per_epoch=EVERY, callback=after_epoch, **QUIET)
     return curve, buffer.stats.to_dict()
 
 
 class Curve(BaseCallback):
-    """Evaluates the policy every so many steps."""
+    """Evaluates the policy every 500 steps."""
 
     def __init__(self, env_id: str, seed: int) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Curve(BaseCallback):
         self.env.reset(seed=seed)
 
     def take(self) -> None:
-        """One point."""
+        """Adds one point to the curve."""
         self.curve.append(float(evaluate_policy(self.model, self.env, self.episodes)[0]))
 
     def _on_training_start(self) -> None:
@@ -111,40 +111,40 @@ class Curve(BaseCallback):
         return True
 
 
-def run_sac(part: Part) -> tuple[list[float], dict[str, float]]:
-    """The curve of training and the buffer's figures."""
+def run_sac(run: Run) -> tuple[list[float], dict[str, float]]:
+    """Trains SAC; returns the learning curve and the buffer's statistics."""
     model = SAC(
         "MlpPolicy",
-        part.env_id,
+        run.env_id,
         learning_starts=0,
         batch_size=BATCH,
         gradient_steps=SAC_UPDATES,
         policy_kwargs={"net_arch": LAYERS, "optimizer_kwargs": {"fused": True}},
         replay_buffer_class=for_sb3.CFGMixedBuffer,
-        replay_buffer_kwargs={"offline": offline_data(part), "seed": part.seed, **SETTINGS, **ARMS[part.arm]},
-        seed=part.seed,
+        replay_buffer_kwargs={"offline": offline_data(run), "seed": run.seed, **SETTINGS, **ARMS[run.arm]},
+        seed=run.seed,
         device="cpu",
     )
-    callback = Curve(part.env_id, part.seed)
+    callback = Curve(run.env_id, run.seed)
     model.learn(ONLINE_STEPS, callback=callback)
     return callback.curve, model.replay_buffer.stats.to_dict()
 
 
 def main() -> None:
-    """``python -m benchmarks.offline_to_online.agent ENV QUALITY ALGORITHM ARM SEED``."""
+    """Makes one run: ``python -m benchmarks.offline_to_online.agent ENV QUALITY ALGORITHM ARM SEED``."""
     env_id, quality, algorithm, arm, seed = sys.argv[1:]
-    part = Part(env_id, quality, algorithm, arm, int(seed))
+    run = Run(env_id, quality, algorithm, arm, int(seed))
     if arm not in ARMS:
         raise SystemExit(f"arm is one of {', '.join(ARMS)}")
     started = time.perf_counter()
-    curve, stats = (run_iql if algorithm == "iql" else run_sac)(part)
-    found = vars(part) | {"curve": [normalized(env_id, value) for value in curve], "every": EVERY}
+    curve, stats = (run_iql if algorithm == "iql" else run_sac)(run)
+    found = vars(run) | {"curve": [normalized(env_id, value) for value in curve], "every": EVERY}
     found |= {"stats": stats, "seconds": time.perf_counter() - started}
-    part.path.parent.mkdir(exist_ok=True)
-    partial = part.path.with_suffix(f".{os.getpid()}.partial")
+    run.path.parent.mkdir(exist_ok=True)
+    partial = run.path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(json.dumps(found, indent=1) + "\n")
-    partial.replace(part.path)
-    print(" ".join(part.arguments), [round(x, 1) for x in found["curve"]], f"{found['seconds']:.0f} s")
+    partial.replace(run.path)
+    print(" ".join(run.arguments), [round(x, 1) for x in found["curve"]], f"{found['seconds']:.0f} s")
 
 
 if __name__ == "__main__":

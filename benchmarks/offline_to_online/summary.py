@@ -1,7 +1,7 @@
 """Table and picture of the study: interquartile means over seeds with bootstrap intervals by rliable.
 
-``python -m benchmarks.offline_to_online.summary`` takes what is in ``runs/``; a cell counts when all seeds are there.
-The score of a run is the mean of its evaluations after the first refit: until then no arm has generated rows.
+``python -m benchmarks.offline_to_online.summary`` reads ``runs/``; a cell is complete when it has all seeds. The score
+of a run is the mean of its evaluations after the first refit, because no arm has generated rows before it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.offline_to_online.study import (
     REFRESH,
     ROOT,
     SEEDS,
-    Part,
+    Run,
     arms_of,
 )
 
@@ -43,20 +43,20 @@ OURS = "cfg"
 
 
 def curves(env_id: str, quality: str, algorithm: str, arm: str) -> np.ndarray | None:
-    """``[seeds, evaluations]``, None when a seed is missing."""
-    paths = [Part(env_id, quality, algorithm, arm, seed).path for seed in SEEDS]
+    """Loads the learning curves ``[seeds, evaluations]`` of a cell, or None if a seed is missing."""
+    paths = [Run(env_id, quality, algorithm, arm, seed).path for seed in SEEDS]
     if not all(path.exists() for path in paths):
         return None
     return np.array([json.loads(path.read_text())["curve"] for path in paths])
 
 
 def score_of(curve: np.ndarray) -> np.ndarray:
-    """``[seeds]``: mean of the evaluations after the first refit."""
+    """Computes the score of each seed, the mean of its evaluations after the first refit."""
     return curve[:, REFRESH // EVERY + 1 :].mean(1)
 
 
 def lines() -> list[dict[str, Any]]:
-    """One for each complete cell."""
+    """Computes one line for each complete cell."""
     found = []
     for env_id, quality, algorithm in product(ENVIRONMENTS, QUALITIES, ALGORITHMS):
         cells = {arm: curves(env_id, quality, algorithm, arm) for arm in ARMS}
@@ -76,7 +76,7 @@ def lines() -> list[dict[str, Any]]:
 
 
 def markdown(found: list[dict[str, Any]]) -> str:
-    """The tables of the docs: scores, and differences of paired seeds."""
+    """Formats the tables of the docs: scores, and differences of paired seeds."""
     index = {(x["environment"], x["quality"], x["algorithm"], x["arm"]): x for x in found}
     scores, differences = [], []
     for env_id, quality, algorithm in product(ENVIRONMENTS, QUALITIES, ALGORITHMS):
@@ -91,13 +91,13 @@ def markdown(found: list[dict[str, Any]]) -> str:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """In Markdown."""
+    """Formats a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def panel(axes: Axes, found: list[dict[str, Any]], task: tuple[str, str, str]) -> None:
-    """Curves of one task, a line with its band for each arm."""
+    """Draws the curves of one task, one line with its band for each arm."""
     for arm in ARMS:
         mine = [x for x in found if (x["environment"], x["quality"], x["algorithm"], x["arm"]) == (*task, arm)]
         for line in mine:
@@ -111,7 +111,7 @@ def panel(axes: Axes, found: list[dict[str, Any]], task: tuple[str, str, str]) -
 
 
 def picture(found: list[dict[str, Any]]) -> None:
-    """``docs/img/offline_to_online.png``."""
+    """Draws ``docs/img/offline_to_online.png``."""
     tasks = list(product(ENVIRONMENTS, QUALITIES))
     figure = Figure(figsize=(11, 5.5), layout="constrained")
     grid = figure.subplots(len(ALGORITHMS), len(tasks), squeeze=False)
@@ -127,7 +127,7 @@ def picture(found: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Write the JSON, the table and the picture."""
+    """Writes the JSON, the tables and the picture."""
     found = lines()
     total = len(ENVIRONMENTS) * len(QUALITIES) * sum(len(arms_of(name)) for name in ALGORITHMS)
     complete = f"{len(found)} of {total}"

@@ -1,4 +1,4 @@
-"""One arm of one seed: ``python -m benchmarks.visual.agent TASK FEATURES ARM SEED UPDATES``."""
+"""Makes one arm of one seed: ``python -m benchmarks.visual.agent TASK FEATURES ARM SEED UPDATES``."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import warnings
 
 import structlog
 
-from benchmarks.visual.study import Part, data_path
+from benchmarks.visual.study import Run, RunResult, data_path
 from synth_replay.datasets import open_pixels
 from synth_replay_visual import make_task, run_arm
 
 
 def main() -> None:
-    """Runs it and keeps the result."""
+    """Makes the run, saves its result and prints the mean returns."""
     warnings.simplefilter("ignore")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     task, features, arm, seed, updates = sys.argv[1:]
-    part = Part(task, int(features), arm, int(seed), int(updates))
+    run = Run(task, int(features), arm, int(seed), int(updates))
     started = time.perf_counter()
-    found = run_arm(make_task(task), open_pixels(data_path(task)), part.size, arm, part.seed, part.folder)
-    found |= {"features": part.features, "seconds": time.perf_counter() - started}
-    part.path.parent.mkdir(exist_ok=True)
-    partial = part.path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(found, indent=1) + "\n")
-    partial.replace(part.path)
-    means = {kind: round(sum(values) / len(values), 2) for kind, values in found["returns"].items()}
-    print(" ".join(part.arguments), means, f"{found['seconds']:.0f} s")
+    result = run_arm(make_task(task), open_pixels(data_path(task)), run.config, arm, run.seed, run.folder)
+    found = RunResult(result, run.features, time.perf_counter() - started)
+    run.path.parent.mkdir(exist_ok=True)
+    partial = run.path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(json.dumps(found.to_dict(), indent=1) + "\n")
+    partial.replace(run.path)
+    means = {kind: round(sum(values) / len(values), 2) for kind, values in result.evaluation.returns.items()}
+    print(" ".join(run.arguments), means, f"{found.seconds:.0f} s")
 
 
 if __name__ == "__main__":

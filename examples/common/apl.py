@@ -1,4 +1,4 @@
-"""TD3 with an adaptive constraint after APL, for apl_sb3.py."""
+"""TD3 with an adaptive constraint as in APL, for apl_sb3.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class AdaptiveTD3(TD3):
     alpha = 2.5
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        """Called by SB3; the constraint is the last line of the actor's loss."""
+        """Makes gradient steps; the constraint is in the actor's loss. SB3 calls it."""
         for _ in range(gradient_steps):
             self._n_updates += 1
             batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)

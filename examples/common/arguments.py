@@ -1,4 +1,4 @@
-"""What the scripts share: arguments that are checked as they are read, and a user's errors in one line."""
+"""Command-line arguments of the scripts, checked while they are parsed, and errors of the user in one line."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ import torch
 
 from synth_replay.augment import STATE_AUGMENTATIONS
 from synth_replay.errors import SynthReplayError
-from synth_replay.generator.config import resolve_config
+from synth_replay.generator import resolve_config
 
 USER_ERRORS = (SynthReplayError, gym.error.Error, FileNotFoundError)
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows defaults, but no "default: None"."""
+    """Help texts with defaults, except "default: None"."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default is None else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
-    """Described by the first line of a script's docstring."""
+    """A parser whose description is the first line of a script's docstring."""
 
     def __init__(self, doc: str | None) -> None:
         super().__init__(description=(doc or "").split("\n")[0], formatter_class=Help)
 
 
 def one_line_errors(main: Callable[[], None]) -> Callable[[], None]:
-    """Ends a script as ``parser.error`` does where a traceback would say no more."""
+    """Exits a script like ``parser.error`` on errors of the user, which need no traceback."""
 
     @wraps(main)
     def run() -> None:
@@ -47,12 +47,12 @@ def one_line_errors(main: Callable[[], None]) -> Callable[[], None]:
 
 
 def in_one_line(error: Exception) -> str:
-    """Its message."""
+    """Returns the message of an error without line breaks."""
     return " ".join(str(error).split())
 
 
 def environment(name: str, actions: type = gym.Space) -> str:
-    """An argument's type: the id of an environment that can be made, with such actions."""
+    """Checks an argument: the id of an existing environment with actions of the given space."""
     try:
         env = gym.make(name)
     except (gym.error.Error, ImportError) as error:
@@ -64,19 +64,19 @@ def environment(name: str, actions: type = gym.Space) -> str:
 
 
 def continuous(name: str) -> str:
-    """The same with continuous actions."""
+    """Checks an argument: the id of an existing environment with continuous actions."""
     return environment(name, gym.spaces.Box)
 
 
 def share(text: str) -> float:
-    """An argument's type: a number in [0, 1]."""
+    """Checks an argument: a number in [0, 1]."""
     if not 0 <= float(text) <= 1:
         raise argparse.ArgumentTypeError("a share is in [0, 1]")
     return float(text)
 
 
 def preset(name: str) -> str:
-    """An argument's type: a generator as the buffers take it."""
+    """Checks an argument: a preset, file or folder of a generator, as the buffers take it."""
     if name not in STATE_AUGMENTATIONS and not Path(name).is_dir():
         try:
             resolve_config(name, torch.device("cpu"))

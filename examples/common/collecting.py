@@ -1,4 +1,4 @@
-"""An agent, its snapshots, and the datasets they make, for collect_dataset.py."""
+"""An agent, its snapshots and their datasets, for collect_dataset.py."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from synth_replay.datasets.files import require_free
+from synth_replay.datasets import require_free
 from synth_replay.errors import DatasetError, DatasetExistsError, UnsupportedSpaceError
 
 KINDS = ("replay", "random", "medium", "medium-replay", "expert")
 COLUMNS = ("observations", "actions", "rewards", "next_observations", "terminations", "truncations")
-MIN_ROWS = 100  # no generator is fitted on fewer
+MIN_ROWS = 100  # fewest rows that a generator can be fitted on
 MEDIUM_SHARE = 1 / 3
 EPISODES = 5
 Snapshot = tuple[int, float, dict[str, Any]]  # step, mean return, weights
 
 
 class Snapshots(BaseCallback):
-    """Evaluates the policy now and then, and keeps its weights."""
+    """Evaluates the policy every ``every`` steps and keeps its weights."""
 
     def __init__(self, env_id: str, every: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Snapshots(BaseCallback):
         self.taken: list[Snapshot] = []
 
     def take(self) -> None:
-        """One snapshot: step, mean return, weights."""
+        """Takes a snapshot: step, mean return, weights."""
         self.env.reset(seed=self.num_timesteps)
         score, _ = evaluate_policy(self.model, self.env, EPISODES)
         self.taken.append((self.num_timesteps, float(score), copy.deepcopy(self.model.policy.state_dict())))
@@ -53,7 +53,7 @@ class Snapshots(BaseCallback):
 
 
 def replay_columns(model: OffPolicyAlgorithm) -> dict[str, np.ndarray]:
-    """The model's replay buffer as transition columns; timeouts do not count as ends."""
+    """Converts the model's replay buffer to transition columns; timeouts are truncations, not terminations."""
     buffer: Any = model.replay_buffer
     rows = slice(0, buffer.size())
 
@@ -76,7 +76,7 @@ def replay_columns(model: OffPolicyAlgorithm) -> dict[str, np.ndarray]:
 
 
 def rollout_columns(model: OffPolicyAlgorithm, env_id: str, steps: int, seed: int) -> dict[str, np.ndarray]:
-    """``steps`` transitions of the model's stochastic policy."""
+    """Collects ``steps`` transitions of the model's stochastic policy."""
     env = gym.make(env_id)
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     obs, _ = env.reset(seed=seed)
@@ -91,15 +91,15 @@ def rollout_columns(model: OffPolicyAlgorithm, env_id: str, steps: int, seed: in
 
 
 def snapshots_of(kinds: list[str], taken: list[Snapshot]) -> dict[str, Snapshot]:
-    """The snapshot behind each kind but the replay."""
+    """Selects the snapshot of each kind except the replay."""
     start, best = taken[0], max(taken, key=lambda shot: shot[1])
     medium = next(shot for shot in taken if shot[1] >= start[1] + MEDIUM_SHARE * (best[1] - start[1]))
     found = {"random": start, "medium": medium, "medium-replay": medium, "expert": best}
     return {kind: shot for kind, shot in found.items() if kind in kinds}
 
 
-def unlearnt(snapshots: dict[str, Snapshot], learning_starts: int) -> list[str]:
-    """The kinds that should have learnt, but whose policy is from before the learning: better by chance alone."""
+def untrained_kinds(snapshots: dict[str, Snapshot], learning_starts: int) -> list[str]:
+    """Lists the kinds whose policy should be trained, but is from before the first gradient step."""
     first = max(learning_starts, MIN_ROWS)
     return [kind for kind, shot in snapshots.items() if kind != "random" and shot[0] <= first]
 
@@ -107,7 +107,7 @@ def unlearnt(snapshots: dict[str, Snapshot], learning_starts: int) -> list[str]:
 def datasets(
     model: OffPolicyAlgorithm, snapshots: dict[str, Snapshot], args: argparse.Namespace
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """The columns of the replay, if it was asked for, and of each snapshot's kind."""
+    """Yields the columns of each requested kind."""
     replay = replay_columns(model)
     if "replay" in args.kinds:
         yield "replay", replay
@@ -120,7 +120,7 @@ def datasets(
 
 
 def new_agent(args: argparse.Namespace) -> OffPolicyAlgorithm:
-    """SB3's algorithm with the settings that were given."""
+    """Creates SB3's algorithm with the given settings."""
     extra: dict[str, Any] = {"buffer_size": args.steps}
     if args.algo == "DQN":  # SB3's DQN defaults are for Atari; these are rl-zoo3's for CartPole
         extra |= {"learning_rate": 2.3e-3, "learning_starts": 1000, "target_update_interval": 10}
@@ -132,11 +132,11 @@ def new_agent(args: argparse.Namespace) -> OffPolicyAlgorithm:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuses before the training what cannot be done, or would replace something.
+    """Checks before the training that it is possible and replaces nothing.
 
     Raises:
-        UnsupportedSpaceError: If the algorithm has no such actions, or its network no such observations.
-        DatasetExistsError: If a file is there, or the scores of another run.
+        UnsupportedSpaceError: If the algorithm does not support the actions or observations.
+        DatasetExistsError: If a file exists, or the scores of another run.
     """
     env = gym.make(args.env)
     if not isinstance(env.action_space, gym.spaces.Discrete if args.algo == "DQN" else gym.spaces.Box):
@@ -153,7 +153,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def write_datasets(args: argparse.Namespace) -> None:
-    """Trains, and writes what was asked for."""
+    """Trains an agent and writes the requested datasets."""
     check(args)
     torch.set_num_threads(args.threads)
     (args.out / args.env).parent.mkdir(parents=True, exist_ok=True)
@@ -164,12 +164,12 @@ def write_datasets(args: argparse.Namespace) -> None:
     summary = {"random": scores[0], "best": max(scores), "steps": args.steps, "algo": args.algo, "seed": args.seed}
     (args.out / f"{args.env}-scores.json").write_text(json.dumps(summary, indent=2) + "\n")
     snapshots = snapshots_of(args.kinds, shots.taken)
-    refused = unlearnt(snapshots, model.learning_starts)
+    refused = untrained_kinds(snapshots, model.learning_starts)
     for kind, columns in datasets(model, {k: v for k, v in snapshots.items() if k not in refused}, args):
         np.savez_compressed(args.out / f"{args.env}-{kind}.npz", **columns)
         print(f"{args.out / f'{args.env}-{kind}.npz'}: {len(columns['rewards'])} rows", flush=True)
     if refused:
         raise DatasetError(
             f"No dataset {' or '.join(refused)} is written: nothing was learnt in {args.steps} steps (after the first "
-            f"{model.learning_starts}), so that its policy would be the untrained one. Give more --steps."
+            f"{model.learning_starts}), so its policy would be untrained. Give more --steps."
         )

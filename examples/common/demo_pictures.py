@@ -1,17 +1,20 @@
-"""Pictures and table of demo.py."""
+"""The pictures and the table of demo.py."""
 
 from __future__ import annotations
 
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common.demo_arms import ARMS, ENV, EVAL_EPISODES, EXAMPLES, UPDATES_PER_STEP
 
+if TYPE_CHECKING:
+    from synth_replay import FidelityScores
+
 
 def draw_curves(curves: dict[str, list[dict[str, Any]]], path: Path, seed: int) -> None:
-    """Mean return of the evaluation episodes, with their range."""
+    """Draws the mean return of the evaluation episodes with its range."""
     import matplotlib.pyplot as plt
     import numpy as np
 
@@ -34,7 +37,7 @@ def draw_curves(curves: dict[str, list[dict[str, Any]]], path: Path, seed: int) 
 
 
 def _refreshes(curve: list[dict[str, Any]]) -> list[int]:
-    """Environment steps at which the generator was refitted."""
+    """Lists the environment steps at which the generator was refitted."""
     counts = [0, *(entry["synth"]["refreshes"] for entry in curve)]
     return [
         entry["step"] - int(entry["synth"]["age"])
@@ -44,7 +47,7 @@ def _refreshes(curve: list[dict[str, Any]]) -> list[int]:
 
 
 def draw_marginals(real: Any, generated: Any, path: Path) -> None:
-    """Histograms of real and generated rows for the state, action and reward dimensions (SynthER, Figure 8)."""
+    """Draws histograms of real and generated rows for state, action and reward dimensions (SynthER, Figure 8)."""
     import matplotlib.pyplot as plt
     import numpy as np
 
@@ -83,6 +86,19 @@ def write_fidelity(curves: dict[str, list[dict[str, Any]]], out: Path, seed: int
     sampled = time.perf_counter()
     scores, reference = evaluate(held, generated, env, train=train), evaluate(held, train, env, train=held)
     draw_marginals(held, generated, out / "marginals.png")
+    seconds = (fitted - started, sampled - fitted)
+    (out / "fidelity.json").write_text(json.dumps({"scores": scores.to_dict(), "curves": curves}, indent=1))
+    return _table(scores, reference, len(train), seconds, curves)
+
+
+def _table(
+    scores: FidelityScores,
+    reference: FidelityScores,
+    fitted_rows: int,
+    seconds: tuple[float, float],
+    curves: dict[str, list[dict[str, Any]]],
+) -> str:
+    """Formats the scores of generated and real rows, and the times; ``seconds`` are those of fit and sampling."""
     last = curves["synthetic"][-1]
     table = [
         ("marginal (1 - mean KS), higher is better", f"{scores.marginal:.3f}", f"{reference.marginal:.3f}"),
@@ -90,8 +106,8 @@ def write_fidelity(curves: dict[str, list[dict[str, Any]]], out: Path, seed: int
         ("median one-step dynamics error", f"{scores.dynamics_error:.1e}", f"{reference.dynamics_error:.1e}"),
         ("median reward error (normalised)", f"{scores.reward_error:.1e}", f"{reference.reward_error:.1e}"),
         ("share of near-copies of fitted rows", f"{scores.copy_share:.3f}", ""),
-        (f"seconds to fit {len(train):,} rows", f"{fitted - started:.0f}", ""),
-        ("seconds to generate 10,000 rows", f"{sampled - fitted:.1f}", ""),
+        (f"seconds to fit {fitted_rows:,} rows", f"{seconds[0]:.0f}", ""),
+        ("seconds to generate 10,000 rows", f"{seconds[1]:.1f}", ""),
         (
             "seconds of training, synthetic arm",
             f"{last['seconds']:.0f}",
@@ -101,5 +117,4 @@ def write_fidelity(curves: dict[str, list[dict[str, Any]]], out: Path, seed: int
     ]
     lines = ["| figure | generated rows | real rows |", "|---|---|---|"]
     lines += [f"| {name} | {value} | {real} |" for name, value, real in table]
-    (out / "fidelity.json").write_text(json.dumps({"scores": scores.to_dict(), "curves": curves}, indent=1))
     return "\n".join(lines)

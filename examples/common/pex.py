@@ -1,4 +1,4 @@
-"""Policy expansion as an explorer of d3rlpy, for pex_d3rlpy.py."""
+"""Policy expansion as a d3rlpy explorer, for pex_d3rlpy.py."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from d3rlpy.algos import Explorer
 
 
 class PolicyExpansion(Explorer):
-    """Draws one of two policies' actions, softly the one of higher value.
+    """Samples between the actions of two policies, by a softmax over their values.
 
     Args:
-        frozen: The policy learnt offline.
-        temperature: Of the softmax over the two values.
-        seed: Of the draws.
+        frozen: Policy trained offline.
+        temperature: Temperature of the softmax.
+        seed: Seed of the choices.
     """
 
     def __init__(self, frozen: Any, temperature: float = 1.0, seed: int = 0) -> None:
@@ -24,7 +24,7 @@ class PolicyExpansion(Explorer):
         self.chosen = np.zeros(2, int)
 
     def sample(self, algo: Any, x: Any, step: int) -> np.ndarray:  # noqa: ARG002
-        """Actions ``[n, A]`` for the observations ``x``."""
+        """Chooses actions ``[n, A]`` for the observations ``x``."""
         proposals = np.stack([self.frozen.predict(x), algo.sample_action(x)])
         values = np.stack([algo.predict_value(x, actions) for actions in proposals])
         choice = (values / self.temperature + self.rng.gumbel(size=values.shape)).argmax(axis=0)
@@ -33,7 +33,7 @@ class PolicyExpansion(Explorer):
 
 
 def evaluate(algo: Any, explorer: PolicyExpansion, env: gym.Env[Any, Any], episodes: int = 5) -> float:
-    """Mean return of the two policies together."""
+    """Computes the mean return of the two policies acting together."""
     total = 0.0
     for _ in range(episodes):
         observation, ended = env.reset()[0], False

@@ -1,15 +1,15 @@
-"""Episodes of pixels by snapshots of an agent, for collect_pixels.py.
+"""Pixel episodes of an agent's snapshots, for collect_pixels.py.
 
-Frames of dm_control are drawn without shadows, reflections and anti-aliasing, ``make_dmc_pixels(..., fast=True)``:
-evaluate with the same. For the share of fixed distracting data of arXiv 2508.12356, Table 2, collect a second set with
-``--distraction`` and mix the two with :func:`synth_replay.datasets.mix_episodes`.
+Frames of dm_control are rendered without shadows, reflections and anti-aliasing, ``make_dmc_pixels(..., fast=True)``;
+use the same setting for evaluation. For the share of fixed distracting data in arXiv 2508.12356, Table 2, collect a
+second dataset with ``--distraction`` and mix the two with :func:`synth_replay.datasets.mix_episodes`.
 
-Measured at seed 0, on one thread of a CPU core that was shared with other jobs: cheetah-run takes 6 minutes of CPU time
-for 25,000 steps, in which the return goes from 11 to 248, and its medium-replay data of 20,000 steps take another 1.5
-(mean return 46). Coinrun takes 5 minutes for 150,000 steps, from 1.9 to 8.1 over the last 100 episodes of learning, the
-best of 21 such scores; 50,000 steps of that policy's expert data take 2.5 and have a mean return of 6.6. Half an hour
-is enough for 1,000,000 steps and 8.3; sampled actions of that policy have a mean return of 7.9, its best ones 0.5, and
-7.7 with one random action in five.
+The following was measured with seed 0 on one thread of a CPU core that was shared with other jobs. Cheetah-run takes 6
+minutes of CPU time for 25,000 steps, in which the return rises from 11 to 248; 20,000 steps of medium-replay data take
+another 1.5 minutes (mean return 46). Coinrun takes 5 minutes for 150,000 steps, in which the mean return of the last
+100 training episodes rises from 1.9 to 8.1, the best of 21 scores; 50,000 steps of expert data take 2.5 minutes (mean
+return 6.6). 1,000,000 steps take half an hour and reach 8.3. The mean return of that policy is 7.9 with sampled
+actions, 0.5 with its best actions, and 7.7 with its best actions and one random action in five.
 """
 
 from __future__ import annotations
@@ -27,15 +27,14 @@ from tqdm.auto import tqdm
 from common.collecting import MEDIUM_SHARE
 from common.pixel_snapshots import Snapshot, learn
 from common.pixel_tasks import ControlTask, GameTask, Task
-from synth_replay.datasets import PixelEpisode, collect_episodes
-from synth_replay.datasets.files import require_free
+from synth_replay.datasets import PixelEpisode, collect_episodes, require_free
 from synth_replay.environments import GAMES, Distraction
 
 QUALITIES = ("random", "medium-replay", "medium", "expert")
 
 
-def of_quality(taken: list[Snapshot], quality: str) -> list[Snapshot]:
-    """The snapshots that act for data of a quality."""
+def snapshots_of_quality(taken: list[Snapshot], quality: str) -> list[Snapshot]:
+    """Selects the snapshots that collect data of a quality."""
     start, best = taken[0], max(taken, key=lambda shot: shot.score)
     goal = start.score + MEDIUM_SHARE * (best.score - start.score)
     medium = next(number for number, shot in enumerate(taken) if shot.score >= goal)
@@ -46,14 +45,14 @@ def of_quality(taken: list[Snapshot], quality: str) -> list[Snapshot]:
 def act(
     env: gym.Env[Any, Any], policies: list[Callable[[Any], Any]], steps: int, seed: int, returns: list[float]
 ) -> Iterator[PixelEpisode]:
-    """Episodes of the policies in turn; the last is cut when there are ``steps`` transitions.
+    """Collects episodes of the policies in turn; the last is cut off after ``steps`` transitions in total.
 
     Args:
-        env: With pixel observations.
-        policies: Observation to action.
-        steps: Transitions in all.
-        seed: Of the first episode; each next one's is one higher.
-        returns: Gets the return of each episode.
+        env: Environment with pixel observations.
+        policies: Functions from observation to action.
+        steps: Number of transitions in total.
+        seed: Seed of the first episode, which increases by one per episode.
+        returns: List that receives the return of each episode.
     """
     turns = cycle(policies)
     with tqdm(total=steps, desc="collecting", unit="step") as bar:
@@ -68,7 +67,7 @@ def act(
 def exploring(
     policies: list[Callable[[Any], Any]], env: gym.Env[Any, Any], epsilon: float, seed: int
 ) -> list[Callable[[Any], Any]]:
-    """The policies with a random action now and then."""
+    """Wraps policies so that they take a random action with probability ``epsilon``."""
     rng, actions = np.random.default_rng(seed), env.action_space
     actions.seed(seed)
 
@@ -79,14 +78,16 @@ def exploring(
 
 
 def collect(args: argparse.Namespace) -> None:
-    """Learns if need be, acts, writes, and prints what was written."""
+    """Trains an agent if necessary, collects and writes a dataset, and prints a summary."""
     require_free(args.out)
     task = make_task(args)
-    env = task.pixels(args.seed)  # before the learning, since it refuses what does not exist
+    env = task.pixels(args.seed)  # before the training, because it checks the arguments
     folder = args.out.parent / f"{args.task}-policies-{args.train_steps}-seed{args.seed}"
     taken = learn(task, folder, args.train_steps, args.seed)
     set_random_seed(args.seed)
-    models = [task.algorithm.load(folder / shot.file, device="cpu") for shot in of_quality(taken, args.quality)]
+    models = [
+        task.algorithm.load(folder / shot.file, device="cpu") for shot in snapshots_of_quality(taken, args.quality)
+    ]
     returns: list[float] = []
     policies = [task.policy(model, env, best=args.epsilon is not None) for model in models]
     if args.epsilon is not None:
@@ -100,7 +101,7 @@ def collect(args: argparse.Namespace) -> None:
 
 
 def make_task(args: argparse.Namespace) -> Task:
-    """The task of the arguments."""
+    """Creates the task of the arguments."""
     if args.task in GAMES:
         return GameTask(args.task)
     distraction = None

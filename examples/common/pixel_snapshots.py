@@ -1,4 +1,4 @@
-"""Learning that collect_pixels.py can interrupt: snapshots of an agent, each with its score."""
+"""Training of an agent with scored snapshots, from which collect_pixels.py can resume."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ from tqdm.auto import tqdm
 
 from common.pixel_tasks import Task
 
-SNAPSHOTS = 20  # at most, besides the untrained policy; each is scored, which takes as long as 1,000 steps
+SNAPSHOTS = 20  # most snapshots besides the untrained policy; scoring one takes as long as 1,000 steps
 
 
 class Snapshot(NamedTuple):
-    """A policy on disk and its mean return."""
+    """A policy on disk and its mean return.
+
+    Attributes:
+        step: Environment steps of training.
+        score: Mean return.
+        file: Name of the policy's file.
+    """
 
     step: int
     score: float
@@ -24,13 +30,13 @@ class Snapshot(NamedTuple):
 
 
 def learn(task: Task, folder: Path, steps: int, seed: int) -> list[Snapshot]:
-    """Learns, or goes on from the last snapshot; each is on disk before the next begins.
+    """Trains an agent, or resumes from the last snapshot; each is on disk before the next begins.
 
     Args:
-        task: What to learn.
-        folder: Of the snapshots.
-        steps: Environment steps in all.
-        seed: Of the agent and the environment.
+        task: Task to learn.
+        folder: Folder of the snapshots.
+        steps: Environment steps in total.
+        seed: Seed of the agent and the environment.
 
     Returns:
         All snapshots, the untrained policy first.
@@ -40,11 +46,11 @@ def learn(task: Task, folder: Path, steps: int, seed: int) -> list[Snapshot]:
     taken = [Snapshot(*row) for row in json.loads(index.read_text())] if index.exists() else []
     if taken and taken[-1].step >= steps:
         return taken
-    model = started(task, folder, taken, steps, seed)
+    model = new_or_resumed(task, folder, taken, steps, seed)
     count = int(np.clip(steps // 1_000, 3, SNAPSHOTS))
     with tqdm(np.linspace(0, steps, count + 1).astype(int).tolist(), desc="learning", unit="snapshot") as bar:
         for target in bar:
-            if taken and taken[-1].step >= target:  # PPO goes on to the end of its rollout
+            if taken and taken[-1].step >= target:  # PPO continues to the end of its rollout
                 continue
             model.learn(target - model.num_timesteps, reset_num_timesteps=False)
             score = task.score(model, seed + target)
@@ -55,8 +61,8 @@ def learn(task: Task, folder: Path, steps: int, seed: int) -> list[Snapshot]:
     return taken
 
 
-def started(task: Task, folder: Path, taken: list[Snapshot], steps: int, seed: int) -> Any:
-    """A new learner, or the last one that was saved."""
+def new_or_resumed(task: Task, folder: Path, taken: list[Snapshot], steps: int, seed: int) -> Any:
+    """Creates a new agent, or loads the last one that was saved."""
     if not taken:
         return task.learner(seed, steps)
     last = taken[-1]
@@ -68,7 +74,7 @@ def started(task: Task, folder: Path, taken: list[Snapshot], steps: int, seed: i
 
 
 def save(model: Any, folder: Path, taken: list[Snapshot]) -> None:
-    """Writes a snapshot; it counts when the index, written last, has it."""
+    """Writes a snapshot; it becomes valid when the index, written last, lists it."""
     if isinstance(model, OffPolicyAlgorithm):
         model.save_replay_buffer(folder / "replay.pkl")
     model.save(folder / taken[-1].file)

@@ -1,8 +1,8 @@
 """Four sources in every batch
 ===========================
 
-Offline-to-online learning with one labelled generator (CFDG): online rows, offline rows, and generated rows of both
-kinds. The map shows where each of them lies.
+Offline-to-online learning with one labelled generator (CFDG): batches hold online rows, offline rows, and generated rows
+of both kinds. The maps show all four.
 """
 
 from dataclasses import replace
@@ -12,9 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from synth_replay import Transitions
-from synth_replay.buffers.batch_plans import SOURCES
-from synth_replay.buffers.cfg_mixed import CFGMixedBuffer
-from synth_replay.generator.config import CPU
+from synth_replay.buffers import SOURCES, CFGMixedBuffer
+from synth_replay.generator import CPU
 
 # %%
 # Two policies
@@ -39,7 +38,8 @@ offline, online = collect(3_000, seed=0), collect(1_500, seed=1, low=1.0)
 # %%
 # The buffer
 # ----------
-# It takes the offline dataset, a path say, once. Online steps are added as in any loop; a refresh comes by itself.
+# The constructor takes the offline dataset, such as a path. Online steps are added as in any loop; the buffer refreshes
+# by itself.
 
 config = replace(
     CPU,
@@ -57,7 +57,7 @@ for row in range(len(online)):
 batch = buffer.sample(1_200)
 
 # %%
-# Counts are exact: online, offline and synthetic rows are 1 : 1 : 1, the synthetic ones 8 : 2.
+# Counts are exact: online, offline and synthetic rows are 1 : 1 : 1, synthetic rows are 8 online : 2 offline.
 
 counts = np.bincount(buffer.last_sources, minlength=4)
 print(dict(zip(SOURCES, counts.tolist())))
@@ -78,7 +78,7 @@ axes[0].set_ylabel("speed")
 figure.colorbar(colour, ax=axes, label="torque")
 
 # %%
-# Rows that were asked for as online have the online policy's torques, above 1.
+# Rows that were generated with the label "online" have the online policy's torques, above 1.
 
-asked = batch[buffer.last_sources == SOURCES.index("synthetic_online")]
-print(f"{(asked.actions > 0.9).mean():.0%} of the synthetic online rows push as the online policy does")
+labelled = batch[buffer.last_sources == SOURCES.index("synthetic_online")]
+print(f"{(labelled.actions > 0.9).mean():.0%} of the synthetic online rows push as the online policy does")

@@ -1,8 +1,8 @@
 """What the generator learns
 =========================
 
-Fit a diffusion model on the transitions of a small environment, and look at what it generates: first each dimension by
-itself, then single steps against the simulator. This takes half a minute on a laptop; the presets train far longer.
+Fit a diffusion model on the transitions of a small environment and inspect the generated rows: first each dimension by
+itself, then single steps against the simulator. This takes half a minute on a laptop; the presets train much longer.
 """
 
 from dataclasses import replace
@@ -12,12 +12,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from synth_replay import TransitionGenerator, Transitions, evaluate
-from synth_replay.generator.config import CPU
+from synth_replay.generator import CPU
 
 # %%
 # Real data
 # ---------
-# A random policy swings the pendulum for 4,000 steps. Terminations are true ends alone: a time limit is none.
+# A random policy swings the pendulum for 4,000 steps. A time limit is a truncation, not a termination.
 
 
 def collect(steps, seed):
@@ -72,14 +72,14 @@ axes[0].legend(fontsize=7)
 # %%
 # Single steps against the simulator
 # ----------------------------------
-# The pendulum is set to each generated state, the generated torque is applied, and the result compared with the
+# The pendulum is set to each generated state, the generated torque is applied, and the result is compared with the
 # generated next state.
 
 scores = evaluate(held_out, rows, env)
 print(scores)
 
 # %%
-# Every generated point lies on the circle of angles, though nobody told the model that there is one.
+# Every generated point lies on the circle of angles, although the model has no information about it.
 
 figure, axis = plt.subplots(figsize=(3.6, 3.6), layout="constrained")
 axis.plot(*rows.observations[:, :2].T, ".", markersize=2, label="generated")

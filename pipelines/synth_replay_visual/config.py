@@ -1,18 +1,32 @@
-"""How large each step of the pipeline is."""
+"""Arms of the experiment, and sizes of its steps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from synth_replay.errors import ConfigError
-from synth_replay.generator.config import CPU, PAPER, GeneratorConfig
+from synth_replay.generator import CPU, PAPER, GeneratorConfig
+from synth_replay_visual.results import EvaluationSettings
 
-# Arm: whether pixels are augmented, whether latents are upsampled (the paper's Section 4.1)
-ARMS: dict[str, tuple[bool, bool]] = {
-    "baseline": (False, False),
-    "upsampled": (False, True),
-    "augmented": (True, False),
-    "augmented_upsampled": (True, True),
+
+class Arm(NamedTuple):
+    """The two choices that distinguish the arms (arXiv 2508.12356, Section 4.1).
+
+    Attributes:
+        augmented: Whether pixels are augmented, in pretraining and before they are encoded.
+        upsampled: Whether generated latent transitions are mixed into the batches of fine-tuning.
+    """
+
+    augmented: bool
+    upsampled: bool
+
+
+ARMS: dict[str, Arm] = {
+    "baseline": Arm(augmented=False, upsampled=False),
+    "upsampled": Arm(augmented=False, upsampled=True),
+    "augmented": Arm(augmented=True, upsampled=False),
+    "augmented_upsampled": Arm(augmented=True, upsampled=True),
 }
 
 
@@ -21,24 +35,24 @@ class VisualConfig:
     """Sizes of the pipeline; all arms make the same number of updates.
 
     Attributes:
-        pretrain_steps: Updates of the agent of pixels.
-        finetune_steps: Updates of the heads on latents, in every arm.
-        batch_size: Of both.
-        feature_size: Numbers in the features of actor and critic (50 in DrQ-v2; the paper's ablation: 32 to 256).
-        hidden_units: Of the heads.
+        pretrain_steps: Number of updates of the agent on pixels.
+        finetune_steps: Number of updates of the heads on latents, in every arm.
+        batch_size: Batch size of pretraining and fine-tuning.
+        feature_size: Dimensions of each feature, of actor and critic (50 in DrQ-v2; the paper's ablation: 32 to 256).
+        hidden_units: Widths of the heads' hidden layers.
         latent: ``concat`` (SynthER, Appendix F), ``sum`` (arXiv 2508.12356, Eq. 5) or the name of one feature. Heads
-            that were learnt on a feature of their own go on with it in ``concat``; in ``sum`` they begin anew.
-        generator: Of the latent transitions.
-        real_ratio: Share of real latents in a batch of the upsampled arms.
-        rows: Most transitions of the dataset that are used; None for all.
-        episodes: Of each evaluation.
-        save_every: Updates between two checkpoints of the agent of pixels.
-        learning_rate: Of the agent of pixels, and of its heads on latents; None for the algorithm's own.
-        epsilon: Chance of a random action in each step of an evaluation, in [0, 1]. The best actions alone can stand
-            still for ever where a frame does not tell all (games of Procgen).
+            that were trained on a feature of their own continue with it in ``concat``; with ``sum`` their input is new.
+        generator: Configuration of the generator of latent transitions.
+        real_ratio: Share of real latents in a batch of the upsampled arms, in [0, 1].
+        rows: Largest number of transitions of the dataset to use; None for all.
+        episodes: Number of episodes of each evaluation.
+        save_every: Number of updates between two checkpoints of the agent on pixels.
+        learning_rate: Learning rate of the agent on pixels and of its heads on latents; None for the algorithm's own.
+        epsilon: Probability of a random action in each step of an evaluation, in [0, 1]. An agent that always takes its
+            best action can stand still for ever where a frame does not show the whole state, as in Procgen.
 
     Raises:
-        ConfigError: If a size or the learning rate is not positive, or epsilon is no probability.
+        ConfigError: If a size or the learning rate is not positive, or ``epsilon`` is not a probability.
     """
 
     pretrain_steps: int = 20_000
@@ -56,9 +70,9 @@ class VisualConfig:
     epsilon: float = 0.0
 
     @property
-    def evaluation(self) -> dict[str, float]:
-        """What an arm can be evaluated with again, from the same agents and latents."""
-        return {"episodes": self.episodes, "epsilon": self.epsilon}
+    def evaluation(self) -> EvaluationSettings:
+        """Settings of the evaluation, which can be repeated with the same agents and latents."""
+        return EvaluationSettings(self.episodes, self.epsilon)
 
     def __post_init__(self) -> None:
         for name in ("pretrain_steps", "finetune_steps", "batch_size", "feature_size", "episodes", "save_every"):
@@ -77,9 +91,9 @@ SMOKE_GENERATOR = replace(
     store_rows=10_000,
 )
 SIZES = {
-    # two cores, under 15 minutes, to see that all of it works
+    # under 15 minutes on two cores, to check that every step works
     "smoke": VisualConfig(300, 300, 32, 50, (128,), generator=SMOKE_GENERATOR, rows=3_000, episodes=2, save_every=100),
-    # hours on two cores, in parts
+    # hours on two cores; can be stopped and resumed
     "cpu": VisualConfig(generator=replace(CPU, store_rows=100_000)),
     # networks of DrQ-v2's size and SynthER's own generator, for a GPU
     "paper": VisualConfig(100_000, 100_000, 256, 50, (1024, 1024), "sum", PAPER, save_every=5_000),

@@ -1,53 +1,152 @@
-"""Episodes of an agent of pixels, several at a time."""
+"""Step 5: zero-shot evaluation in unseen environments (arXiv 2508.12356, Section 4)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
+from tqdm import tqdm
 
+from synth_replay.encoders import LatentEncoder
+from synth_replay.evaluation import latent_divergence
+from synth_replay.runtime import show_progress
 from synth_replay.spaces import Array
+from synth_replay_visual.config import VisualConfig
+from synth_replay_visual.results import Evaluation
+from synth_replay_visual.tasks import Task
 
-EVERY = 5  # steps between two observations that are kept
+KEEP_EVERY = 5  # steps between two observations that are kept
+TEST_SEED = 10_000  # far from the seeds of training; multiplied by 1, 2, ... for the seeds of a study
+DIVERGENCE_ROWS = 500
+
+Env = gym.Env[Array, Any]
 
 
-def play(
-    agent: Any, make_env: Callable[[], gym.Env[Array, Any]], episodes: int, seed: int, epsilon: float = 0.0
-) -> tuple[list[float], Array]:
-    """Plays whole episodes with the agent's best actions.
+class Actor(Protocol):
+    """The interface of an agent in an evaluation; every d3rlpy algorithm implements it."""
+
+    def predict(self, observations: Array, /) -> Array:
+        """Returns the best actions ``[n, ...]`` for observations ``[n, C, H, W]``."""
+        ...
+
+
+@dataclass(frozen=True)
+class PlayedEpisodes:
+    """Episodes of one evaluation.
+
+    Attributes:
+        returns: Return of each episode.
+        observations: Every fifth observation, ``[n, C, H, W]``.
+    """
+
+    returns: tuple[float, ...]
+    observations: Array
+
+
+def evaluate_agent(
+    task: Task, actor: Actor, encoder: LatentEncoder, frame_size: int, config: VisualConfig, seed: int
+) -> Evaluation:
+    """Evaluates an agent in training and test environments, and compares their latents.
+
+    All arms of a seed meet the same episodes; another seed has other distractions and levels.
 
     Args:
-        agent: d3rlpy algorithm for frames.
-        make_env: Makes the environment; each episode has its own.
-        episodes: How many.
-        seed: Of the first; the others follow.
-        epsilon: Chance of a random action in each step.
+        task: Task of the agent.
+        actor: Agent on pixels.
+        encoder: Frozen encoder of the agent.
+        frame_size: Height and width of a frame.
+        config: Sizes of the pipeline.
+        seed: Seed of the arm.
+    """
+    played = play_environments(task, actor, frame_size, config, seed)
+    latents = _latents(played, encoder, seed)
+    divergences = {kind: latent_divergence(latents[task.train], latents[kind]) for kind in task.tests}
+    return Evaluation(
+        {kind: found.returns for kind, found in played.items()},
+        {kind: tuple(float(x) for x in found.per_dimension) for kind, found in divergences.items()},
+    )
+
+
+def play_environments(
+    task: Task, actor: Actor, frame_size: int, config: VisualConfig, seed: int
+) -> dict[str, PlayedEpisodes]:
+    """Plays the episodes of a seed's evaluation in every kind of environment of a task.
+
+    Args:
+        task: Task of the agent.
+        actor: Agent on pixels.
+        frame_size: Height and width of a frame.
+        config: Sizes of the pipeline: number of episodes, share of random actions.
+        seed: Seed of the arm.
 
     Returns:
-        The returns, and every fifth observation seen ``[n, C, H, W]``.
+        Episodes by kind, the training environment first.
     """
-    envs = [make_env() for _ in range(episodes)]
+    kinds = (task.train, *task.tests)
+    bar = tqdm(kinds, "Evaluating", unit="environment", disable=not show_progress(None))
+    first = TEST_SEED * (seed + 1)
+    return {
+        kind: play_episodes(actor, partial(task.make_env, kind, frame_size), config.episodes, first, config.epsilon)
+        for kind in bar
+    }
+
+
+def play_episodes(
+    actor: Actor, make_env: Callable[[], Env], episodes: int, seed: int, epsilon: float = 0.0
+) -> PlayedEpisodes:
+    """Plays whole episodes side by side, with the agent's best actions.
+
+    Args:
+        actor: Agent on pixels.
+        make_env: Function that makes the environment; each episode has its own.
+        episodes: Number of episodes.
+        seed: Seed of the first episode; the others have the following ones.
+        epsilon: Probability of a random action in each step, in [0, 1].
+    """
     rng = np.random.default_rng(seed)
-    for i, env in enumerate(envs):
-        env.action_space.seed(seed + i)
-    observations = [env.reset(seed=seed + i)[0] for i, env in enumerate(envs)]
-    returns, running, seen = np.zeros(episodes), list(range(episodes)), []
-    step = 0
-    while running:
-        stacked = np.stack([observations[i] for i in running])
-        if step % EVERY == 0:
-            seen.append(stacked)
-        actions = agent.predict(stacked)
-        explores = rng.random(episodes) < epsilon  # the same steps of an episode for every agent
-        for i, action in zip(list(running), actions, strict=True):
-            taken = envs[i].action_space.sample() if explores[i] else action
-            observations[i], reward, ended, cut, _ = envs[i].step(taken)
-            returns[i] += float(reward)
-            if ended or cut:
-                running.remove(i)
+    played = [_Episode(make_env(), seed + i) for i in range(episodes)]
+    seen, step = [], 0
+    while any(not episode.over for episode in played):
+        running = [i for i, episode in enumerate(played) if not episode.over]
+        observations = np.stack([played[i].observation for i in running])
+        if step % KEEP_EVERY == 0:
+            seen.append(observations)
+        explores = rng.random(episodes) < epsilon  # at the same steps of an episode for every agent
+        for i, action in zip(running, actor.predict(observations), strict=True):
+            played[i].step(action, bool(explores[i]))
         step += 1
-    for env in envs:
-        env.close()
-    return returns.tolist(), np.concatenate(seen)
+    return PlayedEpisodes(tuple(episode.close() for episode in played), np.concatenate(seen))
+
+
+class _Episode:
+    """A running episode in an environment of its own."""
+
+    def __init__(self, env: Env, seed: int) -> None:
+        env.action_space.seed(seed)
+        self._env, self._total, self.over = env, 0.0, False
+        self.observation = env.reset(seed=seed)[0]
+
+    def step(self, action: Any, explore: bool) -> None:
+        taken = self._env.action_space.sample() if explore else action
+        self.observation, reward, terminated, truncated, _ = self._env.step(taken)
+        self._total += float(reward)
+        self.over = terminated or truncated
+
+    def close(self) -> float:
+        """Closes the environment, and returns the return of the episode."""
+        self._env.close()
+        return self._total
+
+
+def _latents(played: Mapping[str, PlayedEpisodes], encoder: LatentEncoder, seed: int) -> dict[str, Array]:
+    """Encodes as many random observations of each kind, since the divergence depends on their number."""
+    rows = min(DIVERGENCE_ROWS, *(len(found.observations) for found in played.values()))
+    rng = np.random.default_rng(seed)
+    return {
+        kind: encoder.encode(found.observations[rng.permutation(len(found.observations))[:rows]])
+        for kind, found in played.items()
+    }

@@ -1,4 +1,4 @@
-"""Pictures to put behind frames: drawn from a seed, or read from a folder."""
+"""Background pictures for frames: generated from a seed, or read from a folder."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ Pictures = NDArray[np.uint8]
 _Floats = NDArray[np.float64]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
-#: What :func:`procedural_backgrounds` draws.
-PATTERNS = ("gradient", "noise", "checkers", "stripes")
+#: Names of the patterns that :func:`procedural_backgrounds` draws.
+BACKGROUND_PATTERNS = ("gradient", "noise", "checkers", "stripes")
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm"})
 
 
 def procedural_backgrounds(
-    count: int, height: int, width: int, seed: int, patterns: Sequence[str] = PATTERNS
+    count: int, height: int, width: int, seed: int, patterns: Sequence[str] = BACKGROUND_PATTERNS
 ) -> Pictures:
     """Draws gradients, noise at several scales, checkers and stripes, in turn.
 
-    Picture i depends on the seed and on i alone: a larger set begins with a smaller one, and another size shows the
-    same picture. Train and evaluate on different seeds, or the evaluation shows what training has seen.
+    Picture i depends on the seed and on i alone: a larger set begins with the pictures of a smaller one, and another
+    size shows the same picture. Use different seeds for training and evaluation; otherwise the evaluation shows
+    backgrounds seen in training.
 
     Args:
-        count: How many pictures, at least 1.
-        height: Of a picture, in pixels.
-        width: Of a picture, in pixels.
-        seed: Not negative.
-        patterns: Which of :data:`PATTERNS` take turns.
+        count: Number of pictures, at least 1.
+        height: Height of a picture in pixels.
+        width: Width of a picture in pixels.
+        seed: Seed of the pictures, at least 0.
+        patterns: Patterns that take turns, some of :data:`BACKGROUND_PATTERNS`.
 
     Returns:
         uint8 ``[count, height, width, 3]``.
@@ -43,8 +44,8 @@ def procedural_backgrounds(
         ConfigError: For a count or size below 1, a negative seed, or an unknown pattern.
     """
     _check_size(count, height, width)
-    if not patterns or not set(patterns) <= set(PATTERNS):
-        raise ConfigError(f"patterns are some of {', '.join(PATTERNS)}; got {list(patterns)}.")
+    if not patterns or not set(patterns) <= set(BACKGROUND_PATTERNS):
+        raise ConfigError(f"patterns are some of {', '.join(BACKGROUND_PATTERNS)}; got {list(patterns)}.")
     if seed < 0:
         raise ConfigError(f"The seed of backgrounds is {seed}; it must not be negative.")
     pictures = np.empty((count, height, width, 3), np.uint8)
@@ -59,13 +60,13 @@ def procedural_backgrounds(
 def background_files(folder: str | Path) -> list[Path]:
     """Lists the images and videos of a folder, sorted by name.
 
-    A folder inside counts as a video of separate frames (DAVIS has its videos so): its first image stands for it.
+    A subfolder counts as a video stored as separate frames (as in DAVIS); its first image represents it.
 
     Args:
-        folder: Where to look; files of other kinds are passed over.
+        folder: Folder to search; files of other kinds are ignored.
 
     Raises:
-        DatasetError: If it is no folder, or has no image and no video.
+        DatasetError: If the path is not a folder, or has no image and no video.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -84,10 +85,10 @@ def load_backgrounds(folder: str | Path, height: int, width: int, limit: int = 2
     Pictures are scaled to cover the frame and cropped at the centre, so nothing is stretched.
 
     Args:
-        folder: Images and videos, see :func:`background_files`.
-        height: Of a picture, in pixels.
-        width: Of a picture, in pixels.
-        limit: At most so many are read, in the order of their names; it bounds the memory.
+        folder: Folder of images and videos, see :func:`background_files`.
+        height: Height of a picture in pixels.
+        width: Width of a picture in pixels.
+        limit: Most pictures to read, in the order of their names; it bounds the memory.
 
     Returns:
         uint8 ``[count, height, width, 3]`` with ``count <= limit``.
@@ -115,7 +116,7 @@ def _read(file: Path, height: int, width: int) -> Pictures:
     image, fit = _load("PIL.Image"), _load("PIL.ImageOps").fit
     try:
         if file.suffix.lower() in VIDEO_SUFFIXES:
-            _load("imageio_ffmpeg")  # without it imageio tries decoders of still pictures
+            _load("imageio_ffmpeg")  # without it imageio falls back to decoders of still pictures
             first = image.fromarray(_load("imageio.v3").imread(file, index=0, plugin="FFMPEG")).convert("RGB")
         else:
             with image.open(file) as opened:
@@ -123,7 +124,7 @@ def _read(file: Path, height: int, width: int) -> Pictures:
         return np.asarray(fit(first, (width, height)), np.uint8)
     except MissingExtraError:
         raise
-    except Exception as error:  # each decoder has errors of its own
+    except Exception as error:  # every decoder raises its own types
         raise DatasetError(f"Cannot read the background {file}: {error}. Repair it or take it out.") from error
 
 
@@ -156,7 +157,7 @@ def _noise(y: _Floats, x: _Floats, rng: np.random.Generator) -> _Floats:
 
 
 def _hats(positions: _Floats, cells: int) -> _Floats:
-    """Weights of the nodes of a regular grid in linear interpolation."""
+    """Returns the weights ``[positions, nodes]`` of linear interpolation on a regular grid."""
     hats: _Floats = np.maximum(1 - np.abs(positions[:, None] * cells - np.arange(cells + 1)), 0)
     return hats
 
@@ -175,5 +176,5 @@ def _stripes(y: _Floats, x: _Floats, rng: np.random.Generator) -> _Floats:
 
 
 _DRAWN_BY: dict[str, Callable[[_Floats, _Floats, np.random.Generator], _Floats]] = dict(
-    zip(PATTERNS, (_gradient, _noise, _checkers, _stripes), strict=True)
+    zip(BACKGROUND_PATTERNS, (_gradient, _noise, _checkers, _stripes), strict=True)
 )

@@ -1,4 +1,4 @@
-"""The explicit baselines of SynthER's Figures 1a and 4, at its Appendix D.1's settings."""
+"""The explicit augmentations that SynthER compares with (Figures 1a and 4), with the settings of its Appendix D.1."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def additive_noise(rows: Transitions, rng: np.random.Generator, sigma: float = 0
     """Adds the same ``N(0, sigma^2)`` to s and s' (RAD, Laskin et al. 2020).
 
     Args:
-        rows: Transitions to perturb; integer observations are left alone.
-        rng: Source of the noise.
-        sigma: In standard deviations of the dimension in ``rows``, as agents that normalise states see it.
+        rows: Transitions to perturb; integer observations stay unchanged.
+        rng: Random generator of the noise.
+        sigma: Scale of the noise in standard deviations of each dimension in ``rows``, the unit in which agents that
+            normalise states see it.
     """
 
     def change(before: Array, after: Array) -> tuple[Array, Array]:
@@ -75,18 +76,18 @@ STORE_ROWS = 100_000
 
 
 class StateAugmentation:
-    """Stands in a buffer where a generator would: its rows are real ones with noise.
+    """Replaces the generator of a buffer: its rows are real rows with noise.
 
-    ``SyntheticReplayBuffer(generator="additive_noise")`` makes one, in every adapter.
+    ``SyntheticReplayBuffer(generator="additive_noise")`` creates one, in every adapter.
 
     Args:
-        observation_space: The environment's.
-        action_space: The environment's.
-        name: One of :data:`STATE_AUGMENTATIONS`.
+        observation_space: Observation space of the environment.
+        action_space: Action space of the environment.
+        name: Name of the augmentation, one of :data:`STATE_AUGMENTATIONS`.
         seed: Seed of rows and noise; None takes one from the operating system.
 
     Raises:
-        ConfigError: For another name.
+        ConfigError: For an unknown name.
     """
 
     def __init__(
@@ -109,11 +110,15 @@ class StateAugmentation:
         return self._rows is not None
 
     def reseed(self, seed: int) -> None:
-        """Starts the random stream anew."""
+        """Restarts the random stream from ``seed``."""
         self._rng = np.random.default_rng(seed)
 
+    def widen_actions(self, action_space: spaces.Box) -> None:
+        """Takes wider bounds of the actions from now on."""
+        self.spec = TransitionSpec(self.spec.observation_space, action_space, self.spec.extras)
+
     def fit(self, transitions: Transitions, **_: Any) -> StateAugmentation:
-        """Keeps the rows."""
+        """Stores the rows to augment; further arguments of a generator's ``fit`` are ignored."""
         self.spec.check(transitions)
         columns = transitions.columns()
         columns.pop("truncations", None)
@@ -121,7 +126,7 @@ class StateAugmentation:
         return self
 
     def sample(self, num_samples: int, **_: Any) -> Transitions:
-        """Draws rows with replacement and perturbs them.
+        """Draws ``num_samples`` rows with replacement and perturbs them.
 
         Raises:
             NotFittedError: Before :meth:`fit`.

@@ -1,21 +1,38 @@
 """Buffers for plain Gymnasium loops, schedules of their ratios, and the engine behind every buffer."""
 
-from synth_replay.buffers.batch_plans import SOURCES, BatchPlan
 from synth_replay.buffers.cfg_mixed import CFGMixedBuffer
-from synth_replay.buffers.engine import SynthesisEngine, SynthesisStats
-from synth_replay.buffers.mixed_engine import MixedSynthesisEngine
-from synth_replay.buffers.ratios import LinearSchedule
-from synth_replay.buffers.refresh import RefreshConfig
+from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.generators import RowGenerator
+from synth_replay.buffers.mixing import SourceCounts
+from synth_replay.buffers.mixture import SOURCES, Mixture, four_sources, two_sources
+from synth_replay.buffers.options import EngineOptions, MixedOptions, SyntheticOptions, cfdg_engine, synther_engine
+from synth_replay.buffers.shares import LinearSchedule, Moment, Ratio, ShareRule
+from synth_replay.buffers.stats import SynthesisStats
+from synth_replay.buffers.store import HostColumns
 from synth_replay.buffers.synthetic import SyntheticReplayBuffer
+from synth_replay.runtime import seed_from_numpy, seed_from_torch
 
 __all__ = [
     "SOURCES",
-    "BatchPlan",
     "CFGMixedBuffer",
+    "EngineOptions",
+    "HostColumns",
     "LinearSchedule",
-    "MixedSynthesisEngine",
-    "RefreshConfig",
+    "MixedOptions",
+    "Mixture",
+    "Moment",
+    "Ratio",
+    "RowGenerator",
+    "ShareRule",
+    "SourceCounts",
     "SynthesisEngine",
     "SynthesisStats",
+    "SyntheticOptions",
     "SyntheticReplayBuffer",
+    "cfdg_engine",
+    "four_sources",
+    "seed_from_numpy",
+    "seed_from_torch",
+    "synther_engine",
+    "two_sources",
 ]

@@ -1,67 +1,47 @@
-"""CFGMixedBuffer for plain Gymnasium loops: offline-to-online learning from four sources."""
+"""``CFGMixedBuffer`` for plain Gymnasium loops: offline-to-online learning from four sources."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from gymnasium import spaces
 
-from synth_replay.buffers.batch_plans import OFFLINE, SOURCE_NUMBERS, SYNTHETIC_OFFLINE, SYNTHETIC_ONLINE, BatchPlan
-from synth_replay.buffers.engine import SynthesisStats
-from synth_replay.buffers.host import RealStore
-from synth_replay.buffers.mixed_engine import Generation, MixedSynthesisEngine, RealRows
-from synth_replay.buffers.offline import offline_rows
-from synth_replay.buffers.ratios import Ratio
-from synth_replay.buffers.refresh import RefreshConfig
-from synth_replay.buffers.store import ColumnStore
+from synth_replay.buffers.host import HostBuffer
+from synth_replay.buffers.offline import offline_rows, offline_store
+from synth_replay.buffers.options import MixedOptions, cfdg_engine, flat_signature
 from synth_replay.errors import InvalidTransitionsError
-from synth_replay.generator.config import GeneratorConfig
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
 
-class CFGMixedBuffer(RealStore):
+@flat_signature(MixedOptions)
+class CFGMixedBuffer(HostBuffer):
     """Online rows, an offline dataset, and generated rows of both kinds in every batch (CFDG, Algorithm 1).
 
     ``add`` stores online rows; ``sample`` refits the one labelled generator when a refresh is due, then mixes.
 
     Args:
         capacity: Most online rows kept.
-        observation_space: The environment's (the single one's, for vector environments).
-        action_space: Likewise.
+        observation_space: Observation space of the environment (of a single one, for vector environments).
+        action_space: Action space of the environment (of a single one).
         offline: The offline dataset: a path, the id of a local Minari dataset, or rows in environment units.
-        plan: ``concat`` has exact numbers of all four sources in each batch; ``oorb`` makes each batch online-like or
-            offline-like by the toss of a coin.
-        synthetic_ratio: r, the share of synthetic rows in a batch. This and the next two are numbers in [0, 1] or
-            functions of the environment step, :class:`~synth_replay.buffers.ratios.LinearSchedule` for example.
-        online_ratio: Share of online rows among the real ones, or the coin's probability of an online-like batch.
-        synthetic_online_ratio: Share of online-like rows among the synthetic ones, in the stores and in ``concat``.
-        generation: ``cfg``; or, to compare with: ``unconditional`` (one generator without labels), ``online`` (SynthER
-            on online rows alone), ``none`` (replay of both kinds).
-        guidance_weight: w of CFDG's Eq. 7; None takes the generator configuration's.
-        refresh_every: Environment steps between two refits (CFDG: 10,000 with APL, 100,000 with IQL and PEX).
-        generator: Preset (``paper``, ``fast``, ``cpu``), configuration, file, or folder of a saved generator.
-        store_rows: Generated rows kept, of both kinds together; None takes the preset's.
-        refit: ``scratch`` or ``warm``.
-        refit_steps: Gradient steps of a refit; None takes the preset's.
-        validate: Keep generated rows out of the batches, with a warning, while their marginal on held-out real rows is
-            below this share of what real rows reach (0.95, say); None never does.
         seed: Seed of everything random here.
-        device: Where the generator runs.
-        progress: Progress bars; None shows them on a terminal.
+        device: Device of the generator.
+        **options: Keyword arguments of :class:`~synth_replay.buffers.MixedOptions` and
+            :class:`~synth_replay.buffers.EngineOptions`.
 
     Attributes:
-        last_sources: ``[B]``, the source of each row of the last batch, an index of
-            :data:`~synth_replay.buffers.batch_plans.SOURCES`. Rows of odd numbers are offline-like (lambda 1 in APL).
+        last_sources: ``[B]`` int8, the source of each row of the last batch, an index of
+            :data:`~synth_replay.buffers.SOURCES`. Rows of odd numbers are offline-like (lambda 1 in APL).
 
     Raises:
         ConfigError: If a value cannot be used.
         DatasetError: If the offline dataset cannot be read.
-        SpecMismatchError: If it, or a saved generator, is of another environment.
-        InvalidTransitionsError: If its values are invalid, out-of-bounds actions for example.
+        SpecMismatchError: If the dataset, or a saved generator, is of another environment.
+        InvalidTransitionsError: If the dataset's values are invalid, out-of-bounds actions for example.
     """
 
     def __init__(
@@ -71,48 +51,17 @@ class CFGMixedBuffer(RealStore):
         action_space: spaces.Space[Any],
         offline: str | Path | Transitions,
         *,
-        plan: str = "concat",
-        synthetic_ratio: Ratio = 1 / 3,
-        online_ratio: Ratio = 0.5,
-        synthetic_online_ratio: Ratio = 0.8,
-        generation: Generation = "cfg",
-        guidance_weight: float | None = None,
-        refresh_every: int = 10_000,
-        generator: str | Path | GeneratorConfig | None = None,
-        store_rows: int | None = None,
-        refit: str = "scratch",
-        refit_steps: int | None = None,
-        validate: float | None = None,
         seed: int | None = None,
         device: str | torch.device = "auto",
-        progress: bool | None = None,
+        **options: Unpack[MixedOptions],
     ) -> None:
         engine_seed, own_seed = np.random.SeedSequence(seed).generate_state(2)
-        self.engine = MixedSynthesisEngine(
-            observation_space,
-            action_space,
-            plan=BatchPlan(plan, synthetic_ratio, online_ratio, synthetic_online_ratio),  # type: ignore[arg-type]
-            generation=generation,
-            guidance_weight=guidance_weight,
-            refresh=RefreshConfig(refresh_every, refit, refit_steps, validate),  # type: ignore[arg-type]
-            generator=generator,
-            store_rows=store_rows,
-            seed=int(engine_seed),
-            device=device,
-            progress=progress,
-        )
-        super().__init__(capacity, self.engine)
-        spec = self.engine.generator.spec.with_extras(())
-        rows = offline_rows(offline, spec)
-        self.offline = ColumnStore(len(rows), compact=False)
-        self.offline.replace(rows.leaves())
+        engine = cfdg_engine(observation_space, action_space, seed=int(engine_seed), device=device, **options)
+        super().__init__(capacity, engine)
+        self._spec = engine.generator.spec.with_extras(())
+        self.offline = offline_store(offline_rows(offline, self._spec).leaves())
         self.last_sources: Array = np.zeros(0, np.int8)
         self._rng = np.random.default_rng(own_seed)
-
-    @property
-    def stats(self) -> SynthesisStats:
-        """Refreshes, losses, shares: see :class:`~synth_replay.buffers.engine.SynthesisStats`."""
-        return self.engine.stats
 
     def sample(self, batch_size: int) -> Transitions:
         """Draws a mixed, shuffled batch; ``last_sources`` says where its rows come from.
@@ -122,24 +71,24 @@ class CFGMixedBuffer(RealStore):
 
         Returns:
             Rows with the dtypes of the environment's spaces.
+
+        Raises:
+            InvalidTransitionsError: If the number of rows is negative.
         """
         if batch_size < 0:
             raise InvalidTransitionsError(f"Cannot sample {batch_size} rows.")
-        self.engine.update(self._collect, lambda rows: rows.leaves())
-        counts = self.engine.plan_sources(batch_size, len(self.real), len(self.offline))
+        offline = {"offline": lambda: Transitions.from_leaves(self.offline.rows())}
+        online = {"online": self.transitions} if len(self.real) else {}
+        self.engine.update(online | offline, lambda rows: rows.leaves())
+        counts = self.engine.plan(batch_size, online=len(self.real), offline=len(self.offline))
         order = self.engine.permutation(batch_size)
-        parts = [self._part(source, count) for source, count in enumerate(counts) if count or source == OFFLINE]
-        self.last_sources = np.repeat(np.array(SOURCE_NUMBERS, np.int8), counts)[order]
-        kinds = {leaf.name: leaf.dtype for leaf in self.engine.generator.spec.with_extras(()).leaves}
+        held = {"online": self.real, "offline": self.offline}
+        # an empty batch has the offline rows' columns
+        chosen = [(held[name], counts[name]) for name in held if counts[name] or name == "offline"]
+        parts = [store.gather(self._rng.integers(len(store), size=count)) for store, count in chosen]
+        if counts.generated:
+            parts.append(self.engine.draw(counts))
+        self.last_sources = counts.numbers(order)
+        kinds = {leaf.name: leaf.dtype for leaf in self._spec.leaves}
         joined = {n: np.concatenate([p[n] for p in parts], dtype=k, casting="same_kind") for n, k in kinds.items()}
         return Transitions.from_leaves({name: column[order] for name, column in joined.items()})
-
-    def _part(self, source: int, count: int) -> dict[str, Array]:
-        if source in (SYNTHETIC_ONLINE, SYNTHETIC_OFFLINE):
-            return self.engine.draw_source(source, count)
-        store = self.offline if source == OFFLINE else self.real
-        return store.gather(self._rng.integers(len(store), size=count))
-
-    def _collect(self) -> RealRows:
-        online: RealRows = {"online": self.transitions} if len(self.real) else {}
-        return online | {"offline": lambda: Transitions.from_leaves(self.offline.rows())}

@@ -1,4 +1,4 @@
-"""The engine behind every buffer: refit, regenerate, plan a batch, draw rows. It knows no RL library."""
+"""The engine behind every buffer: refit, regenerate, plan a batch, sample rows. It knows no RL library."""
 
 from __future__ import annotations
 
@@ -6,79 +6,53 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
 
-from synth_replay.buffers.generators import make_model
-from synth_replay.buffers.mixing import apportion, check_ratio
-from synth_replay.buffers.refresh import RefreshClock, RefreshConfig
-from synth_replay.buffers.store import ColumnStore
-from synth_replay.buffers.validation import SCORED_ROWS, Fidelity, compare, hold_out, marginal
+from synth_replay.buffers.generators import GeneratorArgument, labels_of, make_generator, suit
+from synth_replay.buffers.groups import Groups, RealRows, alike, collect, labels, named, together
+from synth_replay.buffers.mixing import SourceCounts
+from synth_replay.buffers.mixture import Mixture
+from synth_replay.buffers.refresh import Refit, RefreshClock, RefreshConfig
+from synth_replay.buffers.snapshots import Snapshots
+from synth_replay.buffers.stats import SynthesisStats
+from synth_replay.buffers.store import ColumnStore, HostColumns
+from synth_replay.buffers.validation import SCORED_ROWS, hold_out, marginal, worst_fidelity
 from synth_replay.errors import FitDivergedError
-from synth_replay.generator.config import GeneratorConfig
-from synth_replay.generator.generator import MIN_ROWS
+from synth_replay.generator.config import MIN_ROWS
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
 logger = logging.getLogger(__name__)
 
-ToHost = Callable[[Transitions], dict[str, Array]]
-
-
-@dataclass
-class SynthesisStats:
-    """What has happened so far; adapters log these as ``synth/<name>``.
-
-    Attributes:
-        refreshes: Successful refits.
-        failed_refreshes: Fits that diverged; the generator before them was kept.
-        rows: Generated rows in the store.
-        age: Environment steps since the last refresh.
-        real_share: Share of real rows in the last batch.
-        denoising_loss: Best held-out loss of the last fit.
-        marginal: Mean 1 - KS between generated rows and the rows that were fitted, of the worst label.
-        fidelity: With ``validate``, generated rows' marginal on held-out rows over real rows' own; the worst label.
-        barred: Whether ``validate`` keeps the generated rows out of the batches (1) or not (0).
-        refresh_seconds: Duration of the last refresh.
-        last_error: Message of the last failed fit, or None.
-    """
-
-    refreshes: int = 0
-    failed_refreshes: int = 0
-    rows: int = 0
-    age: int = 0
-    real_share: float = 1.0
-    denoising_loss: float = float("nan")
-    marginal: float = float("nan")
-    fidelity: float = float("nan")
-    barred: bool = False
-    refresh_seconds: float = float("nan")
-    last_error: str | None = None
-
-    def to_dict(self) -> dict[str, float]:
-        """The numbers by name."""
-        return {name: float(value) for name, value in vars(self).items() if isinstance(value, (int, float))}
+ToHost = Callable[[Transitions], HostColumns]
 
 
 class SynthesisEngine:
-    """Keeps a store of generated rows up to date and says how many of them a batch gets.
+    """Keeps stores of generated rows up to date and says how many rows of each source a batch gets.
+
+    A source with fewer than 100 rows is not fitted yet: early refreshes of CFDG generate offline rows alone.
 
     Args:
-        observation_space: The environment's.
-        action_space: The environment's.
-        real_ratio: Share of real rows in a batch, r in SynthER's Algorithm 1.
-        refresh: When and how to refit.
-        generator: Preset name, configuration (object or file), the folder of a saved generator, or the name of a
-            baseline (``additive_noise``, ``multiplicative_noise``, ``dynamics_noise``); None takes the preset for the
-            device. A saved generator fills the store before the first batch.
-        store_rows: Rows generated at each refresh; None takes the configuration's.
-        seed: Seed of the generator and of the rows drawn.
-        device: Where to fit and sample.
+        observation_space: Observation space of the environment.
+        action_space: Action space of the environment.
+        mixture: Sources of a batch, :func:`~synth_replay.buffers.two_sources` or
+            :func:`~synth_replay.buffers.four_sources`.
+        refresh_every: Environment steps between two refits.
+        generator: Preset (``paper``, ``fast``, ``cpu``), configuration (object or file), the folder of a saved
+            generator, or the name of a baseline (``additive_noise``, ``multiplicative_noise``, ``dynamics_noise``);
+            None takes the preset for the device. A saved generator fills the stores before the first batch.
+        store_rows: Rows generated at each refresh, in all stores together; None takes the configuration's.
+        refit: ``scratch`` trains a new model each time (the paper's code); ``warm`` starts from the last weights.
+        refit_steps: Gradient steps of a refit; None takes the configuration's.
+        validate: Smallest share of real rows' own fidelity that generated rows must reach; None never checks.
+        guidance_weight: w of CFDG's Eq. 7, for mixtures with labels; None takes the configuration's.
+        seed: Seed of the generator and of the rows that are sampled.
+        device: Device that fits and samples.
         progress: Progress bars; None shows them on a terminal.
 
     Raises:
@@ -90,163 +64,209 @@ class SynthesisEngine:
         self,
         observation_space: spaces.Space[Any],
         action_space: spaces.Space[Any],
+        mixture: Mixture,
         *,
-        real_ratio: float = 0.5,
-        refresh: RefreshConfig | None = None,
-        generator: str | Path | GeneratorConfig | None = None,
+        refresh_every: int = 10_000,
+        generator: GeneratorArgument = None,
         store_rows: int | None = None,
+        refit: Refit = "scratch",
+        refit_steps: int | None = None,
+        validate: float | None = None,
+        guidance_weight: float | None = None,
         seed: int | None = None,
         device: str | torch.device = "auto",
         progress: bool | None = None,
     ) -> None:
-        self.real_ratio = check_ratio("real_ratio", real_ratio)
-        self.refresh_config = refresh or RefreshConfig()
-        self.clock = RefreshClock(self.refresh_config.every)
-        self.progress = progress
+        self.mixture, self.progress = mixture, progress
+        self.refresh_config = RefreshConfig(refresh_every, refit, refit_steps, validate)
+        self._clock = RefreshClock(refresh_every)
         fit_seed, draw_seed = np.random.SeedSequence(seed).generate_state(2)
         self._rng = np.random.default_rng(draw_seed)
-        self.generator = make_model(observation_space, action_space, generator, int(fit_seed), device)
+        self.generator = make_generator(observation_space, action_space, generator, int(fit_seed), device)
         self.store_rows = self.generator.store_rows if store_rows is None else store_rows
-        self.stores = {"all": ColumnStore(self.store_rows)}
-        self._stats = SynthesisStats()
+        ColumnStore(self.store_rows)  # refuses a number that no store can have
+        suit(self.generator, mixture, guidance_weight)
+        self.snapshots = Snapshots(int(self._rng.integers(2**32))) if mixture.snapshots else None
+        self.stores: dict[str, ColumnStore] = {}
+        self._figures = SynthesisStats()
+        self._real_share, self._gated = 1.0, False
 
     @property
     def stats(self) -> SynthesisStats:
         """Figures up to now."""
-        last = self.clock.last_at
-        self._stats.age = self.clock.steps - last if last is not None else 0
-        self._stats.rows = sum(len(store) for store in self.stores.values())
-        return self._stats
+        last = self._clock.last_at
+        return replace(
+            self._figures,
+            age=self.steps - last if last is not None else 0,
+            rows=sum(len(store) for store in self.stores.values()),
+            real_share=self._real_share,
+            gated=self._gated,
+        )
+
+    @property
+    def steps(self) -> int:
+        """Environment steps that were counted."""
+        return self._clock.steps
 
     def notify(self, steps: int = 1) -> None:
         """Counts environment steps. Nothing else happens until the next batch."""
-        self.clock.tick(steps)
+        self._clock.tick(steps)
 
-    def update(self, collect: Callable[[], Any], to_host: ToHost) -> None:
-        """Refreshes if one is due; adapters call this at the start of ``sample``.
+    def request_refresh(self) -> None:
+        """Makes a refresh due at the next batch, after an offline dataset was stored for example."""
+        self._clock.request()
+
+    # -- refreshing -------------------------------------------------------------------------
+
+    def update(self, real: RealRows, to_host: ToHost) -> None:
+        """Refreshes if a refresh is due; adapters call this at the start of ``sample``.
 
         Args:
-            collect: Returns all real rows, in environment units.
-            to_host: Turns generated rows into the host's own columns for the store.
+            real: Functions that return all real rows of a source, in environment units, by the source's name.
+            to_host: Function that turns generated rows into the host's own columns for the store.
 
         Raises:
             InvalidTransitionsError: If the real rows cannot be fitted.
         """
-        if not self._generates():
+        if self.mixture.rule.never:
             return
-        if self.generator.fitted and not any(len(store) for store in self.stores.values()):
-            made = self._fill(to_host)
-            if self.refresh_config.validate is not None:
-                groups = self._groups(collect())
-                self._validate({name: hold_out(rows, self._rng) for name, rows in groups.items()}, made)
-        if self.clock.due:
-            self._refresh(collect, to_host)
+        if self.generator.fitted and not self.stores:
+            self._fill_from_saved(real, to_host)
+        if self._clock.due:
+            self._refresh(collect(real, self.mixture.fitted), to_host)
 
-    def _generates(self) -> bool:
-        """Whether a batch can ever hold generated rows."""
-        return self.real_ratio != 1.0
+    def _fill_from_saved(self, real: RealRows, to_host: ToHost) -> None:
+        made = self._fill(to_host)
+        if self.refresh_config.validate is not None:
+            groups = collect(real, self.mixture.fitted)
+            self._validate({name: hold_out(rows, self._rng) for name, rows in groups.items()}, made)
 
-    def _groups(self, collected: Any) -> dict[str, Transitions]:
-        """Real rows by the store whose rows are to be like them."""
-        return {"all": collected}
-
-    def _fit(self, groups: dict[str, Transitions]) -> None:
-        """One fit on all groups; raises FitDivergedError and leaves the generator as it was if that fails."""
-        config = self.refresh_config
-        rows = Transitions.concatenate(list(groups.values())) if len(groups) > 1 else next(iter(groups.values()))
-        self.generator.fit(
-            rows,
-            steps=config.steps,
-            labels=self._labels(groups),
-            warm_start=config.refit == "warm",
-            progress=self.progress,
-        )
-
-    def _labels(self, groups: dict[str, Transitions]) -> Array | None:  # noqa: ARG002
-        """Labels of the groups' rows, in order; None fits without any."""
-        return None
-
-    def _refresh(self, collect: Callable[[], Any], to_host: ToHost) -> None:
+    def _refresh(self, groups: Groups, to_host: ToHost) -> None:
         started = time.perf_counter()
-        groups = self._groups(collect())
         split = {name: self._split(rows) for name, rows in groups.items()}
         split = {name: parts for name, parts in split.items() if len(parts[0]) >= MIN_ROWS}
         if not self._worth_fitting(split):
-            self.clock.retry()
+            self._clock.retry()
             return
         try:
             self._fit({name: fitted for name, (fitted, _) in split.items()})
         except FitDivergedError as error:
-            self._stats.failed_refreshes += 1
-            self._stats.last_error = str(error)
-            self.clock.done(succeeded=False)
-            warnings.warn(f"A refit failed and the last good generator is kept: {error}", stacklevel=3)
+            self._note_failure(error)
             return
         made = self._fill(to_host)
         self._remember(groups, made)
-        self.clock.done(succeeded=True)
-        self._stats.refreshes += 1
-        self._stats.denoising_loss = self.generator.holdout_loss
-        real = {name: self._real_like(name, groups) for name in made}
-        self._stats.marginal = min(marginal(real[name], rows, self._rng) for name, rows in made.items())
+        self._clock.done(succeeded=True)
+        like = {name: named(groups, self.mixture.like(name)) for name in made}
+        self._figures = replace(
+            self._figures,
+            refreshes=self._figures.refreshes + 1,
+            denoising_loss=self.generator.holdout_loss,
+            marginal=min(marginal(like[name], rows, self._rng) for name, rows in made.items()),
+        )
         self._validate(split, made)
-        self._stats.refresh_seconds = time.perf_counter() - started
-        logger.info("Refreshed after %d steps: %s", self.clock.steps, self._stats)
+        self._figures = replace(self._figures, refresh_seconds=time.perf_counter() - started)
+        logger.info("Refreshed after %d steps: %s", self.steps, self.stats)
 
     def _split(self, rows: Transitions) -> tuple[Transitions, Transitions]:
-        """Rows to fit, and rows to hold out for ``validate``."""
+        """Returns rows to fit, and rows to hold out for ``validate``."""
         return (rows, rows[:0]) if self.refresh_config.validate is None else hold_out(rows, self._rng)
 
-    def _fill(self, to_host: ToHost) -> dict[str, Transitions]:
-        """Generates all stores' rows anew; returns some of each to score."""
-        rows = self.generator.sample(self.store_rows, progress=self.progress)
-        self.stores["all"].replace(to_host(rows))
-        return {"all": rows[:SCORED_ROWS]}
-
     def _worth_fitting(self, groups: Collection[str]) -> bool:
-        """Whether a fit on these groups gives rows for a store."""
-        return bool(groups)
+        """Returns whether a fit on these groups gives rows for a store."""
+        stores = self.mixture.store_rows(self.store_rows, self.steps)
+        return any(name in groups for store, _ in stores for name in store.like)
 
-    def _real_like(self, store: str, groups: dict[str, Transitions]) -> Transitions:
-        """The real rows that a store's rows are to be like."""
-        return groups[store]
+    def _fit(self, groups: Groups) -> None:
+        """Fits all groups at once; if that fails the generator stays as it was."""
+        self.generator.fit(
+            together(groups),
+            steps=self.refresh_config.steps,
+            labels=labels(groups) if self.mixture.labelled else None,
+            warm_start=self.refresh_config.refit == "warm",
+            progress=self.progress,
+        )
 
-    def _remember(self, groups: dict[str, Transitions], made: dict[str, Transitions]) -> None:
-        """Called after each refresh with the real rows and some of the generated ones."""
+    def _note_failure(self, error: FitDivergedError) -> None:
+        failures = self._figures.failed_refreshes + 1
+        self._figures = replace(self._figures, failed_refreshes=failures, last_error=str(error))
+        self._clock.done(succeeded=False)
+        warnings.warn(f"A refit failed and the last good generator is kept: {error}", stacklevel=5)
 
-    def _validate(self, split: dict[str, tuple[Transitions, Transitions]], made: dict[str, Transitions]) -> None:
+    def _fill(self, to_host: ToHost) -> Groups:
+        """Generates the rows of all stores anew; returns some of each to score. An error leaves the old stores."""
+        scored: Groups = {}
+        stores: dict[str, ColumnStore] = {}
+        known = labels_of(self.generator)
+        for store, count in self.mixture.store_rows(self.store_rows, self.steps):
+            if store.label is None or store.label in known:
+                rows = self.generator.sample(count, label=store.label, progress=self.progress)
+                stores[store.name] = ColumnStore(count)
+                stores[store.name].replace(to_host(rows))
+                scored[store.name] = rows[:SCORED_ROWS]
+        self.stores = stores
+        return scored
+
+    def _remember(self, groups: Groups, made: Groups) -> None:
+        """Keeps some rows of each source for the report."""
+        if self.snapshots is None:
+            return
+        generated = {f"synthetic_{name}".removesuffix("_both"): rows for name, rows in made.items()}
+        sizes = {f"synthetic_{name}".removesuffix("_both"): len(store) for name, store in self.stores.items()}
+        self.snapshots.add(self.steps, alike(groups | generated), sizes)
+
+    def _validate(self, split: dict[str, tuple[Transitions, Transitions]], made: Groups) -> None:
         floor = self.refresh_config.validate
-        if floor is None:
+        if floor is None or not split:
             return
         fitted, held = ({name: parts[i] for name, parts in split.items()} for i in (0, 1))
-        pairs = {name: (self._real_like(name, held), self._real_like(name, fitted)) for name in made if held}
-        found = [compare(a, b, made[name], self._rng) for name, (a, b) in pairs.items() if len(a) and len(b)]
-        if not found:
+        like = {name: self.mixture.like(name) for name in made}
+        scored = [(named(held, like[name]), named(fitted, like[name]), rows) for name, rows in made.items()]
+        worst = worst_fidelity(scored, self._rng)
+        if worst is None:
             return
-        worst: Fidelity = min(found, key=lambda fidelity: fidelity.ratio)
-        self._stats.fidelity, self._stats.barred = worst.ratio, worst.ratio < floor
-        if self._stats.barred:
+        self._gated = worst.ratio < floor
+        self._figures = replace(self._figures, fidelity=worst.ratio)
+        if self._gated:
             warnings.warn(
                 f"Generated rows are kept out of training (real ratio 1) until the next refresh: {worst}. "
                 f"The floor is validate={floor}; more real rows or more training steps may help.",
-                stacklevel=4,
+                stacklevel=5,
             )
 
-    def plan(self, batch_size: int) -> tuple[int, int]:
-        """Exact numbers of real and generated rows of a batch; all real while the store is empty or barred."""
-        if not len(self.stores["all"]) or self._stats.barred or self.real_ratio == 1.0:
-            self._stats.real_share = 1.0
-            return batch_size, 0
-        real, generated = apportion(batch_size, (self.real_ratio, 1 - self.real_ratio))
-        self._stats.real_share = real / max(batch_size, 1)
-        return real, generated
+    # -- batches ----------------------------------------------------------------------------
 
-    def draw(self, count: int, store: str = "all") -> dict[str, Array]:
-        """``count`` generated rows in the host's columns, drawn with replacement."""
+    def plan(self, batch_size: int, **real_rows: int) -> SourceCounts:
+        """Returns the exact numbers of rows of each source in the next batch.
+
+        All rows are real while the stores are empty or gated.
+
+        Args:
+            batch_size: Rows in all.
+            **real_rows: Rows that the host holds of each real source, by the source's name.
+        """
+        mixture = self.mixture
+        real = tuple(real_rows[name] for name in mixture.sources[: mixture.real_sources])
+        counts = mixture.counts(batch_size, self.steps, real + tuple(map(self._held, mixture.drawn_from)), self._rng)
+        self._real_share = counts.real / max(batch_size, 1)
+        return counts
+
+    def _held(self, store: str | None) -> int:
+        return 0 if self._gated or store not in self.stores else len(self.stores[store])
+
+    def draw(self, counts: SourceCounts) -> HostColumns:
+        """Samples the generated rows of a batch with replacement, source by source, in the host's columns."""
+        mixture = self.mixture
+        wanted = zip(mixture.drawn_from, counts.counts[mixture.real_sources :], strict=True)
+        parts = [self._gather(store, count) for store, count in wanted if store is not None and count]
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _gather(self, store: str, count: int) -> HostColumns:
         held = self.stores[store]
         return held.gather(self._rng.integers(len(held), size=count))
 
     def permutation(self, count: int) -> Array:
-        """A random order for the rows of a batch."""
+        """Returns a random order for the rows of a batch, ``[count]``."""
         order: Array = self._rng.permutation(count)
         return order

@@ -1,4 +1,4 @@
-"""What a buffer asks of the thing that makes its synthetic rows, and how it is made from an argument."""
+"""The interface of a generator, as a buffer uses it, and how one is made from a buffer's argument."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ import torch
 from gymnasium import spaces
 
 from synth_replay.augment import STATE_AUGMENTATIONS, StateAugmentation
+from synth_replay.buffers.mixture import Mixture
+from synth_replay.errors import ConfigError
 from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.generator import TransitionGenerator
 from synth_replay.transitions import Transitions, TransitionSpec
 
+GeneratorArgument = str | Path | GeneratorConfig | None
+"""A preset, a configuration or its file, a saved generator's folder, a state augmentation; None for the default."""
 
-class TransitionModel(Protocol):
-    """Learns from real rows, gives synthetic ones."""
 
-    spec: TransitionSpec
+class RowGenerator(Protocol):
+    """Learns from real rows and samples synthetic ones."""
+
+    @property
+    def spec(self) -> TransitionSpec:
+        """Layout of the rows."""
+        ...
 
     @property
     def fitted(self) -> bool:
@@ -47,26 +55,30 @@ class TransitionModel(Protocol):
         ...
 
     def sample(self, num_samples: int, *, label: Any = None, progress: bool | None = False) -> Transitions:
-        """Draws synthetic rows, of a label if rows were fitted with labels."""
+        """Samples synthetic rows, of one label if the rows were fitted with labels."""
+        ...
+
+    def widen_actions(self, action_space: spaces.Box) -> None:
+        """Takes wider bounds of the actions from now on."""
         ...
 
 
-def make_model(
+def make_generator(
     observation_space: spaces.Space[Any],
     action_space: spaces.Space[Any],
-    generator: str | Path | GeneratorConfig | None,
+    generator: GeneratorArgument,
     seed: int,
     device: str | torch.device,
-) -> TransitionModel:
-    """Loads, configures or names a model.
+) -> RowGenerator:
+    """Loads, configures or names a generator.
 
     Args:
-        observation_space: The environment's.
-        action_space: The environment's.
+        observation_space: Observation space of the environment.
+        action_space: Action space of the environment.
         generator: Folder of a saved generator, preset, configuration or its file, name of a state augmentation,
             or None for the device's preset.
-        seed: Seed of everything that it draws.
-        device: Where a generator runs.
+        seed: Seed of every draw.
+        device: Device that fits and samples.
 
     Raises:
         ConfigError: If ``generator`` is none of these.
@@ -80,3 +92,39 @@ def make_model(
         loaded.reseed(seed)
         return loaded
     return TransitionGenerator(observation_space, action_space, generator, seed, device)
+
+
+def labels_of(generator: RowGenerator) -> list[int | str]:
+    """Returns the labels that a generator was fitted with; none for a state augmentation."""
+    return generator.labels if isinstance(generator, TransitionGenerator) else []
+
+
+def suit(generator: RowGenerator, mixture: Mixture, guidance_weight: float | None) -> None:
+    """Sets the guidance, if a mixture has labels, and checks that the generator can serve the mixture.
+
+    Raises:
+        ConfigError: If it cannot, or a weight is given for a mixture without labels.
+    """
+    if not mixture.labelled:
+        _suit_unlabelled(generator, mixture, guidance_weight)
+        return
+    if not isinstance(generator, TransitionGenerator):
+        raise ConfigError(
+            f"generation={mixture.name!r} needs a generator with labels: a preset, configuration or folder."
+        )
+    if guidance_weight is not None:
+        generator.set_guidance_weight(guidance_weight)
+    if generator.fitted and not {store.label for store in mixture.stores} & set(generator.labels):
+        raise ConfigError(
+            f"The saved generator was fitted with the labels {generator.labels}; generation={mixture.name!r} needs "
+            "'online' or 'offline' among them."
+        )
+
+
+def _suit_unlabelled(generator: RowGenerator, mixture: Mixture, guidance_weight: float | None) -> None:
+    if guidance_weight is not None:
+        raise ConfigError(f"guidance_weight is for generation='conditional', not {mixture.name!r}.")
+    if mixture.real_sources > 1 and mixture.stores and (labels := labels_of(generator)):
+        raise ConfigError(
+            f"The saved generator was fitted with the labels {labels}; generation={mixture.name!r} would mix them."
+        )

@@ -8,27 +8,33 @@ from typing import Any
 import numpy as np
 
 from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import ColumnStore
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
 
-class RealStore:
-    """A ring of real rows that counts them for an engine.
+class HostBuffer:
+    """A ring of an agent's own rows that counts them for an engine.
 
     Args:
         capacity: Most real rows kept.
-        engine: Is told of every row.
+        engine: Engine that is told of every row.
     """
 
     def __init__(self, capacity: int, engine: SynthesisEngine) -> None:
-        self._counter = engine
+        self.engine = engine
         self.real = ColumnStore(capacity, compact=False)
         self._dtypes = {leaf.name: leaf.dtype for leaf in engine.generator.spec.leaves}
 
     def __len__(self) -> int:
-        """Number of real rows that the agent has collected."""
+        """Returns the number of real rows that the agent has collected."""
         return len(self.real)
+
+    @property
+    def stats(self) -> SynthesisStats:
+        """Refreshes, losses and shares up to now."""
+        return self.engine.stats
 
     def add(
         self, observation: Any, action: Any, reward: Any, next_observation: Any, terminated: Any, truncated: Any = False
@@ -46,10 +52,10 @@ class RealStore:
     def _store(self, transitions: Transitions) -> None:
         leaves = transitions.leaves()
         self.real.add({name: a.astype(self._dtypes.get(name, a.dtype), copy=False) for name, a in leaves.items()})
-        self._counter.notify(len(transitions))
+        self.engine.notify(len(transitions))
 
     def transitions(self) -> Transitions:
-        """All real rows that the agent has collected, oldest first."""
+        """Returns all real rows that the agent has collected, oldest first."""
         return Transitions.from_leaves(self.real.rows())
 
 

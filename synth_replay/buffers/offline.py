@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from gymnasium import spaces
 
-from synth_replay.datasets import Dataset, open_dataset
-from synth_replay.datasets.pixels.catalog import find_pixels
+from synth_replay.buffers.store import ColumnStore, HostColumns
+from synth_replay.datasets import Dataset, find_pixels, open_dataset
 from synth_replay.encoders import LatentEncoder, encode_transitions
 from synth_replay.errors import (
     ConfigError,
@@ -60,6 +60,13 @@ def offline_rows(source: str | Path | Transitions, spec: TransitionSpec) -> Tran
     return Transitions.from_leaves(
         {leaf.name: columns[leaf.name].astype(leaf.dtype, copy=False) for leaf in spec.leaves}
     )
+
+
+def offline_store(columns: HostColumns) -> ColumnStore:
+    """Returns a store that holds exactly these rows, in their own dtypes."""
+    store = ColumnStore(len(next(iter(columns.values()))), compact=False)
+    store.replace(columns)
+    return store
 
 
 def _read(path: str | Path, spec: TransitionSpec) -> Transitions:

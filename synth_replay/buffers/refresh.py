@@ -9,23 +9,25 @@ import numpy as np
 
 from synth_replay.errors import ConfigError
 
+Refit = Literal["scratch", "warm"]
+
 
 @dataclass(frozen=True)
 class RefreshConfig:
     """The schedule of SynthER's Algorithm 1, lines 5 and 6.
 
     Attributes:
-        every: Environment steps between two refreshes (its online code: 10,000).
-        refit: ``scratch`` trains a new model each time, as the paper's code does; ``warm`` goes on from the
-            last weights.
-        steps: Gradient steps of a refit, instead of the generator configuration's.
+        every: Environment steps between two refreshes (SynthER's online code: 10,000).
+        refit: ``scratch`` trains a new model each time, as the paper's code does; ``warm`` starts from the last
+            weights.
+        steps: Gradient steps of a refit; None takes the generator configuration's.
         validate: Floor of the generated rows' fidelity: their mean marginal on held-out real rows as a share of what
             fitted real rows reach there. Below it batches hold real rows alone, and a warning says why. A tenth of the
             rows is held out of the fit. None trains on whatever is generated.
     """
 
     every: int = 10_000
-    refit: Literal["scratch", "warm"] = "scratch"
+    refit: Refit = "scratch"
     steps: int | None = None
     validate: float | None = None
 
@@ -67,11 +69,11 @@ class RefreshClock:
         self.next_at = self.steps
 
     def retry(self) -> None:
-        """Nothing could be done yet: due again at the next step."""
+        """Postpones the refresh to the next step, because nothing could be fitted yet."""
         self.next_at = self.steps + 1
 
     def done(self, succeeded: bool) -> None:
-        """Waits another ``every`` steps from here."""
+        """Starts the wait of another ``every`` steps."""
         self.next_at = self.steps + self.every
         if succeeded:
             self.last_at = self.steps

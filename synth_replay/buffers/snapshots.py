@@ -1,4 +1,4 @@
-"""What the four sources looked like at each refresh, for the report."""
+"""Some rows of each source at each refresh, for the report."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Snapshot:
 
     Attributes:
         step: Environment steps until then.
-        sizes: How many rows of each source there were.
-        rows: By the names of :data:`~synth_replay.buffers.batch_plans.SOURCES`; a source without rows is left out.
+        sizes: Number of all rows of each source.
+        rows: Rows by the source's name (:data:`~synth_replay.buffers.SOURCES`); a source without rows is left out.
     """
 
     step: int
@@ -29,15 +29,15 @@ class Snapshot:
     sizes: Mapping[str, int]
 
     def thinned(self, count: int) -> Snapshot:
-        """The first ``count`` rows of each source."""
+        """Returns the snapshot with the first ``count`` rows of each source."""
         return Snapshot(self.step, {name: rows[:count] for name, rows in self.rows.items()}, self.sizes)
 
 
 class Snapshots:
-    """The newest snapshot with many rows, older ones with few, at most fifty.
+    """A list of snapshots: the newest with many rows, older ones with few, at most fifty.
 
     Args:
-        seed: Of the choice of rows.
+        seed: Seed of the choice of rows.
     """
 
     def __init__(self, seed: int) -> None:
@@ -45,12 +45,12 @@ class Snapshots:
         self.held: list[Snapshot] = []
 
     def add(self, step: int, rows: Mapping[str, Transitions], sizes: Mapping[str, int] | None = None) -> None:
-        """Keeps some of the rows, at random; every other older snapshot goes when there are too many.
+        """Keeps some of the rows, at random; drops every other older snapshot when there are too many.
 
         Args:
             step: Environment steps until now.
             rows: Rows of the sources.
-            sizes: Of the sources that ``rows`` has only a part of.
+            sizes: Number of all rows of the sources that ``rows`` has only a part of.
         """
         if self.held:
             self.held[-1] = self.held[-1].thinned(OLDER_ROWS)

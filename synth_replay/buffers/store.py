@@ -9,6 +9,9 @@ import numpy as np
 from synth_replay.errors import ConfigError
 from synth_replay.spaces import Array
 
+HostColumns = dict[str, Array]
+"""Rows as columns in the host library's own names, dtypes and shapes."""
+
 
 class ColumnStore:
     """Columns of rows, the oldest replaced first.
@@ -27,25 +30,25 @@ class ColumnStore:
         self.capacity, self.compact = int(capacity), compact
         self.position = 0
         self.full = False
-        self._columns: dict[str, Array] = {}
+        self._columns: HostColumns = {}
 
     def __len__(self) -> int:
         return self.capacity if self.full else self.position
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the columns."""
+        """Size of the columns in bytes."""
         return sum(column.nbytes for column in self._columns.values())
 
     def replace(self, leaves: Mapping[str, Array]) -> None:
-        """Holds exactly these rows (the last ``capacity`` of them), taking them over without copying if it can."""
+        """Replaces all rows by these (the last ``capacity`` of them), without copying where possible."""
         columns = {name: self._cast(np.asarray(a)[-self.capacity :]) for name, a in leaves.items()}
         rows = len(next(iter(columns.values())))
         self._columns = {n: a if a.flags.owndata and a.flags.c_contiguous else a.copy() for n, a in columns.items()}
         self.full, self.position = rows == self.capacity, rows % self.capacity
 
     def add(self, leaves: Mapping[str, Array]) -> None:
-        """Appends rows, in order; whole arrays, however many."""
+        """Appends any number of rows, in order."""
         rows = len(next(iter(leaves.values())))
         skipped = max(rows - self.capacity, 0)
         start = (self.position + skipped) % self.capacity
@@ -59,12 +62,12 @@ class ColumnStore:
         self.full = self.full or self.position + rows >= self.capacity
         self.position = (self.position + rows) % self.capacity
 
-    def gather(self, index: Array) -> dict[str, Array]:
-        """Copies of the rows ``index`` (newest order does not matter: any number below ``len``)."""
+    def gather(self, index: Array) -> HostColumns:
+        """Returns copies of the rows ``index`` ``[n]``, whole numbers below ``len``."""
         return {name: column.take(index, axis=0) for name, column in self._columns.items()}
 
-    def rows(self) -> dict[str, Array]:
-        """All rows from the oldest to the newest, as views when the ring has not wrapped."""
+    def rows(self) -> HostColumns:
+        """Returns all rows from the oldest to the newest, as views when the ring has not wrapped."""
         held = {name: column[: len(self)] for name, column in self._columns.items()}
         if not self.full or self.position == 0:
             return held

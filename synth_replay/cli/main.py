@@ -1,4 +1,4 @@
-"""Arguments in, exit code out."""
+"""The entry point: runs a command line and returns its exit code."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from importlib.util import find_spec
 from threading import current_thread, main_thread
 from typing import Any
 
+from synth_replay.cli.wording import word_error
 from synth_replay.errors import SynthReplayError
 
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
-GOING_ON = "interrupted; fit, sample and upsample go on when the same command is given again"
+RESUME = "interrupted; to resume fit, sample or upsample, run the same command again"
 
 DESCRIPTION = """Learn a diffusion model of a dataset of transitions, and generate more of them.
 
@@ -23,25 +24,25 @@ Start with
   synth-replay upsample my_dataset.hdf5 --num-samples 1_000_000 --out my_dataset_1M --report report.html
 
 Exit codes: 0 done; 1 the data, a file or a setting cannot be used (one line says why); 2 wrong arguments;
-130 interrupted (fit, sample and upsample go on when the same command is given again)."""
+130 interrupted (to resume fit, sample or upsample, run the same command again)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs ``synth-replay``.
 
     Args:
-        arguments: Instead of the command line's.
+        arguments: Arguments after ``synth-replay``; None takes them from the command line.
 
     Returns:
-        The exit code.
+        Exit code: 0 done, 1 unusable input, 2 wrong arguments, 130 interrupted, 141 broken pipe.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if find_spec("tyro") is None and {"-h", "--help"} & set(given):
         print(f"{DESCRIPTION}\n\nThe commands need an extra: pip install 'synth-replay[cli]'")
         return 0
-    warnings.simplefilter("ignore")  # of libraries, for their developers; ours are errors or notes
+    warnings.simplefilter("ignore")  # libraries warn their developers; our own messages are errors or notes
     try:
-        with _ending_at_once():
+        with _exit_on_interrupt():
             command = _parse(given)
         command.run()
         sys.stdout.flush()
@@ -51,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail too
         return BROKEN_PIPE
     except KeyboardInterrupt:
-        return _fail(GOING_ON, INTERRUPTED)
+        return _fail(RESUME, INTERRUPTED)
     except (SynthReplayError, OSError) as error:
-        return _fail(" ".join(str(error).split()), FAILED)
+        return _fail(word_error(error), FAILED)
     return 0
 
 
@@ -63,13 +64,16 @@ def _fail(message: str, code: int) -> int:
 
 
 @contextmanager
-def _ending_at_once() -> Iterator[None]:
-    """Within it Ctrl-C ends the process: the libraries that parsing imports turn the exception into other ones."""
+def _exit_on_interrupt() -> Iterator[None]:
+    """Lets Ctrl-C end the process at once, inside a ``with`` block.
+
+    Parsing imports libraries that would turn a KeyboardInterrupt into other exceptions.
+    """
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.default_int_handler or current_thread() is not main_thread():
         yield
         return
-    signal.signal(signal.SIGINT, lambda *_: os._exit(_fail(GOING_ON, INTERRUPTED)))
+    signal.signal(signal.SIGINT, lambda *_: os._exit(_fail(RESUME, INTERRUPTED)))
     try:
         yield
     finally:
@@ -77,12 +81,12 @@ def _ending_at_once() -> Iterator[None]:
 
 
 def _parse(given: list[str]) -> Any:
-    from synth_replay.cli.parser import require_tyro, tyro_cli
+    from synth_replay.cli.parser import parse_command, require_tyro
 
     require_tyro()
-    return tyro_cli(given, DESCRIPTION)
+    return parse_command(given, DESCRIPTION)
 
 
 def run() -> None:
-    """The console script."""
+    """Runs ``synth-replay`` as a console script, which exits with the code of :func:`main`."""
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""The preset that the generator's options start from, which has to be known before they are parsed."""
+"""The preset that ``--generator`` options start from, which must be known before they are parsed."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from contextvars import ContextVar
 from synth_replay.generator.config import GeneratorConfig, resolve_config
 from synth_replay.runtime import resolve_device
 
-_start: ContextVar[tuple[str, str]] = ContextVar("start", default=("auto", "auto"))
+_preset_and_device: ContextVar[tuple[str, str]] = ContextVar("preset_and_device", default=("auto", "auto"))
 
 
 def starting_config() -> GeneratorConfig:
-    """The configuration of ``--preset`` (``auto``: of the device)."""
-    preset, device = _start.get()
+    """Returns the configuration of ``--preset``; ``auto`` suits the device."""
+    preset, device = _preset_and_device.get()
     return resolve_config(None if preset == "auto" else preset, resolve_device(device))
 
 
 @contextmanager
 def starting_from(arguments: list[str]) -> Iterator[None]:
-    """Within it, :func:`starting_config` is the one that the arguments name."""
-    token = _start.set((_value(arguments, "--preset"), _value(arguments, "--device")))
+    """Lets :func:`starting_config` return the preset that the arguments name, inside a ``with`` block."""
+    token = _preset_and_device.set((_value(arguments, "--preset"), _value(arguments, "--device")))
     try:
         yield
     finally:
-        _start.reset(token)
+        _preset_and_device.reset(token)
 
 
 def _value(arguments: list[str], name: str) -> str:

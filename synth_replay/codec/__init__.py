@@ -1,4 +1,4 @@
-"""Transitions to rows of numbers and back: scales, conditions, labels, principal axes."""
+"""The map between transitions and rows of numbers: scales, conditions, labels, principal axes."""
 
 from synth_replay.codec.codec import TransitionCodec
 from synth_replay.codec.labels import LabelEncoder

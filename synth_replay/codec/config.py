@@ -1,4 +1,4 @@
-"""Choices of how transitions become rows."""
+"""Settings of the map from transitions to rows."""
 
 from __future__ import annotations
 
@@ -10,32 +10,34 @@ from synth_replay.errors import ConfigError
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """How transitions become rows.
+    """Settings of the map from transitions to rows.
 
     Attributes:
-        normalizer: ``auto`` scores observations and actions by a mean of rank-Gaussian score and z-score (good
-            marginals, also where a dimension piles up at a limit), heavy-tailed dimensions by rank alone, and
-            standardises the rest (accurate steps); ``zscore`` standardises everything (SynthER); ``quantile`` uses
-            ranks everywhere.
-        next_observations: ``delta`` models s' - s, ``absolute`` models s' (SynthER). ``auto`` is ``delta``; where rows
-            are decorrelated, columns with bounds or with many equal values (an encoder's latents) are ``absolute``.
-        discrete: ``condition`` draws categories and flags from the data and conditions the denoiser on them;
-            ``diffuse`` adds one-hot and flag columns to the row, read back by argmax and threshold (SynthER).
-        rank_weight: In ``auto``, the weight of the rank-Gaussian score against the z-score, in (0, 1]. More gives
-            better marginals, less more accurate steps from few rows.
-        decorrelate: ``auto`` describes observations and next observations by their principal axes where they have 64
-            to 4096 numbers together, each axis divided by the square root of its spread, and gives the rest of the row
-            at least a fifth of the loss; ``never`` leaves columns as they are (SynthER).
-        rare_share: Terminal rows are drawn at least this often in training batches (``condition`` only; the
-            generated rate does not depend on it).
+        normalizer: Scaling of continuous columns. ``auto`` uses the weighted mean of rank-Gaussian score and z-score
+            for observations and actions (good marginals, also where many values equal a limit), the rank-Gaussian
+            score for heavy-tailed columns, and the z-score for the rest (accurate steps). ``zscore`` uses the z-score
+            for all columns (SynthER), ``quantile`` the rank-Gaussian score.
+        next_observations: Representation of s'. ``delta`` models s' - s, ``absolute`` models s' (SynthER). ``auto`` is
+            ``delta`` except where rows are whitened: there, columns with bounds or with many equal values (the latents
+            of an encoder) are ``absolute``.
+        discrete: Representation of categories and flags. ``condition`` samples them from the data and conditions the
+            denoiser on them. ``diffuse`` adds one-hot and flag columns to the row and reads them back by argmax and
+            threshold (SynthER).
+        quantile_weight: Weight of the rank-Gaussian score against the z-score in ``auto``, in (0, 1]. More weight gives
+            better marginals; less weight gives more accurate steps from few rows.
+        decorrelate: Whitening of wide rows. ``auto`` replaces observations and next observations of 64 to 4096 columns
+            together by their principal axes, each divided by the square root of its standard deviation, and gives the
+            other columns at least a fifth of the loss. ``never`` keeps the columns (SynthER).
+        terminal_oversampling: Minimum share of terminal rows in training batches, in [0, 1); effective with
+            ``discrete="condition"`` only. The rate of generated terminations does not depend on it.
     """
 
     normalizer: Literal["auto", "zscore", "quantile"] = "auto"
     next_observations: Literal["auto", "delta", "absolute"] = "auto"
     discrete: Literal["condition", "diffuse"] = "condition"
     decorrelate: Literal["auto", "never"] = "auto"
-    rare_share: float = 0.02
-    rank_weight: float = 0.5
+    terminal_oversampling: float = 0.02
+    quantile_weight: float = 0.5
 
     def __post_init__(self) -> None:
         allowed = {
@@ -47,7 +49,9 @@ class CodecConfig:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise ConfigError(f"CodecConfig.{name} must be one of {values}, not {getattr(self, name)!r}.")
-        if not 0 <= self.rare_share < 1:
-            raise ConfigError(f"CodecConfig.rare_share must be in [0, 1), not {self.rare_share!r}.")
-        if not 0 < self.rank_weight <= 1:
-            raise ConfigError(f"CodecConfig.rank_weight must be in (0, 1], not {self.rank_weight!r}.")
+        if not 0 <= self.terminal_oversampling < 1:
+            raise ConfigError(
+                f"CodecConfig.terminal_oversampling must be in [0, 1), not {self.terminal_oversampling!r}."
+            )
+        if not 0 < self.quantile_weight <= 1:
+            raise ConfigError(f"CodecConfig.quantile_weight must be in (0, 1], not {self.quantile_weight!r}.")

@@ -1,9 +1,9 @@
-"""Labels of rows: classes (offline and online, say) or one number (a return, a curiosity score)."""
+"""Labels of rows: classes (offline and online) or one number (a return, a curiosity score)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -14,32 +14,46 @@ BINS = 32
 POINTS_PER_BIN = 32
 
 
+class LabelDict(TypedDict):
+    """A :class:`LabelEncoder` as JSON values, one for each of its attributes."""
+
+    classes: list[int | str]
+    quantiles: list[float]
+    mean: float
+    std: float
+
+
 @dataclass(frozen=True)
 class LabelEncoder:
-    """What the labels of the fitted rows were, and how one becomes a part of the denoiser's condition.
+    """Encoder of labels as a part of the denoiser's condition.
 
-    A number is standardised. Its distribution is kept as quantiles, so that labels can be drawn as the data's are,
-    and in bins of about equal mass, so that what is drawn beside it (a termination, say) goes with it.
+    Classes become one-hot columns and a number becomes its z-score. The distribution of a number is kept as quantiles,
+    from which labels are sampled. The quantiles form bins of about equal mass; a termination is sampled from the rows
+    of the label's bin.
 
     Attributes:
-        names: The distinct classes, sorted; empty for a number.
-        quantiles: ``[BINS * POINTS_PER_BIN]`` of the numbers, at equal steps of rank; empty for classes.
-        mean: Of the numbers.
-        std: Of the numbers.
+        classes: Distinct classes in ascending order; empty where the label is a number.
+        quantiles: ``BINS * POINTS_PER_BIN`` quantiles of the number at equal steps of rank; empty for classes.
+        mean: Mean of the number.
+        std: Standard deviation of the number.
     """
 
-    names: tuple[int | str, ...] = ()
+    classes: tuple[int | str, ...] = ()
     quantiles: tuple[float, ...] = ()
     mean: float = 0.0
     std: float = 1.0
 
     @classmethod
-    def fit(cls, labels: Any, rows: int) -> LabelEncoder:
-        """Learns from one label per row.
+    def from_labels(cls, labels: Any, rows: int) -> LabelEncoder:
+        """Builds the encoder of the given labels.
+
+        Args:
+            labels: Whole numbers or strings (classes), or floats (a number), ``[rows]``.
+            rows: Number of rows.
 
         Raises:
             InvalidTransitionsError: If the length is wrong, or the labels are neither whole numbers, strings, nor
-                finite numbers.
+                finite floats.
         """
         array = np.asarray(labels)
         if array.shape != (rows,) or array.dtype.kind not in "iuUf":
@@ -48,7 +62,7 @@ class LabelEncoder:
                 f"shape {array.shape}."
             )
         if array.dtype.kind != "f":
-            return cls(names=tuple(np.unique(array).tolist()))
+            return cls(classes=tuple(np.unique(array).tolist()))
         _require_finite(array)
         ranks = (np.arange(BINS * POINTS_PER_BIN) + 0.5) / (BINS * POINTS_PER_BIN)
         quantiles = np.quantile(array.astype(np.float64), ranks, method="inverted_cdf")  # values that occur
@@ -56,70 +70,73 @@ class LabelEncoder:
 
     @property
     def width(self) -> int:
-        """Columns of an encoded label: one for each class and one for the null token, or a number and the null flag."""
-        return len(self.names) + 1 if self.names else 2
+        """Columns of an encoded label: one per class or one for the number, and the flag of the null token."""
+        return len(self.classes) + 1 if self.classes else 2
 
     def values(self, labels: Any, rows: int) -> Array:
-        """Class numbers, or the numbers themselves, ``[rows]``.
+        """Converts labels to class indices, or to float64 where the label is a number.
 
         Args:
-            labels: One label for all rows, or one for each.
-            rows: How many.
+            labels: One label for all rows, or ``[rows]`` labels.
+            rows: Number of rows.
+
+        Returns:
+            Label values ``[rows]``.
 
         Raises:
-            InvalidTransitionsError: If a label is not one of those fitted, or the length is wrong.
+            InvalidTransitionsError: If a label was not fitted, or the length is wrong.
         """
         array = np.asarray(labels)
         if array.shape not in ((), (rows,)):
             raise InvalidTransitionsError(f"label is one for all {rows} rows or one for each; got shape {array.shape}.")
-        if not self.names:
+        if not self.classes:
             if array.dtype.kind not in "iuf":
                 raise InvalidTransitionsError(f"The rows were fitted with a number as label; got {labels!r}.")
             _require_finite(array)
             return np.broadcast_to(array.astype(np.float64), rows)
-        numbers = {name: number for number, name in enumerate(self.names)}
+        indices = {name: index for index, name in enumerate(self.classes)}
         distinct, inverse = np.unique(array.reshape(-1), return_inverse=True)
-        unknown = [name for name in distinct.tolist() if name not in numbers]
+        unknown = [name for name in distinct.tolist() if name not in indices]
         if unknown:
             raise InvalidTransitionsError(
-                f"No row was fitted with the label {unknown[0]!r}; there are {list(self.names)}."
+                f"No row was fitted with the label {unknown[0]!r}; there are {list(self.classes)}."
             )
-        found = np.array([numbers[name] for name in distinct.tolist()])[inverse]
+        found = np.array([indices[name] for name in distinct.tolist()])[inverse]
         return np.broadcast_to(found.reshape(array.shape), rows)
 
     def bins(self, values: Array) -> Array:
-        """The bin of each value: its class, or the bin of about equal mass that it falls into."""
-        return values.astype(np.int64) if self.names else np.searchsorted(self._edges(), values, side="right")
+        """Returns the bin of each label value ``[n]``: its class, or the interval of quantiles that holds it."""
+        return values.astype(np.int64) if self.classes else np.searchsorted(self._edges(), values, side="right")
 
     def _edges(self) -> Array:
         return np.unique(np.asarray(self.quantiles)[POINTS_PER_BIN::POINTS_PER_BIN])
 
-    def draw(self, bins: Array, rng: np.random.Generator) -> Array:
-        """A value of each bin, as they are distributed in it."""
-        if self.names:
+    def sample(self, bins: Array, rng: np.random.Generator) -> Array:
+        """Samples one label value ``[n]`` from the data's distribution within each bin ``[n]``."""
+        if self.classes:
             return bins
         points = np.asarray(self.quantiles)
-        ends = np.searchsorted(points, self._edges(), side="left")
-        starts, ends = np.concatenate([[0], ends]), np.concatenate([ends, [len(points)]])
-        at = starts[bins] + rng.random(len(bins)) * (ends - starts)[bins]
-        drawn: Array = points[np.minimum(at.astype(np.int64), len(points) - 1)]
-        return drawn
+        inner = np.searchsorted(points, self._edges(), side="left")
+        starts, stops = np.concatenate([[0], inner]), np.concatenate([inner, [len(points)]])
+        at = starts[bins] + rng.random(len(bins)) * (stops - starts)[bins]
+        sampled: Array = points[np.minimum(at.astype(np.int64), len(points) - 1)]
+        return sampled
 
     def encode(self, values: Array) -> Array:
-        """Values ``[n]`` to ``[n, width]`` float32; the last column, the null token's, is zero."""
-        if self.names:
+        """Encodes label values ``[n]`` as ``[n, width]`` float32; the last column, the null token's flag, is zero."""
+        if self.classes:
             return one_hot(values.astype(np.int64)[:, None], [self.width])
         scores = (values - self.mean) / self.std
         return np.stack([scores, np.zeros(len(values))], axis=1).astype(np.float32)
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON types; ``LabelEncoder(**...)`` of them is the inverse but for lists in place of tuples."""
-        return {"names": list(self.names), "quantiles": list(self.quantiles), "mean": self.mean, "std": self.std}
+    def to_dict(self) -> LabelDict:
+        """Returns the encoder as JSON values."""
+        return LabelDict(classes=list(self.classes), quantiles=list(self.quantiles), mean=self.mean, std=self.std)
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> LabelEncoder:
-        """The inverse of :meth:`to_dict`."""
-        return cls(tuple(data["names"]), tuple(data["quantiles"]), data["mean"], data["std"])
+    def from_dict(cls, data: LabelDict) -> LabelEncoder:
+        """Builds the encoder from the JSON values of :meth:`to_dict`."""
+        return cls(tuple(data["classes"]), tuple(data["quantiles"]), data["mean"], data["std"])
 
 
 def _require_finite(array: Array) -> None:

@@ -1,4 +1,4 @@
-"""Per-dimension scaling of continuous columns, and its inverse."""
+"""Invertible scaling of single columns."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import torch
 from synth_replay.spaces import Array
 
 QUANTILE_KNOTS = 1001
-RELATIVE_RESOLUTION = 1e-7  # a spread below this share of the magnitude is float32 rounding noise
-HEAVY_TAIL = 50.0  # standard deviations beyond which a z-score is no input for a network
+RELATIVE_RESOLUTION = 1e-7  # a range below this share of the magnitude is float32 rounding noise
+HEAVY_TAIL = 50.0  # a z-score beyond this destabilises a network
 
 
 @dataclass(frozen=True)
 class Affine:
-    """Shift and scale of each dimension; constants are remembered and not modelled.
+    """Shift and scale of each column. Constant columns keep their value and are not modelled.
 
     Attributes:
-        shift: ``[D]`` float64.
-        scale: ``[D]`` float64, 1 for constant dimensions.
-        varies: ``[D]`` bool, False where a dimension is constant up to float32 rounding.
+        shift: Mean of each column, or the value of a constant one; ``[D]`` float64.
+        scale: Standard deviation of each column, 1 for constant ones; ``[D]`` float64.
+        varies: Whether each column varies by more than float32 rounding; ``[D]`` bool.
     """
 
     shift: Array
@@ -29,53 +29,51 @@ class Affine:
     varies: Array
 
     @classmethod
-    def fit(cls, values: Array, standardize: bool = True) -> Affine:
-        """Fits to ``values`` ``[n, D]``; with ``standardize=False`` only constants are found."""
+    def from_values(cls, values: Array) -> Affine:
+        """Computes shift and scale of ``values`` ``[n, D]``."""
         low, high, mean = values.min(axis=0), values.max(axis=0), values.mean(axis=0, dtype=np.float64)
         magnitude = np.maximum(np.abs(low), np.abs(high))
         varies = (high - low) > RELATIVE_RESOLUTION * magnitude
         scale = np.where(varies, values.std(axis=0, dtype=np.float64), 1.0)
-        if not standardize:
-            mean, scale = np.zeros_like(mean), np.ones_like(scale)
         return cls(np.where(varies, mean, low).astype(np.float64), np.where(scale > 0, scale, 1.0), varies)
 
     def forward(self, values: Array) -> Array:
-        """``[n, D]`` in data units to standard units."""
+        """Converts ``[n, D]`` from data units to standard units."""
         return (values - self.shift) / self.scale
 
     def inverse(self, values: Array) -> Array:
-        """Standard units to data units; constant dimensions return their constant."""
+        """Converts ``[n, D]`` from standard units to data units; constant columns get their value."""
         return values * np.where(self.varies, self.scale, 0.0) + self.shift
 
 
 @dataclass(frozen=True)
 class Quantile:
-    """Monotone map of one dimension through a table of its quantiles.
+    """Monotone map of one column through a table of its quantiles.
 
-    A value's score is a weighted mean of its rank-Gaussian score and its z-score. Ranks make marginals exact, also
-    where a dimension piles up at a limit; the z-score keeps the gaps between clusters and the scale within them.
-    Repeated values (a velocity clipped at 10, an action saturated at 1) own an interval of ranks:
-    they are spread over it on the way in and come out exact.
+    The score of a value is a weighted mean of its rank-Gaussian score and its z-score. Ranks make marginals exact, also
+    where many values equal a limit; the z-score keeps the gaps between clusters and the scale within them. A repeated
+    value (a velocity clipped at 10, an action saturated at 1) occupies an interval of ranks. Its scores are spread over
+    that interval, and all of them invert to the exact value.
 
     Attributes:
-        knots: ``[K]`` increasing values, each distinct value of the table twice.
-        scores: ``[K]`` non-decreasing scores.
+        knots: Increasing values ``[K]``, each distinct value of the table twice.
+        scores: Non-decreasing scores ``[K]`` of the knots.
     """
 
     knots: Array
     scores: Array
 
     @classmethod
-    def fit(cls, values: Array, rng: np.random.Generator, rank_weight: float = 1.0) -> tuple[Quantile, Array]:
-        """Fits the table, and scores the same values.
+    def from_values(cls, values: Array, rng: np.random.Generator, weight: float = 1.0) -> tuple[Quantile, Array]:
+        """Builds the table of one column and scores the same values, which needs their ranks.
 
         Args:
-            values: ``[n]``.
-            rng: Spreads repeated values over their ranks.
-            rank_weight: Weight of the rank-Gaussian score, in (0, 1].
+            values: Column ``[n]``.
+            rng: Source of the ranks of repeated values.
+            weight: Weight of the rank-Gaussian score against the z-score, in (0, 1].
 
         Returns:
-            The table, and the scores ``[n]`` of ``values``.
+            The table and the scores ``[n]`` of ``values``.
         """
         positions = _knot_ranks(len(values))
         table = np.quantile(values, positions, method="hazen").astype(np.float64)
@@ -83,17 +81,17 @@ class Quantile:
         last = np.r_[first[1:], len(positions)] - 1
         unique[0], unique[-1] = values.min(), values.max()
         knots, ranks = np.repeat(unique, 2), positions[np.stack([first, last], axis=1).reshape(-1)]
-        linear = (1 - rank_weight) * (values - values.mean()) / (values.std() or 1.0)
-        linear_knots = (1 - rank_weight) * (knots - values.mean()) / (values.std() or 1.0)
-        fitted = cls(knots, rank_weight * _normal_score(ranks) + linear_knots)
+        linear = (1 - weight) * (values - values.mean()) / (values.std() or 1.0)
+        linear_knots = (1 - weight) * (knots - values.mean()) / (values.std() or 1.0)
+        fitted = cls(knots, weight * _normal_score(ranks) + linear_knots)
         place = np.clip(np.searchsorted(knots, values), 0, len(knots) - 2)
         low, high = ranks[place], ranks[place + 1]
         repeated = (knots[place] == values) & (knots[place + 1] == values)
-        within = rank_weight * _normal_score(low + rng.random(len(values)) * (high - low)) + linear
+        within = weight * _normal_score(low + rng.random(len(values)) * (high - low)) + linear
         return fitted, np.where(repeated, within, np.interp(values, knots, fitted.scores))
 
     def inverse(self, scores: Array) -> Array:
-        """Scores to values within the range seen when fitting."""
+        """Converts scores ``[n]`` to values within the range of the fitted ones."""
         values: Array = np.interp(scores, self.scores, self.knots)
         return values
 
@@ -104,13 +102,13 @@ def _normal_score(ranks: Array) -> Array:
 
 
 def _knot_ranks(rows: int) -> Array:
-    """Evenly spaced ranks, and ever closer ones towards both ends, where a few rows span a wide range."""
+    """Returns evenly spaced ranks, and denser ones towards both tails, where few rows span a wide range."""
     even = (np.arange(min(QUANTILE_KNOTS, rows)) + 0.5) / min(QUANTILE_KNOTS, rows)
-    end = np.log(2 * rows - 1)  # the log-odds of the first and last row's rank
-    tails = 1 / (1 + np.exp(-np.linspace(-end, end, QUANTILE_KNOTS)))
+    extreme = np.log(2 * rows - 1)  # the log-odds of the last row's rank
+    tails = 1 / (1 + np.exp(-np.linspace(-extreme, extreme, QUANTILE_KNOTS)))
     return np.unique(np.concatenate([even, tails]))
 
 
 def heavy_tailed(scores: Array) -> bool:
-    """Whether z-scores ``[n]`` reach values that a network should not be fed."""
+    """Tells whether z-scores ``[n]`` are too large for a network's input."""
     return bool(np.abs(scores).max() > HEAVY_TAIL)

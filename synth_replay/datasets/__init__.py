@@ -1,23 +1,26 @@
 """Datasets of transitions on disk: npz, D4RL, Minari, Stable-Baselines3, d3rlpy and Parquet.
 
-:func:`open_dataset` streams or reads one, :func:`create_dataset` writes one, and :class:`ShardWriter` writes a
-large one in shards that survive a kill. HDF5 and Parquet need the extra ``datasets``.
+:func:`open_dataset` streams or reads a dataset, :func:`create_dataset` writes one, and :class:`ShardWriter` writes a
+large one in shards that survive a kill. Each format has a module of its name (``minari`` and ``parquet`` are packages).
+HDF5 and Parquet need the extra ``datasets``.
 
-Frames are a kind of their own: :func:`open_pixels` streams episodes of V-D4RL and Offline Procgen, for an encoder
-(:mod:`synth_replay.encoders`) to make latents of.
+Datasets of frames have their own functions: :func:`open_pixels` streams episodes of V-D4RL and Offline Procgen, which
+an encoder (:mod:`synth_replay.encoders`) turns into latent vectors.
 """
 
-from synth_replay.datasets.base import Dataset
-from synth_replay.datasets.catalog import FORMATS, create_dataset, detect_format, guess_format, open_dataset
+from synth_replay.datasets.atomic_files import require_free
+from synth_replay.datasets.dataset import Dataset
+from synth_replay.datasets.formats import FORMATS, create_dataset, detect_format, guess_format, open_dataset
 from synth_replay.datasets.parquet.shards import ShardWriter
-from synth_replay.datasets.pixels.catalog import PIXEL_FORMATS, open_pixels
-from synth_replay.datasets.pixels.changes import augment_episodes, mix_episodes, transform_episodes
 from synth_replay.datasets.pixels.collect import collect_episodes
 from synth_replay.datasets.pixels.dataset import PixelDataset
 from synth_replay.datasets.pixels.episode import PixelEpisode, stack_transitions
+from synth_replay.datasets.pixels.formats import PIXEL_FORMATS, find_pixels, open_pixels
+from synth_replay.datasets.pixels.mixing import MixedPixelDataset, PixelSubset, mix_episodes
 from synth_replay.datasets.pixels.offline_procgen import write_offline_procgen
-from synth_replay.datasets.pixels.vd4rl import write_vd4rl_npz
+from synth_replay.datasets.pixels.transforms import augment_episodes, transform_episodes
 from synth_replay.datasets.pixels.vd4rl_hdf5 import write_vd4rl_hdf5
+from synth_replay.datasets.pixels.vd4rl_npz import write_vd4rl_npz
 from synth_replay.datasets.writer import DatasetWriter
 
 __all__ = [
@@ -25,17 +28,21 @@ __all__ = [
     "PIXEL_FORMATS",
     "Dataset",
     "DatasetWriter",
+    "MixedPixelDataset",
     "PixelDataset",
     "PixelEpisode",
+    "PixelSubset",
     "ShardWriter",
     "augment_episodes",
     "collect_episodes",
     "create_dataset",
     "detect_format",
+    "find_pixels",
     "guess_format",
     "mix_episodes",
     "open_dataset",
     "open_pixels",
+    "require_free",
     "stack_transitions",
     "transform_episodes",
     "write_offline_procgen",

@@ -1,4 +1,4 @@
-"""Raw arrays of a file as checked transitions of a spec."""
+"""Columns in memory and on disk: raw arrays as checked transitions, and transitions in a file's dtypes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from synth_replay.transitions import Transitions, TransitionSpec
 
 
 def conform(spec: TransitionSpec, leaves: Mapping[str, Array]) -> Transitions:
-    """Checked transitions in the spec's shapes and dtypes, sharing memory where nothing changes.
+    """Checks raw columns and returns them as transitions in the spec's shapes and dtypes.
+
+    Memory is shared where nothing changes.
 
     Args:
-        spec: What the rows must be.
-        leaves: ``[n, *shape]`` arrays by leaf name; ``[n, 1]`` and ``[n]`` are taken for each other.
+        spec: Spaces and extra columns that the rows must have.
+        leaves: ``[n, *shape]`` arrays by leaf name; ``[n, 1]`` and ``[n]`` are interchangeable.
 
     Raises:
         SpecMismatchError: If a column is missing or has another shape.
@@ -49,18 +51,24 @@ def _cast(array: Array, leaf: Leaf) -> Array:
 
 
 def stored_dtype(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
-    """The dtype that a generated column is kept in: floats are generated as float32."""
+    """Returns the dtype of a column on disk: float32 for floats, which are generated as float32, else its own."""
     return np.dtype(np.float32) if np.issubdtype(dtype, np.floating) else dtype
 
 
 def stored_columns(spec: TransitionSpec) -> dict[str, Leaf]:
-    """The columns that every flat format writes: the spec's and ``truncations``."""
+    """Returns the columns that a file holds by name: the spec's and ``truncations``."""
     scalar = next(leaf for leaf in spec.leaves if leaf.name == "terminations")
     return {leaf.name: leaf for leaf in spec.leaves} | {"truncations": scalar}
 
 
 def stored_leaves(spec: TransitionSpec, transitions: Transitions, truncations: Array) -> dict[str, Array]:
-    """``transitions`` in the dtypes of a file, with a ``truncations`` column in any case."""
+    """Returns the columns of transitions in the dtypes of a file.
+
+    Args:
+        spec: Spaces and extra columns of the rows.
+        transitions: Rows that satisfy the spec.
+        truncations: ``[n]`` bool, used if the transitions have no truncations.
+    """
     leaves = {"truncations": truncations} | transitions.leaves()
     columns = stored_columns(spec)
     return {name: leaves[name].astype(stored_dtype(leaf.dtype), copy=False) for name, leaf in columns.items()}

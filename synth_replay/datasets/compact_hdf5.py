@@ -1,4 +1,4 @@
-"""Many small HDF5 objects, made several times faster than by h5py's own calls."""
+"""A writer of many small HDF5 datasets, several times faster than h5py's own calls."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from synth_replay.datasets.extras import load_extra
+from synth_replay.datasets.optional_imports import load_extra
 from synth_replay.spaces import Array
 
 COMPACT_BYTES = 60_000  # HDF5 stores at most 64 kB inside a dataset's header
 
 
-class TinyDatasets:
-    """Creates datasets that are stored inside their own header, and the groups on the way to them.
+class CompactHdf5Writer:
+    """Writes small arrays as HDF5 datasets that are stored inside their own header (HDF5's compact layout).
 
     Args:
         file: An open :class:`h5py.File`.
@@ -30,11 +30,11 @@ class TinyDatasets:
         self._kinds: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 
     def write(self, name: str, array: Array) -> None:
-        """Makes a dataset.
+        """Writes an array as a dataset; missing groups are made as well.
 
         Args:
-            name: Its path from the root.
-            array: Its values; contiguous.
+            name: Path of the dataset from the root, such as ``episode_0/actions``.
+            array: A contiguous array; one of 60 kB or more is stored outside the header.
         """
         kind, space = self._kind(array)
         plan = self._compact if array.nbytes < COMPACT_BYTES else None
@@ -42,7 +42,12 @@ class TinyDatasets:
         dataset.write(self._h5.h5s.ALL, self._h5.h5s.ALL, array)
 
     def annotate(self, group: str, values: dict[str, int]) -> None:
-        """Gives a group whole numbers as attributes."""
+        """Writes integer attributes of a group.
+
+        Args:
+            group: Path of the group from the root.
+            values: Attributes by name, stored as int64.
+        """
         owner = self._h5.h5g.open(self._root, group.encode())
         for name, value in values.items():
             array = np.asarray(value, np.int64)

@@ -1,4 +1,4 @@
-"""d3rlpy's HDF5: a few small arrays per episode, without the observation after the last step."""
+"""Reader and writer of d3rlpy's HDF5: a few small arrays per episode, without the observation after the last step."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from synth_replay.datasets.base import Dataset, ReadOptions
-from synth_replay.datasets.compact_hdf5 import TinyDatasets
+from synth_replay.datasets.atomic_files import reading
+from synth_replay.datasets.column_files import TERMINAL_NOTE
+from synth_replay.datasets.compact_hdf5 import CompactHdf5Writer
+from synth_replay.datasets.dataset import Dataset, ReadOptions
 from synth_replay.datasets.episodes import Columns, aligned, join_episodes
-from synth_replay.datasets.extras import load_extra
-from synth_replay.datasets.files import reading
-from synth_replay.datasets.flat import TERMINAL_NOTE
-from synth_replay.datasets.hdf5 import STAMP, Hdf5Output, open_hdf5
-from synth_replay.datasets.inference import settle_spec
-from synth_replay.datasets.stamp import read_stamp
+from synth_replay.datasets.hdf5 import SPEC_ATTRIBUTE, Hdf5Output, open_hdf5
+from synth_replay.datasets.optional_imports import load_extra
+from synth_replay.datasets.space_inference import resolve_spec
+from synth_replay.datasets.spec_header import read_spec_header
 from synth_replay.datasets.writer import DatasetWriter
 from synth_replay.errors import DatasetError, DatasetFormatError, InvalidTransitionsError, UnsupportedSpaceError
 from synth_replay.spaces import Array
@@ -29,17 +29,18 @@ CUT_NOTE = "the file does not store the observation after a time limit: {count} 
 
 
 class D3rlpyDataset(Dataset):
-    """What d3rlpy's ``ReplayBuffer.dump`` wrote.
+    """A file that d3rlpy's ``ReplayBuffer.dump`` wrote.
 
     The observation after the last step is not in the file. A truncated last step is dropped, as d3rlpy does. A terminal
-    one is kept with its own observation as next one, where d3rlpy puts zeros: see :class:`FlatDataset`.
+    last step is kept, and its own observation is used as the next one; d3rlpy uses zeros. The reason is given at
+    :class:`~synth_replay.datasets.column_files.ColumnFileDataset`.
     """
 
     format = "d3rlpy"
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         with reading(path), open_hdf5(path) as file:
-            stored, meta = read_stamp(file.attrs.get(STAMP))
+            stored, meta = read_spec_header(file.attrs.get(SPEC_ATTRIBUTE))
             self._count = int(file["num_episodes"][()])
             _require_columns(path, file, self._count)
             terminated = np.array([bool(file[f"terminated_{i}"][()]) for i in range(self._count)])
@@ -49,8 +50,9 @@ class D3rlpyDataset(Dataset):
         if rows == 0:
             raise DatasetFormatError(f"{path} holds no transitions.")
         with reading(path):
-            spec, notes = settle_spec(options, stored, heads, lambda: _stored_actions(path, self._count))
-        cut = 0 if stored[0] else int((~terminated).sum())  # our own last steps only hold an observation
+            spec, notes = resolve_spec(options, stored, heads, lambda: _stored_actions(path, self._count))
+        # in files of this package, the last step of an episode only holds the next observation: no row is lost
+        cut = 0 if stored[0] else int((~terminated).sum())
         ends = {TERMINAL_NOTE: int(terminated.sum()), CUT_NOTE: cut}
         notes += [note.format(count=count) for note, count in ends.items() if count]
         super().__init__(path, spec, rows, meta, notes)
@@ -66,7 +68,7 @@ class D3rlpyDataset(Dataset):
 
 
 def _rows(place: str, raw: Columns) -> Columns:
-    """The rows of an episode whose next observation is known, and its terminal row."""
+    """Returns the rows of an episode whose next observation is known, and its terminal row."""
     lengths = {name: len(raw[name]) for name in COLUMNS[:-1]}
     if len(set(lengths.values())) > 1:
         raise InvalidTransitionsError(f"{place}: all columns need the same number of steps; got {lengths}.")
@@ -105,14 +107,14 @@ def _stored_actions(path: Path, count: int) -> Iterator[Array]:
 class D3rlpyWriter(DatasetWriter):
     """Writes a file that d3rlpy's ``ReplayBuffer.load`` reads, with as many transitions as there are rows.
 
-    A row is an episode: two steps that do not terminate, the second one holding the next observation (its action is the
-    row's next action if the spec has one, else the row's own, and its reward 0), or one step that terminates. The next
-    observation of a terminal row has no place in this format. HDF5 needs four objects per row, about 0.4 ms
-    and 1.4 kB: for millions of rows another format is faster.
+    Each row becomes an episode. A terminal row is one step that terminates; this format cannot hold its next
+    observation. Any other row is two steps that do not terminate: the second one holds the next observation, the next
+    action (the row's own action if the spec has no next actions) and the reward 0. HDF5 needs four objects per row,
+    about 0.4 ms and 1.4 kB: for millions of rows, another format is faster.
     """
 
     format = "d3rlpy"
-    stamped = True
+    has_spec_header = True
     extras = ("next_actions",)
     _out: Hdf5Output | None = None
 
@@ -120,16 +122,16 @@ class D3rlpyWriter(DatasetWriter):
         if isinstance(spec.observation_space, spaces.Dict) or not isinstance(
             spec.action_space, (spaces.Box, spaces.Discrete)
         ):
-            raise DatasetError("d3rlpy knows array observations and Box or Discrete actions: write another format.")
+            raise DatasetError("d3rlpy supports array observations and Box or Discrete actions: write another format.")
         super().__init__(path, spec, rows, meta, overwrite)
 
     def _begin(self, partial: Path) -> None:
         self._out = Hdf5Output(partial, many_objects=True)
         file = self._out.file
-        file.attrs[STAMP] = self.stamp
+        file.attrs[SPEC_ATTRIBUTE] = self.spec_header
         file.create_dataset("columns", data=list(COLUMNS), dtype=load_extra("h5py").string_dtype())
         file["num_episodes"], file["version"] = self.rows, VERSION
-        self._tiny = TinyDatasets(file)
+        self._compact = CompactHdf5Writer(file)
 
     def _append(self, leaves: dict[str, Array]) -> None:
         assert self._out is not None
@@ -142,8 +144,8 @@ class D3rlpyWriter(DatasetWriter):
         for row, steps in enumerate(np.where(ends, 1, 2).tolist()):
             episode = self.written + row
             for name, array in (pairs | {"rewards": reward}).items():
-                self._tiny.write(f"{name}_{episode}", array[row, :steps])
-            self._tiny.write(f"terminated_{episode}", np.asarray(ends[row]))
+                self._compact.write(f"{name}_{episode}", array[row, :steps])
+            self._compact.write(f"terminated_{episode}", np.asarray(ends[row]))
         self._out.require_written()
 
     def _finish(self) -> None:
@@ -156,5 +158,5 @@ class D3rlpyWriter(DatasetWriter):
 
 
 def _vectors(pairs: Array) -> Array:
-    """``[n, 2, ...]`` with at least one dimension per step, as d3rlpy stores discrete actions."""
+    """Returns ``[n, 2, ...]`` with at least one dimension per step, as d3rlpy stores discrete actions."""
     return pairs if pairs.ndim > 2 else pairs[:, :, None]

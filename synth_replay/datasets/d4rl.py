@@ -1,4 +1,4 @@
-"""D4RL's HDF5: one dataset per column, with ``terminals`` and ``timeouts``."""
+"""Reader and writer of D4RL's HDF5: one HDF5 dataset per column, with ``terminals`` and ``timeouts``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from synth_replay.datasets.column_files import ColumnFile, ColumnFileDataset
 from synth_replay.datasets.columns import stored_columns, stored_dtype
-from synth_replay.datasets.extras import load_extra
-from synth_replay.datasets.flat import ColumnFile, FlatDataset
-from synth_replay.datasets.hdf5 import STAMP, Hdf5Output
+from synth_replay.datasets.hdf5 import SPEC_ATTRIBUTE, Hdf5Output
+from synth_replay.datasets.optional_imports import load_extra
 from synth_replay.datasets.writer import DatasetWriter
 from synth_replay.spaces import Array
 
@@ -20,12 +20,12 @@ CHUNK_BYTES = 1 << 18
 
 
 class Hdf5Columns(ColumnFile):
-    """An open file; arrays in groups read ``group/name``."""
+    """The columns of an open HDF5 file; arrays in groups are named ``group/name``."""
 
     def __init__(self, path: Path) -> None:
         h5py = load_extra("h5py")
         self._file: Any = h5py.File(path, "r")
-        self.stamp = self._file.attrs.get(STAMP)
+        self.spec_header = self._file.attrs.get(SPEC_ATTRIBUTE)
         self.heads, self.lengths = {}, {}
 
         def visit(name: str, item: Any) -> None:
@@ -35,7 +35,7 @@ class Hdf5Columns(ColumnFile):
         self._file.visititems(visit)
 
     def blocks(self, name: str, rows: int, skip: int = 0) -> Iterator[Array]:
-        """Reads slices."""
+        """Yields a column in slices of at most ``rows`` rows, from row ``skip`` on."""
         column = self._file[name]
         for start in range(skip, self.lengths[name], rows):
             yield column[start : min(start + rows, self.lengths[name])]
@@ -45,8 +45,8 @@ class Hdf5Columns(ColumnFile):
         self._file.close()
 
 
-class D4rlDataset(FlatDataset):
-    """A D4RL file, or one that has its columns."""
+class D4rlDataset(ColumnFileDataset):
+    """A D4RL file, or another HDF5 file with D4RL's columns."""
 
     format = "d4rl"
     file_type = Hdf5Columns
@@ -55,18 +55,18 @@ class D4rlDataset(FlatDataset):
 class D4rlWriter(DatasetWriter):
     """Writes compressed columns with ``next_observations``, ``terminals`` and ``timeouts``.
 
-    Rows without truncations are unrelated to one another, so each is marked as an episode of its own: readers that
-    ignore ``next_observations`` and shift ``observations`` then drop rows, and never join two strangers.
+    Rows without truncations are unrelated to one another, so each one is marked as an episode of its own. Readers that
+    ignore ``next_observations`` and shift ``observations`` then drop rows instead of joining unrelated ones.
     """
 
     format = "d4rl"
-    stamped = True
+    has_spec_header = True
     rows_are_episodes = True
     _out: Hdf5Output | None = None
 
     def _begin(self, partial: Path) -> None:
         self._out = Hdf5Output(partial)
-        self._out.file.attrs[STAMP] = self.stamp
+        self._out.file.attrs[SPEC_ATTRIBUTE] = self.spec_header
         for name, leaf in stored_columns(self.spec).items():
             dtype = stored_dtype(leaf.dtype)
             rows = max(1, min(self.rows, CHUNK_BYTES // max(leaf.size * dtype.itemsize, 1)))

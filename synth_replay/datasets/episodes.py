@@ -1,4 +1,4 @@
-"""Formats that store episodes: joining them into blocks of rows."""
+"""Helpers of the formats that store episodes: joins episodes into blocks of rows."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from synth_replay.datasets.inference import require_alike
+from synth_replay.datasets.space_inference import require_same_kind
 from synth_replay.spaces import Array
 
 Columns = dict[str, Array]
 
 
 def join_episodes(episodes: Iterable[Columns], rows: int) -> Iterator[Columns]:
-    """Blocks of ``rows`` rows (the last one shorter) from episodes of any length, copied once.
+    """Joins episodes of any length into blocks of ``rows`` rows; the last block may be shorter.
+
+    Each row is copied once.
 
     Args:
         episodes: Aligned columns ``[T, ...]`` of each episode.
         rows: Rows of a block.
 
     Raises:
-        DatasetFormatError: If an episode's columns differ in kind or shape from the first one's.
+        DatasetFormatError: If the columns of an episode differ in kind or shape from those of the first episode.
     """
     block: Columns = {}
     first: Columns = {}
@@ -28,7 +30,7 @@ def join_episodes(episodes: Iterable[Columns], rows: int) -> Iterator[Columns]:
     for episode in episodes:
         first = first or {name: array[:0] for name, array in episode.items()}
         for name, array in episode.items():
-            require_alike(name, first[name], array)
+            require_same_kind(name, first[name], array)
         start, length = 0, len(episode["rewards"])
         while start < length:
             if not filled:
@@ -45,7 +47,7 @@ def join_episodes(episodes: Iterable[Columns], rows: int) -> Iterator[Columns]:
 
 
 def leaves_of(name: str, values: object) -> Columns:
-    """Nested dicts of arrays by leaf name, ``name/key``."""
+    """Flattens nested dicts of arrays into arrays by leaf name, ``name/key``."""
     if isinstance(values, dict):
         return {
             leaf: array for key, value in values.items() for leaf, array in leaves_of(f"{name}/{key}", value).items()
@@ -54,7 +56,12 @@ def leaves_of(name: str, values: object) -> Columns:
 
 
 def aligned(observations: Columns, columns: Columns) -> Columns:
-    """Rows of an episode of T steps and T + 1 observations: ``o_t, a_t, r_t, o_{t+1}``, without copying."""
+    """Returns the rows ``(o_t, a_t, r_t, o_{t+1})`` of an episode, without copying.
+
+    Args:
+        observations: ``[T + 1, ...]`` arrays by leaf name.
+        columns: ``[T, ...]`` arrays of the other columns by name.
+    """
     now = {name: array[:-1] for name, array in observations.items()}
     after = {f"next_{name}": array[1:] for name, array in observations.items()}
     return now | columns | after

@@ -1,4 +1,4 @@
-"""HDF5 files, read with clear errors and written so that a full disk is one."""
+"""Helpers of every format that is stored in HDF5: opens files, and writes them so that a full disk is a clear error."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from synth_replay.datasets.extras import load_extra
+from synth_replay.datasets.optional_imports import load_extra
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-STAMP = "synth_replay"
-FRAME_KEYS = {"observation"}  # of V-D4RL; all other formats say observations
+SPEC_ATTRIBUTE = "synth_replay"
+FRAME_KEYS = {"observation"}  # keys of V-D4RL; all other formats use the plural
 
 
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[Any]:
-    """An HDF5 file open for reading."""
+    """Opens an HDF5 file for reading, inside a ``with`` block."""
     with load_extra("h5py").File(path, "r") as file:
         yield file
 
 
 def holds_frames(path: Path) -> bool:
-    """Whether an HDF5 file is V-D4RL's."""
+    """Whether an HDF5 file holds the frames of V-D4RL."""
     with open_hdf5(path) as file:
         return set(file) >= FRAME_KEYS
 
 
 class _Disk(io.FileIO):
-    """A file that keeps its first write error and then pretends.
+    """A file that stores its first write error and then reports success.
 
-    HDF5 cannot close a file whose buffers it cannot write, and crashes the process at exit over it. So it is told
-    that all went well, and the error is raised here.
+    HDF5 cannot close a file whose buffers it cannot write, and then crashes the process at exit. So HDF5 is told that
+    every write succeeded, and :class:`Hdf5Output` raises the stored error.
     """
 
     error: OSError | None = None
@@ -56,11 +56,11 @@ class _Disk(io.FileIO):
 
 
 class Hdf5Output:
-    """A new HDF5 file, in the layout that is fast for many small objects.
+    """A new HDF5 file, open for writing as ``file``.
 
     Args:
-        path: Where to write.
-        many_objects: Whether the file will hold thousands of objects, which takes HDF5 1.10's layout.
+        path: File to write.
+        many_objects: Whether to use the layout of HDF5 1.10, which is fast for thousands of small objects.
     """
 
     def __init__(self, path: Path, many_objects: bool = False) -> None:
@@ -69,7 +69,11 @@ class Hdf5Output:
         self.file: Any = h5py.File(self._disk, "w", libver=("v110", "v110") if many_objects else None)
 
     def require_written(self) -> None:
-        """Raises what the disk said, if it refused a write."""
+        """Raises the stored error if a write has failed.
+
+        Raises:
+            OSError: If a write has failed.
+        """
         if self._disk.error is not None:
             raise self._disk.error
 
@@ -77,12 +81,12 @@ class Hdf5Output:
         """Closes the file.
 
         Raises:
-            OSError: If any write failed.
+            OSError: If a write has failed.
         """
         self.close()
         self.require_written()
 
     def close(self) -> None:
-        """Closes the file, also twice and after a failure."""
+        """Closes the file; may be called twice, and after a failure."""
         self.file.close()
         self._disk.close()

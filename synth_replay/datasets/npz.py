@@ -1,4 +1,4 @@
-"""NumPy archives: SynthER's layout (``terminals``) and ours (``terminations``), streamed both ways."""
+"""Reader and writer of NumPy archives, which stream: SynthER's layout (``terminals``) and ours (``terminations``)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from synth_replay.datasets.atomic_files import partial_path, remove
+from synth_replay.datasets.column_files import ColumnFile, ColumnFileDataset
 from synth_replay.datasets.columns import stored_columns, stored_dtype
-from synth_replay.datasets.files import partial_path, remove
-from synth_replay.datasets.flat import ColumnFile, FlatDataset
 from synth_replay.datasets.writer import DatasetWriter
 from synth_replay.errors import DatasetFormatError
 from synth_replay.spaces import Array
@@ -21,7 +21,7 @@ Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
 
 
 class NpzFile(ColumnFile):
-    """An open archive; pickled arrays are never loaded."""
+    """The columns of an open archive; pickled arrays are never loaded."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
@@ -33,7 +33,7 @@ class NpzFile(ColumnFile):
             raise
 
     def _survey(self) -> None:
-        self.stamp = self._zip.comment
+        self.spec_header = self._zip.comment
         self.heads, self.lengths = {}, {}
         for member in self._zip.namelist():
             name = member.removesuffix(".npy")
@@ -45,7 +45,10 @@ class NpzFile(ColumnFile):
                 self.heads[name], self.lengths[name] = np.empty((0, *shape[1:]), dtype), shape[0]
 
     def blocks(self, name: str, rows: int, skip: int = 0) -> Iterator[Array]:
-        """Decompresses block by block; only columns in Fortran order are read whole."""
+        """Yields a column in blocks of at most ``rows`` rows, from row ``skip`` on.
+
+        Blocks are decompressed one by one; only columns in Fortran order are read at once.
+        """
         with self._zip.open(f"{name}.npy") as stream:
             shape, fortran, dtype = _read_header(stream)
             row = int(np.prod(shape[1:], dtype=int)) * dtype.itemsize
@@ -61,7 +64,7 @@ class NpzFile(ColumnFile):
     def close(self) -> None:
         """Closes the archive."""
         self._zip.close()
-        self._file.close()  # the archive alone would wait for columns that are still being read
+        self._file.close()  # closing the archive alone would wait for columns that are still being read
 
 
 def _read_header(stream: IO[bytes]) -> Header:
@@ -84,8 +87,8 @@ def _exactly(stream: IO[bytes], count: int) -> bytearray:
     return data
 
 
-class NpzDataset(FlatDataset):
-    """A NumPy archive."""
+class NpzDataset(ColumnFileDataset):
+    """A NumPy archive with one array per column."""
 
     format = "npz"
     file_type = NpzFile
@@ -95,11 +98,12 @@ class NpzWriter(DatasetWriter):
     """Writes an uncompressed archive that :func:`numpy.load` and SynthER's offline training read.
 
     Columns grow as files beside the target and are moved into the archive one by one at the end. ``terminals`` repeats
-    ``terminations`` under SynthER's name. The spec and ``meta`` travel in the archive's comment, unseen by NumPy.
+    ``terminations`` under SynthER's name. The spec and ``meta`` are stored in the archive's comment, which NumPy
+    ignores.
     """
 
     format = "npz"
-    stamped = True
+    has_spec_header = True
 
     def _begin(self, partial: Path) -> None:
         self._files: dict[str, IO[bytes]] = {}
@@ -125,10 +129,10 @@ class NpzWriter(DatasetWriter):
                 for alias in (name, "terminals") if name == "terminations" else (name,):
                     archive.write(path, f"{alias}.npy")
                 path.unlink()
-            archive.comment = self.stamp.encode()
+            archive.comment = self.spec_header.encode()
 
     def _release(self) -> None:
         for file in self._files.values():
-            with suppress(OSError):  # its last bytes may not fit on the disk any more
+            with suppress(OSError):  # the disk may be full
                 file.close()
         remove(self._folder)

@@ -1,4 +1,4 @@
-"""Stable-Baselines3 replay buffers, pickled by ``model.save_replay_buffer``."""
+"""Reader of Stable-Baselines3 replay buffers, pickled by ``model.save_replay_buffer``."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from synth_replay.datasets.base import Dataset, ReadOptions
+from synth_replay.datasets.atomic_files import reading
+from synth_replay.datasets.dataset import Dataset, ReadOptions
 from synth_replay.datasets.episodes import Columns, leaves_of
-from synth_replay.datasets.files import reading
-from synth_replay.datasets.inference import settle_spec
+from synth_replay.datasets.space_inference import resolve_spec
 from synth_replay.errors import DatasetFormatError, MissingExtraError, UntrustedDatasetError
 from synth_replay.spaces import Array
 
 NEEDED = ("observations", "actions", "rewards", "dones", "pos", "full", "buffer_size", "action_space")
 LIMITS_NOTE = "the buffer was made without handle_timeout_termination: a time limit counts as a termination"
 SHARED_NOTE = (
-    "the buffer was made with optimize_memory_usage: at the end of an episode the last observation stands in for the "
-    "next one, so the change of state there is 0"
+    "the buffer was made with optimize_memory_usage: at the end of an episode the last observation is used as "
+    "the next one, so the change of state there is 0"
 )
 
 
 class Sb3Dataset(Dataset):
-    """The filled rows of a replay buffer, oldest first; environments of one step stand side by side.
+    """The filled rows of a replay buffer, oldest step first; rows of one step are ordered by environment.
 
-    The buffer stores Box actions in [-1, 1]: they are scaled back to environment units. ``dones`` include time limits,
-    ``timeouts`` tells them apart. Under ``optimize_memory_usage`` the next observation is the one in the following row:
-    the oldest row of a full ring has lost its own observation and is left out.
+    The buffer stores Box actions in [-1, 1]; they are scaled back to the units of the environment. ``dones`` include
+    time limits, which ``timeouts`` marks. With ``optimize_memory_usage`` the next observation is the observation of the
+    following row; the oldest row of a full ring has lost its own observation and is left out.
     """
 
     format = "sb3"
@@ -38,15 +38,15 @@ class Sb3Dataset(Dataset):
     def __init__(self, path: Path, options: ReadOptions) -> None:
         if not options.trusted:
             raise UntrustedDatasetError(
-                f"{path} is a pickle, and loading a pickle runs the code in it. If you trust where it comes from, say "
-                "so: trusted=True, or --trusted on the command line."
+                f"{path} is a pickle, and loading a pickle runs the code in it. If you trust its origin, open it with "
+                "trusted=True."
             )
         self._buffer = buffer = _load(path)
         self._shared = bool(getattr(buffer, "optimize_memory_usage", False))
         self._steps = _filled_steps(buffer, self._shared)
         stored = (buffer.observation_space, buffer.action_space)
         heads = self._columns(self._steps[:0])
-        spec, notes = settle_spec(options, stored, heads, lambda: ())
+        spec, notes = resolve_spec(options, stored, heads, lambda: ())
         notes += [] if getattr(buffer, "handle_timeout_termination", False) else [LIMITS_NOTE]
         notes += [SHARED_NOTE] if self._shared else []
         self._environments = buffer.rewards.shape[1]
@@ -100,14 +100,14 @@ def _load(path: Path) -> Any:
 
 
 def _filled_steps(buffer: Any, shared: bool) -> Array:
-    """Ring positions from the oldest to the newest step."""
+    """Returns ring positions from the oldest to the newest step."""
     if not buffer.full:
         return np.arange(buffer.pos)
     return np.arange(buffer.pos + shared, buffer.pos + buffer.buffer_size) % int(buffer.buffer_size)
 
 
 def _gather(array: Array, steps: Array) -> Array:
-    """``[steps, environments, ...]`` as rows."""
+    """Takes steps of ``[steps, environments, ...]`` and returns them as rows."""
     return np.asarray(array[steps]).reshape(-1, *array.shape[2:])
 
 

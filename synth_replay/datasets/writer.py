@@ -1,4 +1,4 @@
-"""What every dataset writer does: check, count, and leave all or nothing."""
+"""The base class of the writers of all formats: it checks and counts rows, and writes all or nothing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from synth_replay.datasets.atomic_files import partial_path, publish, remove, require_free, writing
 from synth_replay.datasets.columns import stored_leaves
-from synth_replay.datasets.files import partial_path, publish, remove, require_free, writing
-from synth_replay.datasets.stamp import make_stamp, plain_json
+from synth_replay.datasets.spec_header import make_spec_header, plain_json
 from synth_replay.errors import DatasetError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
@@ -25,10 +25,16 @@ class DatasetWriter(ABC):
 
     Args:
         path: The file or folder to make.
-        spec: What the rows are.
-        rows: How many rows will be written in all.
+        spec: Spaces and extra columns of the rows.
+        rows: Number of rows that will be written in all.
         meta: JSON values to keep with the data.
-        overwrite: Whether something at ``path`` may be replaced.
+        overwrite: Whether an existing dataset at ``path`` may be replaced.
+
+    Attributes:
+        format: Name of the format, a key of :data:`FORMATS`.
+        extras: Names of the extra columns that the format can hold.
+        has_spec_header: Whether the spec and ``meta`` are stored in a header of the file.
+        rows_are_episodes: Whether rows without truncations are marked as episodes that were cut short.
 
     Raises:
         DatasetExistsError: If ``path`` holds something and ``overwrite`` is off.
@@ -37,8 +43,8 @@ class DatasetWriter(ABC):
 
     format: ClassVar[str]
     extras: ClassVar[tuple[str, ...]] = ("discounts", "intervals", "next_actions", "returns_to_go")
-    stamped: ClassVar[bool] = False  # whether the spec and meta travel in the file's own header
-    rows_are_episodes: ClassVar[bool] = False  # whether a lone row is written as an episode cut short
+    has_spec_header: ClassVar[bool] = False
+    rows_are_episodes: ClassVar[bool] = False
 
     def __init__(self, path: Path, spec: TransitionSpec, rows: int, meta: dict[str, Any], overwrite: bool) -> None:
         require_free(path, overwrite)
@@ -48,7 +54,7 @@ class DatasetWriter(ABC):
             raise DatasetError(f"{self.format} has no place for {lost}: write npz, d4rl or parquet.")
         self.path, self.spec, self.rows, self.overwrite = path, spec, int(rows), overwrite
         self.meta = plain_json(meta)
-        self.stamp = make_stamp(spec, self.meta) if self.stamped else ""
+        self.spec_header = make_spec_header(spec, self.meta) if self.has_spec_header else ""
         self.written = 0
         self._entered = False
         self._partial = partial_path(path)
@@ -69,19 +75,19 @@ class DatasetWriter(ABC):
         """Appends rows.
 
         Args:
-            transitions: Rows that satisfy the spec. Without truncations they count as unrelated to one another.
+            transitions: Rows that satisfy the spec. Rows without truncations are unrelated to one another.
 
         Raises:
             SpecMismatchError: If a column is missing or has another shape.
             InvalidTransitionsError: If a value is not finite or does not fit its space.
-            DatasetError: If these are more rows than were announced, or there is no ``with`` block.
-            DatasetWriteError: If the disk refuses.
+            DatasetError: If more rows are written than were announced, or outside of a ``with`` block.
+            DatasetWriteError: If the disk is full or not writable.
         """
         if not self._entered:
             raise DatasetError("Rows are written inside a with block: with create_dataset(...) as writer.")
         self.spec.check(transitions)
         if self.written + len(transitions) > self.rows:
-            raise DatasetError(f"{self.path} was announced with {self.rows} rows; these are more.")
+            raise DatasetError(f"{self.path} was announced with {self.rows} rows, and more were written.")
         lone = ~transitions.terminations if self.rows_are_episodes else np.zeros(len(transitions), bool)
         with writing(self.path):
             self._append(stored_leaves(self.spec, transitions, lone))
@@ -114,7 +120,7 @@ class DatasetWriter(ABC):
 
     @abstractmethod
     def _append(self, leaves: dict[str, Array]) -> None:
-        """Appends columns, in the dtypes of a file."""
+        """Appends columns ``[n, ...]``, in the dtypes of a file."""
 
     @abstractmethod
     def _finish(self) -> None:
@@ -122,4 +128,4 @@ class DatasetWriter(ABC):
 
     @abstractmethod
     def _release(self) -> None:
-        """Closes every handle, also after a failure and also twice."""
+        """Closes every handle; may be called twice, and after a failure."""

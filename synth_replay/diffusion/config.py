@@ -25,8 +25,8 @@ class NetworkConfig:
     Attributes:
         width: Hidden units of each residual block.
         depth: Number of residual blocks.
-        embedding_dim: Units of the row and noise-level embedding (128 offline, 256 online).
-        fourier_features: Random Fourier features of the noise level: half sines, half cosines.
+        embedding_dim: Units of the row and noise-level embeddings (SynthER: 128 offline, 256 online).
+        fourier_features: Random Fourier features of the noise level, half sines and half cosines.
     """
 
     width: int = 1024
@@ -61,20 +61,19 @@ class TrainingConfig:
     """Optimisation of the denoiser.
 
     Attributes:
-        steps: Gradient steps; the cosine schedule ends here.
+        steps: Gradient steps, also the length of the cosine schedule.
         batch_size: Rows of a batch.
         large_batch_size: Rows of a batch when there are at least ``large_data_rows`` rows.
-        large_data_rows: See ``large_batch_size``; SynthER's code switches at 800K rows.
+        large_data_rows: Number of rows from which batches are large; SynthER's code switches at 800K rows.
         learning_rate: Peak rate of AdamW, annealed to zero by a cosine.
         betas: AdamW's moment decay rates.
         weight_decay: AdamW's decoupled weight decay.
         clip_norm: Largest global gradient norm.
-        ema_decay: Decay of the weight average that is sampled from.
-        ema_every: Steps between two updates of the average.
-        holdout_share: Share of the rows kept for the held-out denoising loss.
-        eval_every: Steps between two evaluations of that loss (also the only points at which
-            the device is waited for).
-        patience: Evaluations without improvement before stopping early; None never stops.
+        ema_decay: Decay of the exponential moving average of the weights, which sampling uses.
+        ema_every: Steps between two updates of the moving average.
+        holdout_share: Share of the rows that are held out to measure the denoising loss, in [0, 1).
+        eval_every: Steps between two evaluations of the held-out loss. Training waits for the device only then.
+        patience: Evaluations without improvement before training stops early; None never stops early.
     """
 
     steps: int = 100_000
@@ -101,20 +100,20 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class SamplerConfig:
-    """How noise becomes rows.
+    """Sampling algorithm and noise schedule.
 
     Attributes:
         name: ``heun_sde`` (EDM Algorithm 2, SynthER's choice), ``heun_ode`` (EDM Algorithm 1),
             or ``dpmpp_2m`` (DPM-Solver++(2M), Lu et al. 2022).
         steps: Number of noise levels.
         sigma_min: Lowest positive noise level.
-        sigma_max: Noise level of the start; of wide rows (``CodecConfig.decorrelate``) in units of their
-            widest axis.
+        sigma_max: Initial noise level. Where rows are whitened (``CodecConfig.decorrelate``), a multiple of the
+            standard deviation of their widest axis.
         rho: Curvature of the noise schedule (EDM Eq. 5).
-        s_churn: Amount of fresh noise (stochastic Heun only), as are the next three.
+        s_churn: Amount of fresh noise. This and the next three settings concern ``heun_sde`` only.
         s_tmin: Lowest noise level that gets fresh noise.
         s_tmax: Highest noise level that gets fresh noise.
-        s_noise: Inflation of the fresh noise.
+        s_noise: Factor on the standard deviation of the fresh noise.
     """
 
     name: SamplerName = "heun_sde"
@@ -136,5 +135,5 @@ class SamplerConfig:
 
     @property
     def evaluations(self) -> int:
-        """Network evaluations per sample (NFE); Heun's last step needs no correction."""
+        """Network evaluations per sample (NFE). Heun's last step needs no correction."""
         return self.steps if self.name == "dpmpp_2m" else 2 * self.steps - 1

@@ -1,4 +1,4 @@
-"""Classifier-free guidance (Ho & Salimans 2022): labels that are sometimes dropped, and two scores of one network."""
+"""Classifier-free guidance (Ho & Salimans 2022): label dropout in training, a mix of two scores in sampling."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from synth_replay.errors import ConfigError
 
 @dataclass(frozen=True)
 class GuidanceConfig:
-    """Labels in training and in sampling; without labels nothing here matters.
+    """How labels are used in training and in sampling. It has no effect on rows without labels.
 
     Attributes:
-        weight: w of CFDG's Eq. 7, ``(1 + w) conditional - w unconditional``. 0 is the conditional model, -1 the
-            unconditional one (of data with all classes equally often), more than 0 moves away from what all labels
-            share. (CFDG's Eq. 6 writes the same with
-            ``1 + w`` as its w.)
-        label_dropout: Share of training rows whose label becomes the null token, p_uncond. CFDG does not say what it
-            used; 0.1 is Ho & Salimans' best. 0 saves the null token's share of training, but then only w = 0 is
-            possible.
-        sigma_low: Guidance acts at noise levels from here ...
-        sigma_high: ... to here (Kynkäänniemi et al. 2024); outside, the conditional model alone. None has no limit.
+        weight: Guidance weight w of CFDG's Eq. 7, ``(1 + w) conditional - w unconditional``, at least -1. 0 is the
+            conditional model and -1 the unconditional one (of data with equally frequent classes); a weight above 0
+            moves away from what all labels share. CFDG's Eq. 6 writes ``1 + w`` as its w.
+        label_dropout: Share of training rows whose label becomes the null token (p_uncond), in [0, 1). CFDG does not
+            report its value; 0.1 is Ho & Salimans' best. With 0 no null token is trained and only w = 0 is possible.
+        sigma_low: Lowest noise level at which guidance acts (Kynkäänniemi et al. 2024).
+        sigma_high: Highest noise level at which guidance acts; None has no limit. Outside this interval the
+            conditional model is used.
     """
 
     weight: float = 0.0
@@ -47,29 +46,33 @@ class GuidanceConfig:
 
     @property
     def evaluations(self) -> int:
-        """Rows that the network sees for each row that is drawn: the conditional and the null one, or one of them."""
+        """Rows that the network evaluates for each sampled row: 2 if conditional and null score are both needed."""
         return 1 if self.weight in (0.0, -1.0) else 2
 
     def acts_at(self, sigma: float) -> bool:
-        """Whether the null token's score is needed at a noise level."""
+        """Tells whether the null token's score is needed at noise level ``sigma``."""
         return self.weight != 0 and self.sigma_low <= sigma and (self.sigma_high is None or sigma <= self.sigma_high)
 
 
 @dataclass(frozen=True)
 class LabelColumns:
-    """Where the label is in a condition: from ``start`` to the end, the null token's flag last."""
+    """The position of the label in a condition.
+
+    Attributes:
+        start: First column of the label, which extends to the last column, the flag of the null token.
+    """
 
     start: int
 
     def null(self, condition: Tensor) -> Tensor:
-        """Conditions ``[B, C]`` with the null token for a label."""
+        """Returns conditions ``[B, C]`` with the null token in place of the label."""
         nulled = condition.clone()
         nulled[:, self.start :] = 0
         nulled[:, -1] = 1
         return nulled
 
     def drop(self, condition: Tensor, share: float, rng: torch.Generator) -> Tensor:
-        """Conditions in which each row has lost its label with probability ``share``."""
+        """Returns conditions ``[B, C]`` in which each row has the null token with probability ``share``."""
         if not share:
             return condition
         kept = torch.rand(len(condition), 1, generator=rng, device=condition.device) >= share

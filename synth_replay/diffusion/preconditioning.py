@@ -17,14 +17,15 @@ Denoise = Callable[[Tensor, float], Tensor]
 
 
 class Denoiser:
-    """D(x; sigma) = c_skip x + c_out F(c_in x; c_noise), with F the network.
+    """The denoiser D(x; sigma) = c_skip x + c_out F(c_in x; c_noise), where F is the network.
 
     Args:
-        network: The raw network F.
-        noise: sigma_data and the training distribution of sigma.
-        label: Where the label is in the conditions; None without labels.
-        guidance: Label dropout and guidance.
-        weights: ``[D]`` of a row's columns in the loss, 1 on average, on the network's device; None for equal ones.
+        network: Raw network F.
+        noise: Standard deviation of the data (sigma_data) and training distribution of sigma.
+        label: Position of the label in the conditions; None without labels.
+        label_dropout: Share of training rows whose label becomes the null token, in [0, 1).
+        weights: Weights ``[D]`` of the columns in the loss, 1 on average, on the network's device; None weights all
+            columns equally.
     """
 
     def __init__(
@@ -32,28 +33,36 @@ class Denoiser:
         network: ResidualMLP,
         noise: NoiseConfig,
         label: LabelColumns | None = None,
-        guidance: GuidanceConfig | None = None,
+        label_dropout: float = 0.0,
         weights: Tensor | None = None,
     ) -> None:
-        self.network, self.noise, self.label, self.guidance = network, noise, label, guidance or GuidanceConfig()
-        self.weights = weights
+        self.network, self.noise, self.label = network, noise, label
+        self.label_dropout, self.weights = label_dropout, weights
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the network's weights."""
+        return next(self.network.parameters()).device
 
     def training_loss(self, rows: Tensor, condition: Tensor | None, rng: torch.Generator) -> Tensor:
-        """:meth:`loss` with some labels dropped."""
+        """Computes :meth:`loss` after replacing a share of the labels with the null token."""
         if self.label is not None and condition is not None:
-            condition = self.label.drop(condition, self.guidance.label_dropout, rng)
+            condition = self.label.drop(condition, self.label_dropout, rng)
         return self.loss(rows, condition, rng)
 
     def loss(self, rows: Tensor, condition: Tensor | None, rng: torch.Generator) -> Tensor:
-        """Weighted denoising loss at random noise levels, a scalar.
+        """Computes the weighted denoising loss at random noise levels.
 
         With EDM's weight (sigma^2 + sigma_data^2) / (sigma sigma_data)^2 the weighted error of D is the plain
         squared error of F against the target below, which is what is computed.
 
         Args:
             rows: Clean rows ``[B, D]``.
-            condition: ``[B, C]`` or None.
+            condition: Conditions ``[B, C]``, or None.
             rng: Source of noise levels and noise, on the device of ``rows``.
+
+        Returns:
+            The mean over rows and columns, a scalar.
         """
         data = self.noise.sigma_data
         sigma = training_sigmas(len(rows), self.noise, rng)
@@ -69,37 +78,37 @@ class Denoiser:
         return weighted.mean()
 
     def for_sampling(self, condition: Tensor | None, guidance: GuidanceConfig | None = None) -> Denoise:
-        """The denoiser for one chunk of rows at scalar noise levels.
+        """Returns the denoiser of one chunk of rows, a function of rows ``[B, D]`` and a scalar noise level.
 
-        All that does not depend on the row is computed once: the folded entry layer and the conditions'
-        part here, the noise level's part at each evaluation for all rows together. Where guidance acts, the
-        conditional and the null score come from one call on twice the rows.
+        Whatever does not depend on the row is computed once: the folded input layer and the conditions' part here,
+        the noise level's part once per evaluation. Where guidance acts, one call on ``2 B`` rows gives the
+        conditional and the null score.
 
         Args:
-            condition: ``[B, C]`` or None, the same for all steps.
-            guidance: Instead of the denoiser's own.
+            condition: Conditions ``[B, C]`` of all steps, or None.
+            guidance: Guidance by the label; None uses the conditional model.
         """
         network, data = self.network, self.noise.sigma_data
-        entry, bias_of_rows = network.entry_weight(), network.condition_bias(condition)
-        guidance = guidance or self.guidance
+        weight_in, bias_of_rows = network.input_weight(), network.condition_bias(condition)
+        guidance = guidance or GuidanceConfig()
         both, weight = self._both_biases(condition, bias_of_rows, guidance), 1 + guidance.weight
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
             total = sigma**2 + data**2
             bias, scaled = network.noise_bias(math.log(sigma) / 4), x * total**-0.5
             if both is None or not guidance.acts_at(sigma):
-                out = network.forward_folded(scaled, entry, bias, bias_of_rows)
+                out = network.forward_folded(scaled, weight_in, bias, bias_of_rows)
             elif not weight:
-                out = network.forward_folded(scaled, entry, bias, both[len(x) :])
+                out = network.forward_folded(scaled, weight_in, bias, both[len(x) :])
             else:
-                conditional, null = network.forward_folded(scaled.repeat(2, 1), entry, bias, both).chunk(2)
+                conditional, null = network.forward_folded(scaled.repeat(2, 1), weight_in, bias, both).chunk(2)
                 out = null.lerp_(conditional, weight)
             return out.mul_(sigma * data * total**-0.5).add_(x, alpha=data**2 / total)
 
         return denoise
 
     def _both_biases(self, condition: Tensor | None, bias: Tensor | None, guidance: GuidanceConfig) -> Tensor | None:
-        """The conditions' part with their labels, then with the null token, ``[2 B, W]``; None if it is not needed."""
+        """Returns the conditions' part with labels, then with null tokens, ``[2 B, W]``; None if it is not needed."""
         if self.label is None or condition is None or bias is None or not guidance.weight:
             return None
         null = self.network.condition_bias(self.label.null(condition))

@@ -1,4 +1,8 @@
-"""From noise to rows: one short function for each published algorithm."""
+"""Samplers that turn noise into rows: one short function for each published algorithm.
+
+Each takes the denoiser, the initial noise ``x`` ``[B, D]`` and the decreasing noise levels ``sigmas``, whose last is 0,
+and returns clean rows ``[B, D]``.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,11 @@ from synth_replay.diffusion.schedules import karras_sigmas
 
 
 def sample(denoise: Denoise, shape: tuple[int, int], config: SamplerConfig, rng: torch.Generator) -> Tensor:
-    """Draws rows with the configured sampler.
+    """Samples rows with the configured algorithm.
 
     Args:
-        denoise: ``denoise(x, sigma)`` for rows ``[B, D]`` and a float sigma.
-        shape: ``(B, D)``.
+        denoise: Function ``denoise(x, sigma)`` of rows ``[B, D]`` and a float sigma.
+        shape: Shape ``(B, D)`` of the result.
         config: Algorithm, schedule and number of steps.
         rng: Source of all noise; rows are made on its device.
 
@@ -26,11 +30,12 @@ def sample(denoise: Denoise, shape: tuple[int, int], config: SamplerConfig, rng:
         Clean rows ``[B, D]``.
     """
     x = torch.randn(shape, generator=rng, device=rng.device) * config.sigma_max
+    sigmas = karras_sigmas(config)
     if config.name == "dpmpp_2m":
-        return dpmpp_2m(denoise, x, karras_sigmas(config))
+        return dpmpp_2m(denoise, x, sigmas)
     if config.name == "heun_ode":
-        return heun_ode(denoise, x, karras_sigmas(config))
-    return heun_sde(denoise, x, config, rng)
+        return heun_ode(denoise, x, sigmas)
+    return heun_sde(denoise, x, sigmas, config, rng)
 
 
 def _heun_step(denoise: Denoise, x: Tensor, sigma: float, after: float) -> Tensor:
@@ -43,16 +48,23 @@ def _heun_step(denoise: Denoise, x: Tensor, sigma: float, after: float) -> Tenso
 
 
 def heun_ode(denoise: Denoise, x: Tensor, sigmas: list[float]) -> Tensor:
-    """Deterministic second-order sampler (Karras et al. 2022, Algorithm 1)."""
+    """Integrates the probability-flow ODE with Heun's method (Karras et al. 2022, Algorithm 1)."""
     for sigma, after in pairwise(sigmas):
         x = _heun_step(denoise, x, sigma, after)
     return x
 
 
-def heun_sde(denoise: Denoise, x: Tensor, config: SamplerConfig, rng: torch.Generator) -> Tensor:
-    """Stochastic sampler (Karras et al. 2022, Algorithm 2), as SynthER uses it (Table 9)."""
-    sigmas = karras_sigmas(config)
-    full = min(config.s_churn / config.steps, math.sqrt(2) - 1)
+def heun_sde(denoise: Denoise, x: Tensor, sigmas: list[float], config: SamplerConfig, rng: torch.Generator) -> Tensor:
+    """Adds fresh noise before each step of Heun's method (Karras et al. 2022, Algorithm 2; SynthER Table 9).
+
+    Args:
+        denoise: Function ``denoise(x, sigma)``.
+        x: Initial noise ``[B, D]``.
+        sigmas: Decreasing noise levels; the last is 0.
+        config: Settings of the fresh noise, ``s_churn``, ``s_tmin``, ``s_tmax`` and ``s_noise``.
+        rng: Source of the fresh noise, on the device of ``x``.
+    """
+    full = min(config.s_churn / (len(sigmas) - 1), math.sqrt(2) - 1)
     for sigma, after in pairwise(sigmas):
         gamma = full if config.s_tmin <= sigma <= config.s_tmax else 0.0
         raised = sigma * (1 + gamma)
@@ -64,7 +76,7 @@ def heun_sde(denoise: Denoise, x: Tensor, config: SamplerConfig, rng: torch.Gene
 
 
 def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: list[float]) -> Tensor:
-    """DPM-Solver++(2M) with lambda = -ln sigma (Lu et al. 2022, Algorithm 2), one evaluation a step."""
+    """Runs DPM-Solver++(2M) with lambda = -ln sigma (Lu et al. 2022, Algorithm 2), one evaluation a step."""
     previous: Tensor | None = None
     last_step = 0.0
     for sigma, after in pairwise(sigmas):

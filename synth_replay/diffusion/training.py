@@ -1,10 +1,10 @@
-"""Training of the denoiser: one loop that never waits for the device between evaluations."""
+"""Training of the denoiser in one loop, which waits for the device only at evaluations."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -16,15 +16,45 @@ from synth_replay.errors import FitDivergedError
 EVALUATION_SEED = 20_230_311
 
 
+class LossRecord(TypedDict):
+    """The losses at one evaluation, as they are saved in JSON.
+
+    Attributes:
+        step: Gradient steps done.
+        loss: Mean training loss since the last evaluation.
+        holdout_loss: Loss of the averaged weights on the held-out rows; 0 without held-out rows.
+    """
+
+    step: int
+    loss: float
+    holdout_loss: float
+
+
+class TrainerMeta(TypedDict):
+    """The JSON values of a trainer's state; the tensors are kept beside them.
+
+    Attributes:
+        step: Gradient steps done.
+        stalled: Evaluations since the held-out loss last improved.
+        history: Losses at each evaluation.
+        best_loss: Lowest held-out loss as ``repr`` of a float, since JSON has no infinity.
+    """
+
+    step: int
+    stalled: int
+    history: list[LossRecord]
+    best_loss: str
+
+
 class DenoiserTrainer:
-    """AdamW with a cosine schedule, clipping, a weight average and a held-out loss.
+    """A trainer that uses AdamW, a cosine schedule, gradient clipping, a weight average and a held-out loss.
 
     Args:
-        denoiser: The model; its network is trained in place.
+        denoiser: Model whose network is trained in place.
         rows: Training rows ``[N, D]``, on the network's device.
-        conditions: ``[N, C]`` or None.
+        conditions: Conditions ``[N, C]`` of the training rows, or None.
         holdout: Rows and conditions of the held-out loss, or None.
-        pool: Row numbers to draw batches from, ``[P]``; a repeated number is drawn more often.
+        pool: Row numbers ``[P]`` from which batches are sampled; a number that occurs twice is sampled twice as often.
         config: Optimisation settings.
         rng: Source of batches and noise, on the network's device.
     """
@@ -55,17 +85,17 @@ class DenoiserTrainer:
         self.step = 0
         self.stalled = 0
         self.best_loss = math.inf
-        self.history: list[dict[str, float]] = []
+        self.history: list[LossRecord] = []
         self._running = torch.zeros((), device=rows.device)
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are done, or the held-out loss has stopped improving."""
+        """Whether all steps are done or the held-out loss has stopped improving."""
         patience = self.config.patience
         return self.step >= self.config.steps or (patience is not None and self.stalled >= patience)
 
-    def run(self) -> Iterator[dict[str, float]]:
-        """Trains until finished, yielding the newest entry of ``history`` at each evaluation.
+    def run(self) -> Iterator[LossRecord]:
+        """Trains until finished and yields the newest record of ``history`` after each evaluation.
 
         Raises:
             FitDivergedError: If the training or held-out loss is not finite.
@@ -78,10 +108,12 @@ class DenoiserTrainer:
 
     def _train(self, count: int) -> None:
         config, pool = self.config, self.pool
-        grad = self.flat.grad = torch.empty_like(self.flat.detach())  # one buffer: fresh pages cost more than the sum
-        draws = torch.randint(len(pool), (count, self.batch_size), generator=self.rng, device=self.rows.device)
-        for draw in draws:
-            index = pool[draw]
+        grad = self.flat.grad = torch.empty_like(
+            self.flat.detach()
+        )  # one buffer for all steps: fresh memory pages cost more than the sum
+        batches = torch.randint(len(pool), (count, self.batch_size), generator=self.rng, device=self.rows.device)
+        for batch in batches:
+            index = pool[batch]
             condition = None if self.conditions is None else self.conditions[index]
             loss = self.denoiser.training_loss(self.rows[index], condition, self.rng)
             grads = torch.autograd.grad(loss, self.parameters)
@@ -100,7 +132,7 @@ class DenoiserTrainer:
         decay = min(self.config.ema_decay, (1 + updates) / (10 + updates))
         self.average.lerp_(self.flat.detach(), 1 - decay)
 
-    def _evaluate(self, count: int) -> dict[str, float]:
+    def _evaluate(self, count: int) -> LossRecord:
         train = self._running.item() / count
         self._running.zero_()
         held_out = self._holdout_loss()
@@ -109,7 +141,7 @@ class DenoiserTrainer:
                 f"The denoising loss became {train} after {self.step} steps. Lower training.learning_rate, "
                 "or look for extreme values in the data; the last good generator is kept."
             )
-        if self.holdout is None or held_out < self.best_loss:  # without rows to judge by, the last average is the best
+        if self.holdout is None or held_out < self.best_loss:  # without held-out rows the last average is the best
             self.best_loss, self.stalled = held_out, 0
             self.best.copy_(self.average)
         else:
@@ -121,7 +153,7 @@ class DenoiserTrainer:
 
     @torch.no_grad()
     def _holdout_loss(self) -> float:
-        """Loss of the averaged weights on the held-out rows, with the same noise every time."""
+        """Returns the loss of the averaged weights on the held-out rows, with equal noise at each evaluation."""
         if self.holdout is None:
             return 0.0
         rows, conditions = self.holdout
@@ -136,16 +168,17 @@ class DenoiserTrainer:
     def _load(self, values: Tensor) -> None:
         self.flat.copy_(values)
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Everything needed to go on exactly: tensors, and JSON values."""
+    def state(self) -> tuple[dict[str, Tensor], TrainerMeta]:
+        """Returns everything needed to resume exactly: tensors by name, and JSON values."""
         tensors = {"rng": self.rng.get_state(), "parameters": self.flat.detach()}
         tensors |= {"average": self.average, "best": self.best}
         tensors |= {f"optimizer.{k}": v for k, v in self.optimizer.state_dict()["state"].get(0, {}).items()}
-        meta = {"step": self.step, "stalled": self.stalled, "history": self.history}
-        return tensors, meta | {"best_loss": repr(self.best_loss)}
+        return tensors, TrainerMeta(
+            step=self.step, stalled=self.stalled, history=self.history, best_loss=repr(self.best_loss)
+        )
 
-    def restore(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-        """Goes back to a state of :meth:`state`."""
+    def restore(self, tensors: dict[str, Tensor], meta: TrainerMeta) -> None:
+        """Returns the trainer to a state that :meth:`state` gave."""
         self.rng.set_state(tensors["rng"].cpu())
         self._load(tensors["parameters"].to(self.flat.device))
         self.average.copy_(tensors["average"])
@@ -158,7 +191,7 @@ class DenoiserTrainer:
 
 
 def _flattened(parameters: list[nn.Parameter]) -> Tensor:
-    """Moves the parameters into one vector, of which they become views: one clip, one update, one average."""
+    """Moves the parameters into one vector and makes them views of it, so that each step is one operation."""
     flat = torch.cat([p.detach().reshape(-1) for p in parameters]).requires_grad_()
     for parameter, part in zip(parameters, torch.split(flat.detach(), [p.numel() for p in parameters]), strict=True):
         parameter.data = part.view_as(parameter)

@@ -1,4 +1,4 @@
-"""One file for an encoder: a graph of torch.export with its weights, and a few words of JSON."""
+"""The file of an encoder: a graph of torch.export with its weights, and metadata in JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from synth_replay.checkpoint import write_whole
+from synth_replay.checkpoint import write_atomically
 from synth_replay.errors import CheckpointError, ConfigError
 
 META, SUFFIX = "encoder.json", ".pt2"
@@ -18,7 +18,13 @@ MOST_ROWS = 1 << 20
 
 
 def export(module: nn.Module, pixel_shape: tuple[int, ...], path: Path, meta: dict[str, Any]) -> Path:
-    """Writes the module, for batches of any length, and ``meta``.
+    """Writes a module and metadata; the exported graph takes batches of any length.
+
+    Args:
+        module: Maps frames ``[n, *pixel_shape]`` to features.
+        pixel_shape: Shape of one observation, channels first.
+        path: Target file, which ends in ``.pt2``.
+        meta: Metadata in JSON types.
 
     Raises:
         ConfigError: If the path does not end in ``.pt2``, or the module cannot be exported.
@@ -26,7 +32,7 @@ def export(module: nn.Module, pixel_shape: tuple[int, ...], path: Path, meta: di
     if path.suffix != SUFFIX:
         raise ConfigError(f"An encoder's file ends in {SUFFIX}: got {path.name!r}.")
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    module.to("cpu")  # a graph that was traced elsewhere would load there alone
+    module.to("cpu")  # a graph that was traced on another device loads only there
     rows = torch.export.Dim("rows", min=1, max=MOST_ROWS)
     try:
         graph = torch.export.export(module, (torch.zeros(4, *pixel_shape),), dynamic_shapes=({0: rows},))
@@ -37,12 +43,12 @@ def export(module: nn.Module, pixel_shape: tuple[int, ...], path: Path, meta: di
     blob = io.BytesIO()
     torch.export.save(graph, blob, extra_files={META: json.dumps(meta | {"pixel_shape": pixel_shape})})
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, blob.getvalue())
+    write_atomically(path, blob.getvalue())
     return path
 
 
 def read(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The module and its ``meta``.
+    """Reads a module and its metadata.
 
     Raises:
         CheckpointError: If the file is missing, cut short or no encoder.
@@ -60,7 +66,7 @@ def read(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def _anywhere(module: Any) -> nn.Module:
-    """Leaves out the graph's assertions that its input is on the device where it was traced."""
+    """Removes the graph's assertions that its input is on the device on which it was traced."""
     for node in list(module.graph.nodes):
         if node.op == "call_function" and node.target is torch.ops.aten._assert_tensor_metadata.default:
             module.graph.erase_node(node)

@@ -1,4 +1,4 @@
-"""An encoder that nothing trains any more: pixels to latents, with the hash that proves it."""
+"""An encoder with fixed weights, which maps pixels to latents and is identified by a hash."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ BATCH_ROWS = 256
 
 
 class LatentEncoder(Protocol):
-    """What datasets, environments and buffers ask of an encoder; :class:`FrozenEncoder` is one."""
+    """The interface of an encoder for datasets, environments and buffers; :class:`FrozenEncoder` implements it."""
 
     @property
     def layout(self) -> LatentLayout:
-        """Features, and how a latent is made of them."""
+        """Named features, and how they form a latent."""
         ...
 
     @property
@@ -39,28 +39,29 @@ class LatentEncoder(Protocol):
 
     @property
     def hash(self) -> str:
-        """Changes when a latent would."""
+        """Text that changes whenever the latents would."""
         ...
 
     def encode(self, observations: Array, progress: bool = False) -> Array:
-        """Pixels ``[n, *pixel_shape]`` to latents ``[n, d]`` float32."""
+        """Encodes pixels ``[n, *pixel_shape]`` as latents ``[n, d]`` float32."""
         ...
 
 
 class FrozenEncoder:
-    """A trained encoder as a function: no gradient, no train mode, no optimiser reaches it.
+    """A trained encoder as a function, which no gradient, train mode or optimiser can change.
 
-    It is no ``nn.Module``, so that a policy which holds it registers none of its parameters: soft updates, optimisers,
-    ``train()`` and ``state_dict`` of the host never see them.
+    It is not an ``nn.Module``, so a policy that holds it registers none of its parameters: soft updates, optimisers,
+    ``train()`` and ``state_dict`` of the host library never see them.
 
     Args:
-        module: Maps float32 frames ``[n, *pixel_shape]`` of 0 to 255 to features ``{name: [n, size]}``. It is copied.
+        module: Network from float32 frames ``[n, *pixel_shape]`` in [0, 255] to features ``{name: [n, size]}``. It is
+            copied.
         pixel_shape: Shape of one observation: stacked channels, height, width.
         latent: ``concat``, ``sum`` or the name of a feature; see :class:`LatentLayout`.
-        bounds: Of every feature; (-1, 1) for tanh trunks.
+        bounds: Lower and upper bound of every feature; (-1, 1) for tanh trunks.
 
     Raises:
-        ConfigError: If the module gives something else, or ``latent`` does not fit its features.
+        ConfigError: If the module returns something else, or ``latent`` does not fit its features.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class FrozenEncoder:
         latent: str = CONCAT,
         bounds: tuple[float, float] = (-np.inf, np.inf),
     ) -> None:
-        exported = isinstance(module, GraphModule)  # of a file of ours: nobody else's, and it refuses eval()
+        exported = isinstance(module, GraphModule)  # read by load(): no other holder to copy for, and eval() fails
         held = module if exported else copy.deepcopy(module).cpu().eval()
         self._module = held.requires_grad_(False)
         self.pixel_shape = tuple(int(n) for n in pixel_shape)
@@ -79,17 +80,17 @@ class FrozenEncoder:
     def _sizes(self) -> dict[str, int]:
         features = self.features(torch.zeros(2, *self.pixel_shape))
         if not isinstance(features, dict) or any(f.ndim != 2 or len(f) != 2 for f in features.values()):
-            raise ConfigError("An encoder's module gives a dict of features, each [n, size].")
+            raise ConfigError("The module of an encoder must return a dict of features, each of shape [n, size].")
         return {name: int(feature.shape[1]) for name, feature in features.items()}
 
     @property
     def space(self) -> spaces.Box:
-        """The latents as an observation space."""
+        """Observation space of the latents."""
         return self.layout.space
 
     @property
     def hash(self) -> str:
-        """SHA-256 of every parameter and of the layout."""
+        """SHA-256 of all parameters, the pixel shape and the layout."""
         found = hashlib.sha256(repr((self.pixel_shape, self.layout)).encode())
         for name, tensor in sorted(self._module.state_dict().items()):
             found.update(name.encode())
@@ -98,11 +99,11 @@ class FrozenEncoder:
 
     @property
     def device(self) -> torch.device:
-        """Where its parameters are."""
+        """Device of the parameters."""
         return next((p.device for p in self._module.parameters()), torch.device("cpu"))
 
     def to(self, device: str | torch.device) -> FrozenEncoder:
-        """Moves it in place."""
+        """Moves the encoder to a device, in place, and returns it."""
         self._module.to(device)
         return self
 
@@ -110,29 +111,29 @@ class FrozenEncoder:
 
     @torch.no_grad()
     def features(self, frames: Tensor) -> dict[str, Tensor]:
-        """Frames ``[n, *pixel_shape]`` of 0 to 255, on the encoder's device, to all named features."""
+        """Computes all named features of frames ``[n, *pixel_shape]`` in [0, 255] on the encoder's device."""
         found: dict[str, Tensor] = self._module(frames.to(torch.float32))
         return found
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """Frames ``[n, *pixel_shape]`` of 0 to 255 to latents ``[n, d]``, on the device of the frames."""
+        """Encodes frames ``[n, *pixel_shape]`` in [0, 255] as latents ``[n, d]``, on the device of the frames."""
         if self.device != frames.device:
             self._module.to(frames.device)
         return self.layout.join(self.features(frames))
 
     def encode(self, observations: Array, progress: bool = False) -> Array:
-        """Pixels to latents, a batch at a time.
+        """Encodes pixels as latents, one batch at a time.
 
         Args:
-            observations: ``[n, *pixel_shape]``, uint8, or floats of 0 to 255.
-            progress: Show a bar.
+            observations: Frames ``[n, *pixel_shape]``, uint8, or floats in [0, 255].
+            progress: Whether to show a progress bar.
 
         Returns:
-            ``[n, d]`` float32.
+            Latents ``[n, d]`` float32.
 
         Raises:
-            SpecMismatchError: If the frames are of another size or channel order.
-            InvalidTransitionsError: If float frames are not of 0 to 255.
+            SpecMismatchError: If the frames have another size or channel order.
+            InvalidTransitionsError: If float frames lie outside [0, 255], or look divided by 255.
         """
         check_frames(observations, self.pixel_shape)
         out = np.empty((len(observations), self.layout.size), np.float32)
@@ -148,40 +149,40 @@ class FrozenEncoder:
         """Writes one file that loads without the code of the module (``torch.export``).
 
         Args:
-            path: Ends in ``.pt2``.
+            path: Target file, which ends in ``.pt2``.
 
         Raises:
-            ConfigError: If it has another ending, or the module cannot be exported.
+            ConfigError: If the path has another ending, or the module cannot be exported.
         """
         meta = {"latent": self.layout.latent, "bounds": [self.layout.low, self.layout.high], "hash": self.hash}
         return export(self._module, self.pixel_shape, Path(path), meta)
 
     @classmethod
     def load(cls, path: str | Path, device: str | torch.device = "cpu") -> FrozenEncoder:
-        """Reads what :meth:`save` wrote.
+        """Reads an encoder that :meth:`save` wrote.
 
         Raises:
-            CheckpointError: If the file is missing, cut short or no encoder.
+            CheckpointError: If the file is missing, cut short or not an encoder.
         """
         module, meta = read(Path(path))
         made = cls(module, meta["pixel_shape"], meta["latent"], tuple(meta["bounds"]))
         if made.hash != meta["hash"]:
-            raise CheckpointError(f"{path} is not what was saved: its hash is another. Save the encoder again.")
+            raise CheckpointError(f"{path} has changed since it was saved: its hash differs. Save the encoder again.")
         return made.to(device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FrozenEncoder:
-        return self  # it never changes, so that copies of a policy may share it
+        return self  # the encoder never changes, so copies of a policy share it
 
     def __repr__(self) -> str:
         return f"FrozenEncoder({self.pixel_shape} -> {self.layout.size}, {self.layout}, {self.hash[:12]})"
 
 
 def check_frames(observations: Any, pixel_shape: tuple[int, ...]) -> None:
-    """Whether an encoder can take these frames.
+    """Checks that an encoder can take these frames.
 
     Raises:
-        SpecMismatchError: If they are of another size or channel order.
-        InvalidTransitionsError: If float frames are not of 0 to 255.
+        SpecMismatchError: If the frames have another size or channel order.
+        InvalidTransitionsError: If float frames lie outside [0, 255], or look divided by 255.
     """
     check_shape(tuple(observations.shape[1:]), pixel_shape)
     if observations.dtype != np.uint8 and len(observations):
@@ -189,10 +190,10 @@ def check_frames(observations: Any, pixel_shape: tuple[int, ...]) -> None:
 
 
 def check_shape(shape: tuple[int, ...], pixel_shape: tuple[int, ...]) -> None:
-    """Whether frames of this shape are an encoder's.
+    """Checks that an encoder can take frames of this shape.
 
     Raises:
-        SpecMismatchError: If they are of another size or channel order.
+        SpecMismatchError: If the frames have another size or channel order.
     """
     if shape != pixel_shape:
         turned = len(shape) == 3 and (shape[2], *shape[:2]) == pixel_shape
@@ -201,10 +202,10 @@ def check_shape(shape: tuple[int, ...], pixel_shape: tuple[int, ...]) -> None:
 
 
 def check_range(observations: Any) -> None:
-    """Whether float frames, an array or a tensor, are of 0 to 255.
+    """Checks that float frames, an array or a tensor, lie in [0, 255].
 
     Raises:
-        InvalidTransitionsError: If they are not.
+        InvalidTransitionsError: If they lie outside, or look divided by 255.
     """
     low, high = float(observations.min()), float(observations.max())
     if not (low >= 0 and high <= 255):
@@ -214,15 +215,15 @@ def check_range(observations: Any) -> None:
 
 
 def cached_encoder(path: str | Path) -> FrozenEncoder:
-    """The encoder of a file, one object for all that use it.
+    """Loads an encoder; callers of the same file share one object.
 
     Raises:
-        CheckpointError: If the file is missing, cut short or no encoder.
+        CheckpointError: If the file is missing, cut short or not an encoder.
     """
     path = Path(path).resolve()
     return _loaded(str(path), path.stat().st_mtime_ns if path.exists() else 0)
 
 
 @lru_cache(maxsize=8)
-def _loaded(path: str, changed: int) -> FrozenEncoder:  # noqa: ARG001 - another file under the same name is another
+def _loaded(path: str, changed: int) -> FrozenEncoder:  # noqa: ARG001 - a rewritten file is loaded again
     return FrozenEncoder.load(path)

@@ -1,4 +1,4 @@
-"""How the features of several paths through an encoder become one latent vector."""
+"""The layout of a latent: how the features of several trunks of an encoder form one vector."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUM, CONCAT = "sum", "concat"
 
 @dataclass(frozen=True)
 class LatentLayout:
-    """Named features and the latent that is made of them.
+    """Named features and the latent that they form.
 
     Attributes:
         sizes: Size of each feature, by name: ``{"actor": 50, "critic": 50}``.
@@ -27,7 +27,8 @@ class LatentLayout:
         high: Upper bound of every feature.
 
     Raises:
-        ConfigError: If there is no such way, or the features cannot be added.
+        ConfigError: If ``latent`` is none of these, features of different sizes are to be summed, or the bounds are
+            empty.
     """
 
     sizes: Mapping[str, int]
@@ -54,32 +55,32 @@ class LatentLayout:
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Names of the features that the latent is made of."""
+        """Names of the features that form the latent."""
         return tuple(self.sizes) if self.latent in (SUM, CONCAT) else (self.latent,)
 
     @property
     def size(self) -> int:
-        """Numbers in a latent."""
+        """Number of dimensions of a latent."""
         return max(int(part.stop) for part in self._parts.values())
 
     @property
     def space(self) -> spaces.Box:
-        """The latents as an observation space."""
+        """Observation space of the latents."""
         terms = len(self.sizes) if self.latent == SUM else 1
         return spaces.Box(terms * self.low, terms * self.high, (self.size,), np.float32)
 
     def part(self, name: str) -> slice:
-        """What the head called ``name`` reads of a latent.
+        """Returns the slice of a latent that the head called ``name`` reads.
 
         Raises:
-            ConfigError: If there is no such feature.
+            ConfigError: If no feature has this name.
         """
         if name not in self._parts:
             raise ConfigError(f"The encoder has the features {', '.join(self._parts)}, not {name!r}.")
         return self._parts[name]
 
     def join(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Features ``[n, size]`` as latents ``[n, d]``."""
+        """Joins features ``[n, size]`` to latents ``[n, d]``."""
         parts = [features[name] for name in self.used]
         if self.latent == SUM:
             return torch.stack(parts).sum(0)

@@ -1,4 +1,4 @@
-"""A frozen encoder inside a host's network: frames or latents in, a head's part of the latents out."""
+"""A frozen encoder as a module of a host's network, from frames or latents to one head's part of the latents."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from synth_replay.errors import CheckpointError, SpecMismatchError
 
 
 class FrozenModule(nn.Module):
-    """Holds an encoder outside of the module registry; of it, only the hash is part of the state.
+    """Holds an encoder outside of the module registry; only its hash is part of the state dict.
 
     Args:
-        encoder: The encoder; copies of this module share it.
-        part: What is read of a latent.
-        check: Whether frames of an agent that acts are checked to be of 0 to 255; each check waits for the device.
+        encoder: Encoder of the frames; copies of this module share it.
+        part: Slice of the latent that the head reads.
+        check: Whether to check in evaluation mode that float frames lie in [0, 255]; each check waits for the device.
     """
 
     encoder_hash: Tensor
@@ -27,14 +27,22 @@ class FrozenModule(nn.Module):
         self._held, self.part, self._check = (encoder,), part, check
         self.register_buffer("encoder_hash", torch.tensor(list(bytes.fromhex(encoder.hash)), dtype=torch.uint8))
 
+    @property
+    def encoder(self) -> FrozenEncoder:
+        """The frozen encoder."""
+        return self._held[0]
+
     def forward(self, x: Tensor) -> Tensor:
-        """Frames ``[n, C, H, W]`` of 0 to 255 or latents ``[n, d]`` to ``[n, size of the part]``.
+        """Maps frames ``[n, C, H, W]`` in [0, 255], or latents ``[n, d]``, to the head's part of the latents.
+
+        Returns:
+            Latents ``[n, size of the part]``.
 
         Raises:
-            SpecMismatchError: If they are of another size, or the channels come last.
-            InvalidTransitionsError: If an agent that acts is given frames that are not of 0 to 255.
+            SpecMismatchError: If frames or latents have another size, or the channels come last.
+            InvalidTransitionsError: If ``check`` is on and frames in evaluation mode lie outside [0, 255].
         """
-        frozen = self._held[0]
+        frozen = self.encoder
         if x.ndim != 4:
             if tuple(x.shape[1:]) != frozen.space.shape:
                 raise SpecMismatchError(
@@ -50,7 +58,7 @@ class FrozenModule(nn.Module):
         found = state_dict.get(f"{prefix}encoder_hash")
         if found is not None and not torch.equal(found.cpu(), self.encoder_hash.cpu()):
             raise CheckpointError(
-                "The saved agent learnt on another encoder than the one in this file: an encoder was written over it. "
-                "Put the old file back, or keep each encoder under its own name."
+                "The saved agent was trained with another encoder than the one in this file: the file was overwritten. "
+                "Restore the old file, or keep each encoder under its own name."
             )
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -1,4 +1,4 @@
-"""Latents as the observations of a pixel environment."""
+"""A wrapper that gives the latents of a pixel environment as its observations."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from synth_replay.spaces import Array
 
 
 class LatentObservation(gym.ObservationWrapper[Array, Any, Array], RecordConstructorArgs):
-    """Gives the latents of a frozen encoder in place of pixels, so that any agent of vectors can act.
+    """Replaces pixels by the latents of a frozen encoder, so that any agent with vector observations can act.
 
     Args:
-        env: Environment whose observations are what the encoder takes, channels first.
-        encoder: The encoder, or its file.
+        env: Environment whose observations have the encoder's pixel shape, channels first.
+        encoder: Encoder of the observations, or the path of its file.
 
     Raises:
-        SpecMismatchError: If the environment's observations are of another shape.
+        SpecMismatchError: If the environment's observations have another shape.
     """
 
     def __init__(self, env: gym.Env[Array, Any], encoder: LatentEncoder | str | Path) -> None:
@@ -37,6 +37,6 @@ class LatentObservation(gym.ObservationWrapper[Array, Any, Array], RecordConstru
         self.observation_space = self.encoder.layout.space
 
     def observation(self, observation: Array) -> Array:
-        """One observation."""
+        """Encodes one observation."""
         latents: Array = self.encoder.encode(np.asarray(observation)[None])[0]
         return latents

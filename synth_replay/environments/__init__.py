@@ -1,13 +1,21 @@
 """Pixel environments: Procgen, and dm_control with or without visual distractions.
 
-Importing this registers ``synth_replay/Procgen-<game>-v0`` with Gymnasium; the simulators are imported when an
+Importing this package registers ``synth_replay/Procgen-<game>-v0`` with Gymnasium; the simulators are imported when an
 environment is made.
 """
 
 from gymnasium import register
 
-from synth_replay.environments.distractions import DistractedEnv, Distraction
-from synth_replay.environments.dmc import make_dmc_pixels
+from synth_replay.environments.distractions import (
+    DISTRACTION_KINDS,
+    DISTRACTION_LEVELS,
+    DISTRACTION_VARIANTS,
+    DistractedEnv,
+    Distraction,
+)
+from synth_replay.environments.dmc import ActionRepeat, make_dmc_pixels
+from synth_replay.environments.libraries import load_dm_control
+from synth_replay.environments.physics import PhysicsEnv
 from synth_replay.environments.procgen import GAMES, ProcgenEnv
 
 for _game in GAMES:
@@ -17,4 +25,16 @@ for _game in GAMES:
         kwargs={"game": _game},
     )
 
-__all__ = ["GAMES", "DistractedEnv", "Distraction", "ProcgenEnv", "make_dmc_pixels"]
+__all__ = [
+    "DISTRACTION_KINDS",
+    "DISTRACTION_LEVELS",
+    "DISTRACTION_VARIANTS",
+    "GAMES",
+    "ActionRepeat",
+    "DistractedEnv",
+    "Distraction",
+    "PhysicsEnv",
+    "ProcgenEnv",
+    "load_dm_control",
+    "make_dmc_pixels",
+]

@@ -1,4 +1,4 @@
-"""Pictures in place of the sky (Stone et al. 2021, Section 3)."""
+"""Background distraction: pictures in place of the sky (Stone et al. 2021, Section 3)."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import numpy as np
 from synth_replay.augment.backgrounds import Pictures, background_files, load_backgrounds, procedural_backgrounds
 from synth_replay.errors import ConfigError
 
-FACE = 192  # pixels of a face of the sky, 90 degrees; a camera sees 45 of them in its 84 pixels
-POOL_SEED = 2021  # the same procedural pictures everywhere, as one would download the same videos
-PAN = 2  # pixels by which a still moves in a step
+FACE = 192  # pixels of one face of the sky, which spans 90 degrees; a camera sees 45 degrees in 84 pixels
+POOL_SEED = 2021  # fixed, so that everybody evaluates on the same procedural pictures
+PAN = 2  # pixels by which a still picture moves in a step
 _SKYBOX = 2  # mjTEXTURE_SKYBOX
 
 
 class BackgroundDistraction:
     """Shows one of the first ``count`` pictures of a pool around the scene.
 
-    A picture moves by playing its video back and forth, where it comes from a folder of frames as in DAVIS 2017, or
-    else by panning.
+    If a picture comes from a folder of video frames, as in DAVIS 2017, it moves by playing the video back and forth;
+    otherwise it pans.
 
     Args:
-        physics: Of dm_control; only the sky's texture is written.
-        count: 4, 8 or 60 in the papers.
-        folder: Images, or folders with the frames of videos, in the order of their names; None draws pictures from
-            :data:`POOL_SEED`, which augmentation must therefore not use.
+        physics: Physics of dm_control; only the texture of the sky is written.
+        count: Number of pictures: 4, 8 or 60 in the papers.
+        folder: Folder of images, or of folders with the frames of videos, in the order of their names; None draws
+            pictures from :data:`POOL_SEED`, which augmentation must therefore not use.
         dynamic: Whether :meth:`move` will be called, so that videos are read.
-        floor_alpha: 1 for an opaque floor, less to see the background through it.
+        floor_alpha: Opacity of the floor: 1 is opaque, less shows the background through it.
 
     Raises:
         ConfigError: If the model has no sky.
@@ -61,12 +61,12 @@ class BackgroundDistraction:
         self._shown = False
 
     def move(self, rng: np.random.Generator) -> None:  # noqa: ARG002
-        """Goes on by a frame."""
+        """Advances the video, or the pan, by one frame."""
         self._position += self._direction
         self._shown = False
 
     def apply(self) -> None:
-        """Uploads the frame, if it is new."""
+        """Uploads the frame as the sky's texture if it has changed."""
         if self._shown:
             return
         model, contexts = self._physics.model, self._physics.contexts

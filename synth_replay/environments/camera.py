@@ -1,4 +1,4 @@
-"""A camera that looks at the agent from elsewhere (Stone et al. 2021, Section 3)."""
+"""Camera distraction: a moved and rolled camera (Stone et al. 2021, Section 3)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ _TRACK_COM = 2  # mjCAMLIGHT_TRACKCOM
 class CameraDistraction:
     """Moves a camera on a sphere about the agent's centre of mass and rolls it.
 
-    Within ``scale * 90`` degrees of the model's own place in azimuth and height, never below the agent; the distance is
-    1 - 0.5 scale to 1 + 1.5 scale of the model's, the roll within ``scale * 90`` degrees. When it moves, its velocity
-    walks at random: steps of deviation 0.1 scale, at most 0.4 scale, for a distance of 4.
+    Azimuth and elevation stay within ``scale * 90`` degrees of the model's own camera pose, and the camera never goes
+    below the agent. The distance is 1 - 0.5 scale to 1 + 1.5 scale times the model's, and the roll stays within
+    ``scale * 90`` degrees. A moving camera's velocity is a random walk with steps of standard deviation 0.1 scale and
+    norm at most 0.4 scale, at a distance of 4.
 
     Args:
-        physics: Of dm_control; only the camera's pose in its data is written, before each picture.
-        camera_id: A camera that follows the centre of mass.
-        scale: 0.1, 0.2 or 0.3 in the papers.
+        physics: Physics of dm_control; only the camera's pose in its data is written, before each picture.
+        camera_id: Number of a camera that follows the centre of mass.
+        scale: Strength of the distraction: 0.1, 0.2 or 0.3 in the papers.
 
     Raises:
-        ConfigError: For another kind of camera.
+        ConfigError: If the camera does not follow the centre of mass.
     """
 
     def __init__(self, physics: Any, camera_id: int, scale: float) -> None:
@@ -49,7 +50,7 @@ class CameraDistraction:
         self._scale, self._turn = scale, turn
 
     def draw(self, rng: np.random.Generator) -> None:
-        """Draws a place, a roll and their velocities."""
+        """Draws a position, a roll and their velocities."""
         self._place = rng.uniform(self._low, self._high)
         self._roll = rng.uniform(-self._turn, self._turn)
         direction = rng.normal(size=3)
@@ -70,14 +71,14 @@ class CameraDistraction:
         self._spin, self._roll = roll - self._roll, roll
 
     def apply(self) -> None:
-        """Puts the camera there until the next physics step."""
+        """Sets the camera's pose until the next physics step."""
         place = _cartesian(self._place)
         self._data.cam_xpos[self._camera] = self._data.subtree_com[self._body] + place
         self._data.cam_xmat[self._camera] = _looking(self._target - place, self._roll).ravel()
 
 
 def _spherical(point: Floats, near: float) -> Floats:
-    """Distance, azimuth within half a turn of ``near``, and angle from the vertical."""
+    """Returns distance, azimuth within half a turn of ``near``, and angle from the vertical."""
     azimuth = near + (np.arctan2(point[1], point[0]) - near + np.pi) % (2 * np.pi) - np.pi
     return np.array([np.linalg.norm(point), azimuth, np.arctan2(np.linalg.norm(point[:2]), point[2])])
 
@@ -90,7 +91,7 @@ def _cartesian(place: Floats) -> Floats:
 
 
 def _looking(direction: Floats, roll: float) -> Floats:
-    """Axes (right, up, backwards) as columns, with the horizon level before the roll."""
+    """Returns the axes right, up and backwards as columns; without roll the horizon is level."""
     back = -direction / np.linalg.norm(direction)
     right = np.cross([0.0, 0.0, 1.0], back)
     right /= np.linalg.norm(right)

@@ -1,4 +1,4 @@
-"""Other colours of the agent and the floor (Stone et al. 2021, Section 3)."""
+"""Colour distraction: other colours of the agent and the floor (Stone et al. 2021, Section 3)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 class ColorDistraction:
     """Changes each channel of each material by at most ``scale``, within [0, 1].
 
-    When colours move, each channel takes steps of deviation ``0.03 * scale`` within the same bounds.
+    Moving colours take random steps of standard deviation ``0.03 * scale`` within the same bounds.
 
     Args:
-        physics: Of dm_control; only the colours of its materials are written.
-        scale: 0.1, 0.2 or 0.3 in the papers.
+        physics: Physics of dm_control; only the colours of its materials are written.
+        scale: Strength of the distraction: 0.1, 0.2 or 0.3 in the papers.
     """
 
     def __init__(self, physics: Any, scale: float) -> None:
@@ -24,7 +24,7 @@ class ColorDistraction:
         self._step = 0.03 * scale
 
     def draw(self, rng: np.random.Generator) -> None:
-        """Draws colours."""
+        """Draws a colour for each material."""
         self._now = rng.uniform(self._low, self._high)
 
     def move(self, rng: np.random.Generator) -> None:

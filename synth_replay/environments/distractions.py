@@ -15,72 +15,72 @@ from synth_replay.environments.camera import CameraDistraction
 from synth_replay.environments.color import ColorDistraction
 from synth_replay.errors import ConfigError
 
-LEVELS = {"easy": (0.1, 4), "medium": (0.2, 8), "hard": (0.3, 60)}  # scale, number of backgrounds
-KINDS = ("background", "camera", "color")
-VARIANTS = ("static", "dynamic", "fixed")
+DISTRACTION_LEVELS = {"easy": (0.1, 4), "medium": (0.2, 8), "hard": (0.3, 60)}  # scale, number of backgrounds
+DISTRACTION_KINDS = ("background", "camera", "color")
+DISTRACTION_VARIANTS = ("static", "dynamic", "fixed")
 
 
 @dataclass(frozen=True)
 class Distraction:
-    """What is changed in the pictures, and how much.
+    """Settings of a visual distraction: what changes in the pictures, how much and when.
 
     Attributes:
-        level: ``easy``, ``medium`` or ``hard``: scale 0.1, 0.2 or 0.3 and 4, 8 or 60 backgrounds.
-        kinds: Some of ``background``, ``camera`` and ``color``. Each has random numbers of its own, so leaving one out
-            does not change the others.
-        variant: ``static`` draws at each reset, ``dynamic`` moves at each step too, ``fixed`` draws once from ``seed``
-            alone, whatever the environment's seed is.
-        backgrounds: A folder of images, or of folders with the frames of videos, as in DAVIS 2017's
-            ``JPEGImages/480p`` (download it from davischallenge.org; it cannot be bundled). The first 4, 8 or 60 in
-            the order of their names are used. None draws patterns.
-        seed: Distractions of other seeds differ in episodes of the same seed.
+        level: Strength ``easy``, ``medium`` or ``hard``: scale 0.1, 0.2 or 0.3 and 4, 8 or 60 backgrounds.
+        kinds: Distractions to apply, some of ``background``, ``camera`` and ``color``. Each has its own random stream,
+            so leaving one out does not change the others.
+        variant: Time of the draws: ``static`` draws at each reset, ``dynamic`` also moves at each step, ``fixed`` draws
+            once from ``seed`` alone, whatever the environment's seed is.
+        backgrounds: Folder of images, or of folders with the frames of videos, as in DAVIS 2017's ``JPEGImages/480p``
+            (download it from davischallenge.org; it cannot be bundled). The first 4, 8 or 60 in the order of their
+            names are used. None draws patterns.
+        seed: Seed that is combined with the episode's: other values give other distractions in the same episodes.
 
     Raises:
         ConfigError: For an unknown level, kind or variant, no kind at all, or a negative seed.
     """
 
     level: str = "easy"
-    kinds: tuple[str, ...] = KINDS
+    kinds: tuple[str, ...] = DISTRACTION_KINDS
     variant: str = "static"
     backgrounds: str | Path | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.level not in LEVELS:
-            raise ConfigError(f"Unknown level of distraction {self.level!r}; there are {', '.join(LEVELS)}.")
-        if self.variant not in VARIANTS:
-            raise ConfigError(f"Unknown variant {self.variant!r}; there are {', '.join(VARIANTS)}.")
-        if not self.kinds or not set(self.kinds) <= set(KINDS):
-            raise ConfigError(f"Unknown kinds of distraction {self.kinds!r}; give some of {KINDS}.")
+        if self.level not in DISTRACTION_LEVELS:
+            raise ConfigError(f"Unknown level of distraction {self.level!r}; choose {', '.join(DISTRACTION_LEVELS)}.")
+        if self.variant not in DISTRACTION_VARIANTS:
+            raise ConfigError(f"Unknown variant {self.variant!r}; choose {', '.join(DISTRACTION_VARIANTS)}.")
+        if not self.kinds or not set(self.kinds) <= set(DISTRACTION_KINDS):
+            raise ConfigError(f"Unknown kinds of distraction {self.kinds!r}; give some of {DISTRACTION_KINDS}.")
         if self.seed < 0:
             raise ConfigError(f"The seed of distractions is {self.seed}; it must not be negative.")
 
 
-class Part(Protocol):
-    """One kind of distraction; it changes what is drawn and nothing that the physics reads."""
+class SceneDistraction(Protocol):
+    """The interface of one kind of distraction, which changes the pictures and nothing that the physics reads."""
 
     def draw(self, rng: np.random.Generator) -> None:
-        """Draws a state for an episode."""
+        """Draws a state for an episode at random."""
 
     def move(self, rng: np.random.Generator) -> None:
         """Changes the state by one step."""
 
     def apply(self) -> None:
-        """Puts the state into the scene."""
+        """Writes the state into the scene."""
 
 
 class DistractedEnv(gym.Wrapper[Any, Any, Any, Any]):
-    """Distracts the pictures of a dm_control environment; states and rewards stay as they are.
+    """Distracts the pictures of a dm_control environment; states and rewards stay unchanged.
 
-    Wrap it below frame stacks and whatever else calls ``render()``. ``reset(seed=...)`` starts its random numbers anew
-    as it does the environment's.
+    Apply it below frame stacks and other wrappers that call ``render()``. ``reset(seed=...)`` restarts its random
+    streams together with the environment's.
 
     Args:
         env: Shimmy's dm_control environment, perhaps wrapped, with ``physics`` and an ``rgb_array`` render mode.
-        distraction: What to change.
-        camera_id: The camera that ``env.render()`` uses.
-        floor_alpha: How opaque the floor is before a background: 1 for cheetah and walker, 0.3 for others (V-D4RL).
-        seed: Of the episodes up to the first seeded reset; None takes one from the operating system.
+        distraction: Settings of the distraction.
+        camera_id: Number of the camera that ``env.render()`` uses.
+        floor_alpha: Opacity of the floor before a background: 1 for cheetah and walker, 0.3 for others (V-D4RL).
+        seed: Seed of the episodes before the first seeded reset; None takes one from the operating system.
 
     Raises:
         ConfigError: If the camera does not follow the agent, or the model has no sky.
@@ -97,7 +97,7 @@ class DistractedEnv(gym.Wrapper[Any, Any, Any, Any]):
     ) -> None:
         super().__init__(env)
         self.distraction, self._fresh = distraction, True
-        self._parts = _parts(env.get_wrapper_attr("physics"), distraction, camera_id, floor_alpha)
+        self._active = _scene_distractions(env.get_wrapper_attr("physics"), distraction, camera_id, floor_alpha)
         self._reseed(int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -106,8 +106,8 @@ class DistractedEnv(gym.Wrapper[Any, Any, Any, Any]):
             self._reseed(seed)
         result = super().reset(seed=seed, options=options)
         if self._fresh or self.distraction.variant != "fixed":
-            for kind, part in self._parts.items():
-                part.draw(self._rngs[kind])
+            for kind, change in self._active.items():
+                change.draw(self._rngs[kind])
         self._fresh = False
         return result
 
@@ -115,27 +115,30 @@ class DistractedEnv(gym.Wrapper[Any, Any, Any, Any]):
         """Steps the environment and moves distractions that are dynamic."""
         result = super().step(action)
         if self.distraction.variant == "dynamic":
-            for kind, part in self._parts.items():
-                part.move(self._rngs[kind])
+            for kind, change in self._active.items():
+                change.move(self._rngs[kind])
         return result
 
     def render(self) -> Any:
         """Renders the distracted picture."""
-        for part in self._parts.values():
-            part.apply()
+        for change in self._active.values():
+            change.apply()
         return super().render()
 
     def _reseed(self, seed: int) -> None:
         episodes = [] if self.distraction.variant == "fixed" else [seed]
         self._rngs = {
-            kind: np.random.default_rng([self.distraction.seed, KINDS.index(kind), *episodes]) for kind in self._parts
+            kind: np.random.default_rng([self.distraction.seed, DISTRACTION_KINDS.index(kind), *episodes])
+            for kind in self._active
         }
 
 
-def _parts(physics: Any, distraction: Distraction, camera_id: int, floor_alpha: float) -> dict[str, Part]:
-    scale, count = LEVELS[distraction.level]
+def _scene_distractions(
+    physics: Any, distraction: Distraction, camera_id: int, floor_alpha: float
+) -> dict[str, SceneDistraction]:
+    scale, count = DISTRACTION_LEVELS[distraction.level]
     dynamic = distraction.variant == "dynamic"
-    makers: dict[str, Callable[[], Part]] = {
+    makers: dict[str, Callable[[], SceneDistraction]] = {
         "background": lambda: BackgroundDistraction(physics, count, distraction.backgrounds, dynamic, floor_alpha),
         "camera": lambda: CameraDistraction(physics, camera_id, scale),
         "color": lambda: ColorDistraction(physics, scale),

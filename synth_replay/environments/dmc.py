@@ -1,4 +1,4 @@
-"""dm_control tasks seen through a camera."""
+"""dm_control tasks with pixel observations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synth_replay.environments.distractions import DistractedEnv, Distraction
 from synth_replay.environments.libraries import load_dm_control, refuse_rendering
 from synth_replay.errors import ConfigError
 
-OPAQUE_FLOORS = ("cheetah", "walker")  # their cameras look over the floor, others down on it
+OPAQUE_FLOORS = ("cheetah", "walker")  # their cameras look across the floor, those of other domains down on it
 
 
 def make_dmc_pixels(
@@ -30,30 +30,30 @@ def make_dmc_pixels(
     distraction: Distraction | str | None = None,
     seed: int | None = None,
 ) -> gym.Env[NDArray[np.uint8], NDArray[np.float32]]:
-    """Makes a task of the DeepMind Control Suite with pixel observations, as V-D4RL and DrQ-v2 set it up.
+    """Creates a task of the DeepMind Control Suite with pixel observations, with the settings of V-D4RL and DrQ-v2.
 
     Observations are the last frames as uint8 ``[3 * frame_stack, size, size]``, the oldest first; the first frame is
     repeated at a reset. Actions are float32. Rewards are summed over repeated actions, so an episode of 1,000 physics
-    steps is truncated after ``1000 / action_repeat``. ``render()`` gives the newest frame, and
-    ``env.unwrapped.physics`` the simulator.
+    steps is truncated after ``1000 / action_repeat``. ``render()`` returns the newest frame, and
+    ``env.unwrapped.physics`` is the simulator.
 
-    Fast rendering leaves out shadows, reflections and anti-aliasing: several times as many frames a second on a CPU,
-    of a slightly plainer picture. V-D4RL's files were recorded with all three, so evaluate what was trained on them
-    with ``fast=False``.
+    Fast rendering omits shadows, reflections and anti-aliasing: it is several times as fast on a CPU and the picture
+    differs slightly. V-D4RL's files were recorded with all three, so evaluate agents that were trained on them with
+    ``fast=False``.
 
     Without a display on Linux, ``MUJOCO_GL`` is set to ``egl`` unless it is set already.
 
     Args:
-        domain: Such as ``cheetah``, ``walker`` or ``humanoid``.
-        task: Of the domain, such as ``run`` or ``walk``.
-        size: Height and width of a frame: 84 in DrQ-v2's part of V-D4RL, 64 in DreamerV2's.
-        frame_stack: How many frames an observation has.
+        domain: Domain of the suite, such as ``cheetah``, ``walker`` or ``humanoid``.
+        task: Task of the domain, such as ``run`` or ``walk``.
+        size: Height and width of a frame: 84 in the part of V-D4RL for DrQ-v2, 64 in the part for DreamerV2.
+        frame_stack: Number of frames in an observation.
         action_repeat: Physics steps of the suite per action.
-        camera_id: Of the model's cameras.
-        channels_first: False gives ``[size, size, 3 * frame_stack]``.
-        fast: See above.
-        distraction: What to change in the pictures, or just a level: ``easy``, ``medium`` or ``hard``.
-        seed: Of initial states and distractions until a seeded reset; None takes one from the operating system.
+        camera_id: Number of the model's camera.
+        channels_first: Layout of observations; False gives ``[size, size, 3 * frame_stack]``.
+        fast: Whether to omit shadows, reflections and anti-aliasing.
+        distraction: Distraction of the pictures, or its level: ``easy``, ``medium`` or ``hard``.
+        seed: Seed of initial states and distractions until a seeded reset; None takes one from the operating system.
 
     Raises:
         ConfigError: For an unknown domain, task, camera or level, or a number below 1.
@@ -67,7 +67,7 @@ def make_dmc_pixels(
     suite, engine, compatible = load_dm_control()
     _check_task(suite, domain, task)
     env = compatible(suite.load(domain, task, task_kwargs={"random": seed}), render_mode="rgb_array")
-    env = OffscreenCamera(RepeatedActions(env, action_repeat), engine.Camera, size, camera_id, fast)
+    env = OffscreenCamera(ActionRepeat(env, action_repeat), engine.Camera, size, camera_id, fast)
     if distraction is not None:
         env = DistractedEnv(env, distraction, camera_id, 1.0 if domain in OPAQUE_FLOORS else 0.3, seed)
     env = FrameStackObservation(AddRenderObservation(env), frame_stack)
@@ -77,7 +77,7 @@ def make_dmc_pixels(
     return TransformObservation(env, lambda frames: np.transpose(frames, axes).reshape(shape), space)
 
 
-class RepeatedActions(gym.Wrapper[Any, Any, Any, Any]):
+class ActionRepeat(gym.Wrapper[Any, Any, Any, Any]):
     """Takes float32 actions and repeats each, summing rewards, until the episode ends."""
 
     def __init__(self, env: gym.Env[Any, Any], repeats: int) -> None:
@@ -88,7 +88,7 @@ class RepeatedActions(gym.Wrapper[Any, Any, Any, Any]):
         self._repeats = repeats
 
     def step(self, action: NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Takes the action up to so many times."""
+        """Repeats the action until the episode ends, at most ``repeats`` times."""
         total = 0.0
         for _ in range(self._repeats):
             observation, reward, terminated, truncated, info = self.env.step(action)
@@ -99,7 +99,7 @@ class RepeatedActions(gym.Wrapper[Any, Any, Any, Any]):
 
 
 class OffscreenCamera(gym.Wrapper[Any, Any, Any, Any]):
-    """Renders with one camera that is kept, where dm_control makes a new scene for each picture."""
+    """Renders with one persistent camera, where dm_control creates a new scene for each picture."""
 
     def __init__(self, env: gym.Env[Any, Any], make_camera: Any, size: int, camera_id: int, fast: bool) -> None:
         super().__init__(env)
@@ -113,7 +113,7 @@ class OffscreenCamera(gym.Wrapper[Any, Any, Any, Any]):
         self._flags = {"shadow": False, "reflection": False} if fast else {}
         try:
             self._camera = make_camera(physics, size, size, camera_id)
-        except Exception as error:  # each OpenGL backend has errors of its own
+        except Exception as error:  # every OpenGL backend raises its own types
             refuse_rendering(error)
 
     def render(self) -> Any:

@@ -1,4 +1,4 @@
-"""The simulators, imported when an environment is made. Errors name the package and the system library."""
+"""Imports of the simulators, when an environment is made; errors name the missing package or system library."""
 
 from __future__ import annotations
 
@@ -43,8 +43,11 @@ def load_dm_control() -> tuple[Any, Any, Any]:
     """Imports ``dm_control.suite``, its engine, and Shimmy's compatibility class.
 
     On Linux without a display, ``MUJOCO_GL`` is set to ``egl`` unless the user has set it: dm_control would otherwise
-    choose GLFW, which opens windows and fails at the first picture. Where d3rlpy has imported dm_control already, it
-    chooses again.
+    choose GLFW, which opens windows and fails at the first picture. If another library (d3rlpy does) has imported
+    dm_control before, its choice of backend is repeated.
+
+    Returns:
+        The modules ``dm_control.suite`` and ``dm_control.mujoco.engine``, and the class ``DmControlCompatibilityV0``.
 
     Raises:
         MissingExtraError: With the pip command for a missing package, or the system library for a missing backend.
@@ -59,7 +62,7 @@ def load_dm_control() -> tuple[Any, Any, Any]:
             suite, engine, compatibility = map(import_module, modules)
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"{error.name} is not installed: pip install 'synth-replay[dmc]'") from error
-    except Exception as error:  # each OpenGL backend has errors of its own
+    except Exception as error:  # every OpenGL backend raises its own types
         refuse_rendering(error)
     return suite, engine, compatibility.DmControlCompatibilityV0
 
@@ -69,7 +72,7 @@ def _choose_backend() -> None:
         return
     os.environ["MUJOCO_GL"] = "egl"
     if chosen := sys.modules.get("dm_control._render"):
-        reload(chosen)  # read once, at its import
+        reload(chosen)  # it reads the variable at its import alone
 
 
 def refuse_rendering(error: Exception) -> NoReturn:
@@ -84,7 +87,7 @@ def refuse_rendering(error: Exception) -> NoReturn:
 
 @contextmanager
 def _quiet_imports() -> Iterator[None]:
-    """Leaves out gym's notice of its retirement, which both import, and warnings of files that procgen leaves open."""
+    """Silences gym's deprecation notice, which both imports trigger, and procgen's warnings of unclosed files."""
     with redirect_stderr(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -15,7 +15,7 @@ from synth_replay.environments.procgen_games import TIME_LIMITS
 from synth_replay.errors import ConfigError
 
 GAMES = tuple(TIME_LIMITS)
-# The engine aborts the whole process when a game lacks a mode.
+# Checked here because the engine aborts the whole process when a game lacks a mode
 MODES = {
     "easy": GAMES,
     "hard": GAMES,
@@ -26,7 +26,7 @@ MAX_LEVEL = 2**31 - 1
 
 
 class _View(NamedTuple):
-    """What the engine shows of a level."""
+    """The engine's frame ``[64, 64, 3]``, its picture ``[512, 512, 3]`` or None, and the number of the level."""
 
     frame: NDArray[np.uint8]
     picture: NDArray[np.uint8] | None
@@ -36,22 +36,23 @@ class _View(NamedTuple):
 class ProcgenEnv(gym.Env[NDArray[np.uint8], np.int64]):
     """One Procgen game; also ``gymnasium.make("synth_replay/Procgen-coinrun-v0", num_levels=200)``.
 
-    Observations are uint8 ``[64, 64, 3]``, actions the 15 key combinations. The engine merges its time limit into the
-    end of an episode and starts the next level at once, so the last frame is never drawn. Here an episode that reaches
-    the limit of its game without completing the level is truncated, any other is terminated; and the last step returns
-    the last frame that was drawn, one step old, never the next level's. A death exactly at the limit cannot be told
-    from the limit and counts as a truncation.
+    Observations are uint8 ``[64, 64, 3]``, actions the 15 key combinations. The engine does not tell terminations from
+    time limits and starts the next level at once, so it never draws the last frame of an episode. Here an episode that
+    reaches the time limit of its game without completing the level is truncated, any other is terminated. The last step
+    returns the last frame that was drawn, which is one step old, never a frame of the next level. A termination exactly
+    at the time limit is indistinguishable from the limit and counts as a truncation.
 
-    ``info["level_seed"]`` is the running level, ``info["level_complete"]`` whether this step has completed it, and
-    ``info["final_frame_missing"]`` that the frame after it was never drawn.
+    ``info["level_seed"]`` is the current level, ``info["level_complete"]`` tells whether this step completed it, and
+    ``info["final_frame_missing"]`` that the frame after this step was never drawn.
 
     Args:
-        game: One of :data:`GAMES`.
-        num_levels: How many levels, 0 for all 2^31 (the test levels of the papers).
-        start_level: The first level; Offline Procgen trains on 0-199 and validates on 200-249.
-        distribution_mode: ``easy``, ``hard``, and for some games ``extreme`` or ``memory``.
-        seed: Which levels are drawn, and in which order; ``reset(seed=...)`` starts anew.
-        render_mode: ``rgb_array`` makes :meth:`render` return uint8 ``[512, 512, 3]``; every step is then slower.
+        game: Name of the game, one of :data:`GAMES`.
+        num_levels: Number of levels, 0 for all 2^31 (the test levels of the papers).
+        start_level: First level; Offline Procgen trains on 0-199 and validates on 200-249.
+        distribution_mode: Difficulty ``easy`` or ``hard``, and for some games ``extreme`` or ``memory``.
+        seed: Seed of the sequence of levels, which ``reset(seed=...)`` restarts.
+        render_mode: None, or ``rgb_array``, with which :meth:`render` returns uint8 ``[512, 512, 3]`` and every step is
+            slower.
 
     Raises:
         ConfigError: For an unknown game or mode, a mode that the game lacks, or levels outside ``[0, 2^31)``.
@@ -83,14 +84,14 @@ class ProcgenEnv(gym.Env[NDArray[np.uint8], np.int64]):
         }
         self._engine: Any = None
         self._view: _View
-        self._waiting: _View | None  # the first view of an episode that reset() has not handed out yet
+        self._waiting: _View | None  # first view of the next episode, until reset() returns it
         super().reset(seed=seed)
         self._start()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Starts the next level; a seed starts the sequence of levels anew."""
+        """Starts the next level; a seed restarts the sequence of levels."""
         super().reset(seed=seed, options=options)
         if seed is not None:
             self._start()
@@ -104,11 +105,11 @@ class ProcgenEnv(gym.Env[NDArray[np.uint8], np.int64]):
         """Plays one frame.
 
         Raises:
-            ResetNeeded: Before :meth:`reset`, at the start and after the end of an episode.
-            InvalidAction: Outside 0-14; the engine would take -1 for a reset.
+            ResetNeeded: If :meth:`reset` was not called at the start or after the end of an episode.
+            InvalidAction: If the action is outside 0-14; the engine would take -1 as a reset.
         """
         if self._waiting is not None:
-            raise ResetNeeded("The episode has ended or not begun: call reset() first.")
+            raise ResetNeeded("The episode has ended or has not begun: call reset() first.")
         if not self.action_space.contains(action):
             raise InvalidAction(f"Procgen has the actions 0 to 14, not {action}.")
         self._engine.act(np.array([action]))
@@ -120,7 +121,7 @@ class ProcgenEnv(gym.Env[NDArray[np.uint8], np.int64]):
         return self._view.frame, reward, ended and not truncated, truncated, info
 
     def render(self) -> Any:
-        """Returns the present picture, uint8 ``[512, 512, 3]``, in ``rgb_array`` mode, else None."""
+        """Returns the current picture, uint8 ``[512, 512, 3]``, in ``rgb_array`` mode, else None."""
         return self._view.picture
 
     def close(self) -> None:
@@ -130,20 +131,20 @@ class ProcgenEnv(gym.Env[NDArray[np.uint8], np.int64]):
             self._engine = None
 
     def _start(self) -> None:
-        """Makes a new engine, as its seed cannot be changed later."""
+        """Creates a new engine, because an engine's seed cannot be changed."""
         self.close()
         seed = int(self.np_random.integers(MAX_LEVEL))
         try:
             self._engine = load_procgen().ProcgenGym3Env(num=1, num_threads=0, rand_seed=seed, **self._options)
         except OSError as error:
             refuse_procgen(error)
-        # Looked up once, closing needs no more of cffi's lock. A forgotten engine may be collected while another one
-        # holds it, and would wait for ever.
+        # This look-up lets close() do without cffi's lock. An engine that is garbage-collected while another one holds
+        # the lock would wait for ever.
         _ = self._engine._c_lib.libenv_close
         self._waiting = self._look()[0]
 
     def _look(self) -> tuple[_View, float, bool, bool]:
-        """Returns the engine's view, the reward, and whether an episode has ended and its level is complete."""
+        """Returns the engine's view, the reward, whether the episode has ended, and whether its level is complete."""
         reward, observation, first = self._engine.observe()
         info = self._engine.get_info()[0]
         view = _View(observation["rgb"][0], info.get("rgb"), int(info["level_seed"]))

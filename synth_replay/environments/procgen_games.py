@@ -1,8 +1,8 @@
-"""Procgen's sixteen games, and how long they may last."""
+"""Procgen's sixteen games and their time limits."""
 
 from __future__ import annotations
 
-# Steps after which a game ends an episode, in easy and hard mode (Cobbe et al. 2020, procgen/src/games).
+# Steps until the time limit of an episode, in easy and hard mode (Cobbe et al. 2020, procgen/src/games)
 TIME_LIMITS: dict[str, int] = {
     "bigfish": 6000,
     "bossfight": 4000,

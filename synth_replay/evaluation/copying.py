@@ -1,4 +1,4 @@
-"""Copies: are generated rows closer to the fitted rows than real rows of the same source are?"""
+"""Detection of copies: generated rows that are closer to the fitted rows than real rows usually are."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from synth_replay.evaluation.scores import COPY_PERCENTILE
 from synth_replay.spaces import Array
 
-BLOCK = 4_000_000  # distances at once: they stay in the cache
+BLOCK = 4_000_000  # distances at once, few enough to stay in the processor's cache
 
 
 class NearestFitted:
-    """Distances to the nearest of *all* fitted rows, in standard deviations per dimension.
+    """Computes distances to the nearest of *all* fitted rows, in standard deviations per dimension.
 
     Args:
-        fitted: ``[m, D]``.
+        fitted: Fitted rows ``[m, D]``.
     """
 
     def __init__(self, fitted: Array) -> None:
@@ -28,14 +28,18 @@ class NearestFitted:
         self._half_norms, self._transposed = self._rows.square().sum(dim=1) / 2, self._rows.T.contiguous()
 
     def __call__(self, values: Array, own: Array | None = None) -> Array:
-        """Distances of ``values`` ``[n, D]``.
+        """Computes the distance of each row to its nearest fitted row.
 
         Args:
-            values: Rows in the units of the fitted ones.
-            own: ``[n]`` numbers of the fitted rows that ``values`` are, not to be compared with themselves.
+            values: Rows ``[n, D]`` in the units of the fitted rows.
+            own: Indices ``[n]`` of ``values`` among the fitted rows; each is excluded as its own neighbour. None if
+                ``values`` are other rows.
+
+        Returns:
+            Distances ``[n]`` float64.
         """
         if own is not None and len(self._rows) == 1:
-            return np.ones(len(values))  # a single row has no other
+            return np.ones(len(values))  # a single row has no neighbour
         queries = self._scaled(values)
         found = torch.empty(len(queries), dtype=torch.int64)
         chunk = max(1, BLOCK // len(self._rows))
@@ -44,7 +48,7 @@ class NearestFitted:
             if own is not None:
                 part[torch.arange(len(part)), torch.as_tensor(own[start : start + chunk])] = torch.inf
             found[start : start + chunk] = part.argmin(dim=1)
-        # matrix products find the neighbour fast but round its distance: that of a copy must be 0
+        # the matrix product finds the neighbour fast but rounds its distance, which must be exactly 0 for a copy
         distances: Array = torch.linalg.vector_norm(queries - self._rows[found], dim=1).numpy()
         return distances
 
@@ -53,15 +57,15 @@ class NearestFitted:
 
 
 @dataclass(frozen=True)
-class Copying:
-    """How near generated rows lie to the fitted ones.
+class Copies:
+    """Distances of generated rows to the fitted rows, and the share of copies that follows.
 
     Attributes:
-        distances: ``[n]`` from the first n generated rows to the nearest fitted row.
-        baseline: ``[k]`` the same from real rows: held-out ones, or fitted ones to their nearest other row.
-        baseline_rows: ``[k]`` which real rows these are.
-        limit: The baseline's first percentile.
-        share: Share of generated rows nearer than ``limit``; about 0.01 or less means no copying.
+        distances: Distances ``[n]`` from the first n generated rows to the nearest fitted row.
+        baseline: Distances ``[k]`` of real rows: held-out rows, or fitted rows to their nearest other fitted row.
+        baseline_rows: Indices ``[k]`` of these real rows.
+        limit: First percentile of ``baseline``.
+        share: Share of generated rows closer than ``limit``; about 0.01 or less means no copying.
     """
 
     distances: Array
@@ -79,19 +83,19 @@ def find_copies(
     held_out: bool,
     max_rows: int = 2_000,
     seed: int = 0,
-) -> Copying:
-    """Compares the distances of generated rows with those of real ones.
+) -> Copies:
+    """Compares the distances of generated rows with those of real rows.
 
     Args:
         nearest: Distances to all fitted rows.
-        synthetic: ``[n, D]``; the first ``max_rows`` are measured.
-        real: ``[k, D]``, rows kept out of the fit, or the fitted rows themselves.
-        held_out: Which of the two ``real`` are.
-        max_rows: Most generated, and most real, rows to measure.
+        synthetic: Generated rows ``[n, D]``; the first ``max_rows`` are measured.
+        real: Real rows ``[k, D]``, held out or fitted.
+        held_out: Whether ``real`` are held-out rows; otherwise they are all fitted rows in the order of the fit.
+        max_rows: Most generated rows, and most real rows, to measure.
         seed: Seed of the choice of real rows.
     """
     chosen = np.random.default_rng(seed).choice(len(real), min(max_rows, len(real)), replace=False)
     distances = nearest(synthetic[:max_rows])
     baseline = nearest(real[chosen], None if held_out else chosen)
     limit = float(np.percentile(baseline, COPY_PERCENTILE))
-    return Copying(distances, baseline, chosen, limit, float(np.mean(distances < limit)))
+    return Copies(distances, baseline, chosen, limit, float(np.mean(distances < limit)))

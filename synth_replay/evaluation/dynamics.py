@@ -1,4 +1,4 @@
-"""One-step dynamics error: does the simulator agree with a generated transition?"""
+"""One-step dynamics error: the difference between generated transitions and the simulator's own steps."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from synth_replay.transitions import Transitions
 
 
 @dataclass(frozen=True)
-class DynamicsError:
-    """Generated transitions against the simulator's own step from the same state and action.
+class DynamicsErrors:
+    """Errors of generated transitions against the simulator's own step from the same state and action.
 
     Attributes:
-        next_observation: ``[n]`` mean over dimensions of the squared error of s', each dimension
-            divided by the standard deviation of the simulator's s'.
-        reward: ``[n]`` squared error of the reward over the variance of the simulator's rewards.
-        terminations: ``[n]`` what the simulator says.
-        precision: Share of claimed terminations that are real; NaN if none is claimed.
-        recall: Share of real terminations that are claimed; NaN if there are none.
+        next_observation: Errors ``[n]`` of s': squared errors in units of the variance of the simulator's s', averaged
+            over dimensions.
+        reward: Squared errors ``[n]`` of the reward in units of the variance of the simulator's rewards.
+        terminations: Terminations ``[n]`` by the simulator.
+        precision: Share of generated terminations that the simulator confirms; NaN if none is generated.
+        recall: Share of the simulator's terminations that are generated as such; NaN if there are none.
     """
 
     next_observation: Array
@@ -35,13 +35,13 @@ class DynamicsError:
 
 def dynamics_error(
     transitions: Transitions, env: gym.Env[Any, Any], set_state: StateSetter | None = None
-) -> DynamicsError:
+) -> DynamicsErrors:
     """Steps the simulator from every generated state with the generated action (SynthER Section 4.1.1).
 
     Args:
         transitions: Rows with array observations, in environment units.
-        env: Any wrapping of an environment whose state can be set.
-        set_state: ``set_state(env.unwrapped, observation)``; by default MuJoCo v5 and classic control are known.
+        env: Environment whose state can be set, wrapped or not.
+        set_state: Function ``set_state(env.unwrapped, observation)``; None covers MuJoCo v5 and classic control.
 
     Raises:
         SimulatorError: If the environment's state cannot be set.
@@ -50,18 +50,18 @@ def dynamics_error(
     inner: Any = env.unwrapped
     env.reset(seed=0)
     after = np.empty(np.shape(transitions.next_observations), np.float64)
-    rewards, ends = np.empty(len(after)), np.empty(len(after), bool)
+    rewards, terminations = np.empty(len(after)), np.empty(len(after), bool)
     for i in range(len(after)):
         setter(inner, transitions.observations[i])
-        after[i], rewards[i], ends[i], _, _ = inner.step(transitions.actions[i])
-    claimed = transitions.terminations
-    hits = float((claimed & ends).sum())
-    return DynamicsError(
+        after[i], rewards[i], terminations[i], _, _ = inner.step(transitions.actions[i])
+    generated = transitions.terminations
+    confirmed = float((generated & terminations).sum())
+    return DynamicsErrors(
         next_observation=_normalized(transitions.next_observations, after).reshape(len(after), -1).mean(axis=1),
         reward=_normalized(transitions.rewards, rewards),
-        terminations=ends,
-        precision=hits / claimed.sum() if claimed.any() else float("nan"),
-        recall=hits / ends.sum() if ends.any() else float("nan"),
+        terminations=terminations,
+        precision=confirmed / generated.sum() if generated.any() else float("nan"),
+        recall=confirmed / terminations.sum() if terminations.any() else float("nan"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Marginals and correlations, by the definitions of SDMetrics that SynthER's Table 1 uses."""
+"""Marginal and correlation scores, by the definitions of SDMetrics that SynthER's Table 1 uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ _NOT_COMPARED = ("terminations", "truncations")
 
 
 def numeric_columns(transitions: Transitions) -> tuple[Array, list[str]]:
-    """All modelled numbers as ``[n, D]`` float64, and a name for each, e.g. ``observations[3]``."""
+    """Returns all modelled numbers as a matrix ``[n, D]`` float64, and ``D`` names such as ``observations[3]``.
+
+    Terminations and truncations are left out.
+    """
     blocks, names = [], []
     for name, array in transitions.leaves().items():
         if name not in _NOT_COMPARED:
@@ -22,14 +25,14 @@ def numeric_columns(transitions: Transitions) -> tuple[Array, list[str]]:
 
 
 def ks_complement(real: Array, synthetic: Array) -> Array:
-    """1 - two-sample Kolmogorov-Smirnov statistic of each column (SDMetrics' KSComplement).
+    """Computes 1 minus the two-sample Kolmogorov-Smirnov statistic of each column (SDMetrics' KSComplement).
 
     Args:
-        real: ``[n, D]``.
-        synthetic: ``[m, D]``.
+        real: Real rows ``[n, D]``.
+        synthetic: Generated rows ``[m, D]``.
 
     Returns:
-        ``[D]`` in [0, 1]; 1 is a perfect match.
+        Scores ``[D]`` in [0, 1]; 1 is a perfect match.
     """
     real, synthetic = np.sort(real, axis=0), np.sort(synthetic, axis=0)
     gaps = np.empty(real.shape[1])
@@ -41,13 +44,13 @@ def ks_complement(real: Array, synthetic: Array) -> Array:
 
 
 def correlation_similarity(real: Array, synthetic: Array) -> float:
-    """Mean over column pairs of ``1 - |r_real - r_synthetic| / 2``, Pearson's r (SDMetrics' CorrelationSimilarity).
+    """Averages ``1 - |r_real - r_synthetic| / 2`` over pairs of columns (SDMetrics' CorrelationSimilarity).
 
-    Pairs in which a column is constant in either data set have no correlation and are left out.
+    The correlation r is Pearson's. Pairs with a column that is constant in either data set have none and are left out.
 
     Args:
-        real: ``[n, D]``.
-        synthetic: ``[m, D]``.
+        real: Real rows ``[n, D]``.
+        synthetic: Generated rows ``[m, D]``.
 
     Returns:
         A number in [0, 1]; 1 is a perfect match, NaN if there is no pair.

@@ -1,4 +1,4 @@
-"""Returns in training and in unseen environments, and how much of a baseline's gap is closed (arXiv 2508.12356)."""
+"""Returns in training and unseen environments, and the closed share of a baseline's gap (arXiv 2508.12356)."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from synth_replay.errors import ConfigError
 from synth_replay.spaces import Array
 
 RESAMPLES = 5_000
-COVERAGE = 95.0  # per cent
+COVERAGE = 95.0  # of the intervals, in per cent
 
 
 def generalization_performance(test: ArrayLike, baseline_train: ArrayLike, baseline_test: ArrayLike) -> float:
-    """The share of the baseline's generalization gap that a method closes (Section 4.3.1).
+    """Computes the share of the baseline's generalization gap that a method closes (Section 4.3.1).
 
-    ``(T_test - B_test) / (B_train - B_test)`` of mean returns: 0 for the baseline itself, 1 if the method does as well
-    in unseen environments as the baseline in training, above 1 if better, below 0 if worse than the baseline.
+    The share is ``(T_test - B_test) / (B_train - B_test)`` of mean returns: 0 for the baseline itself, 1 if the method
+    scores in unseen environments what the baseline scores in training, above 1 if more, below 0 if less than the
+    baseline in unseen environments.
 
     Args:
-        test: The method's test returns, of any shape: their mean is taken.
-        baseline_train: The baseline's training returns.
-        baseline_test: The baseline's test returns.
+        test: Test returns of the method, of any shape.
+        baseline_train: Training returns of the baseline, of any shape.
+        baseline_test: Test returns of the baseline, of any shape.
 
     Raises:
-        ConfigError: If a return is missing or not finite, or the baseline does no worse in test than in training, so
-            that there is no gap to close.
+        ConfigError: If a return is missing or not finite, or the baseline's test returns are not below its training
+            returns, so that there is no gap to close.
     """
     given = {"test": test, "baseline_train": baseline_train, "baseline_test": baseline_test}
     ours, train, base = (_mean(returns, name) for name, returns in given.items())
@@ -44,17 +45,19 @@ def generalization_performance(test: ArrayLike, baseline_train: ArrayLike, basel
 def _mean(returns: ArrayLike, name: str) -> float:
     values = np.asarray(returns, np.float64)
     if not values.size or not np.isfinite(values).all():
-        raise ConfigError(f"The returns {name} are missing, or hold NaN or infinity: got {values}.")
+        raise ConfigError(
+            f"The returns {name} are missing, or hold NaN or infinity: got {values}. Leave out unfinished seeds."
+        )
     return float(values.mean())
 
 
 @dataclass(frozen=True, eq=False)
 class Returns:
-    """Mean returns of one method in one environment, a row for each seed.
+    """Mean returns of one method in one environment, one row for each seed.
 
     Attributes:
-        train: ``[seeds]`` in the environment of training (original, training levels).
-        test: ``[seeds, levels]`` of the same agents in unseen ones; ``[seeds]`` is taken for one level.
+        train: Returns ``[seeds]`` in the training environment (original frames, training levels).
+        test: Returns ``[seeds, levels]`` of the same agents in unseen environments; ``[seeds]`` stands for one level.
 
     Raises:
         ConfigError: If shapes do not fit, or a return is missing or not finite.
@@ -78,12 +81,12 @@ class Returns:
 
 
 class Estimate(NamedTuple):
-    """A figure and its 95 % interval over seeds, NaN where there is none.
+    """A score and its 95 % interval over seeds; NaN where they are not defined.
 
     Attributes:
-        value: From the mean over all seeds.
+        value: Score of the mean returns over all seeds.
         low: Lower end of the interval.
-        high: Upper end.
+        high: Upper end of the interval.
     """
 
     value: float
@@ -91,24 +94,24 @@ class Estimate(NamedTuple):
     high: float
 
     def text(self, digits: int) -> str:
-        """Such as ``70.6 [65.1, 76.2]``; a dash if there is no figure."""
+        """Formats the estimate, such as ``70.6 [65.1, 76.2]``; a dash if there is no value."""
         if not np.isfinite(self.value):
             return "–"  # noqa: RUF001
         interval = f" [{self.low:.{digits}f}, {self.high:.{digits}f}]" if np.isfinite(self.low + self.high) else ""
         return f"{self.value:.{digits}f}{interval}"
 
     def to_dict(self) -> dict[str, float | None]:
-        """In JSON types; None for NaN."""
+        """Returns the estimate in JSON types; NaN becomes None."""
         return {name: value if np.isfinite(value) else None for name, value in self._asdict().items()}
 
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """Mean returns of one method, and what they are when its seeds are drawn again with replacement.
+    """Mean returns of one method over its seeds and over r bootstrap samples of them.
 
     Attributes:
-        train: ``[1 + r]``; the first is of the seeds as they are.
-        test: ``[1 + r, levels]``.
+        train: Training returns ``[1 + r]``; the first is the mean over the seeds themselves.
+        test: Test returns ``[1 + r, levels]``.
     """
 
     train: Array
@@ -116,13 +119,13 @@ class Resampled:
 
     @property
     def test_mean(self) -> Array:
-        """``[1 + r]`` over all levels."""
+        """Test returns ``[1 + r]``, averaged over levels."""
         mean: Array = self.test.mean(axis=1)
         return mean
 
 
 def resample(returns: Returns, rng: np.random.Generator) -> Resampled:
-    """Draws the seeds of a method again and again; with a single seed the draws are NaN."""
+    """Draws bootstrap samples of a method's seeds; with a single seed the samples are NaN."""
     both = np.column_stack([returns.train, returns.test])
     seeds = len(both)
     draws = both[rng.integers(seeds, size=(RESAMPLES, seeds))].mean(axis=1) if seeds > 1 else None
@@ -132,16 +135,17 @@ def resample(returns: Returns, rng: np.random.Generator) -> Resampled:
 
 
 def estimate(figures: Array) -> Estimate:
-    """A figure of resampled returns ``[1 + r]`` with its percentile interval; none if one of them is NaN."""
+    """Returns a score of resampled returns ``[1 + r]`` with its percentile interval, NaN if one of them is NaN."""
     tail = (100 - COVERAGE) / 2
     low, high = np.percentile(figures[1:], [tail, 100 - tail])
     return Estimate(float(figures[0]), float(low), float(high))
 
 
-def gap_figures(method: Resampled, baseline: Resampled) -> dict[str, Array]:
-    """Test / Train, Train - Test (Tables 2 and 3) and the closed share of the baseline's gap, each ``[1 + r]``.
+def gap_scores(method: Resampled, baseline: Resampled) -> dict[str, Array]:
+    """Computes Test / Train, Train - Test (Tables 2 and 3) and the closed share of the baseline's gap.
 
-    NaN where there is nothing to divide by: no positive training return, or a baseline without a gap.
+    Each score has the shape ``[1 + r]``. It is NaN where its divisor, a training return or the baseline's gap, is not
+    positive.
     """
     gap = baseline.train - baseline.test_mean
     return {
@@ -152,6 +156,6 @@ def gap_figures(method: Resampled, baseline: Resampled) -> dict[str, Array]:
 
 
 def average(environments: Mapping[str, Resampled]) -> Resampled:
-    """Mean returns over environments, as in the last rows of Table 3."""
+    """Averages returns over environments, as in the last rows of Table 3."""
     found = list(environments.values())
     return Resampled(np.mean([x.train for x in found], axis=0), np.mean([x.test for x in found], axis=0))

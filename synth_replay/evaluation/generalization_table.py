@@ -15,35 +15,36 @@ from synth_replay.evaluation.generalization import (
     Returns,
     average,
     estimate,
-    gap_figures,
+    gap_scores,
     resample,
 )
 
 LEVELS = ("Easy", "Medium", "Hard")
 AVERAGE = "Average"
-Figures = dict[str, dict[str, dict[str, Estimate]]]
+ScoreTable = dict[str, dict[str, dict[str, Estimate]]]
 
 
 @dataclass(frozen=True)
 class GeneralizationTable:
-    """Figures by environment, method and column.
+    """Scores by environment, method and column.
 
     Attributes:
         returns: Columns ``Original``, each level, and ``Test Mean`` if there are several levels.
         gaps: Columns ``Test / Train``, ``Train - Test``, ``G_perf``. Several environments with the same methods have a
-            last entry, ``Average``: the first two of mean returns, as in Table 3, the third the mean of all shares.
+            last entry, ``Average``, in which the first two columns belong to mean returns, as in Table 3, and the third
+            is the mean of all shares.
         seeds: Fewest and most seeds of a method in an environment.
     """
 
-    returns: Figures
-    gaps: Figures
+    returns: ScoreTable
+    gaps: ScoreTable
     seeds: tuple[int, int]
 
     def markdown(self, digits: int = 1) -> str:
-        """Two tables, of the returns and of the gaps.
+        """Formats two Markdown tables, of the returns and of the gaps.
 
         Args:
-            digits: Decimals of returns: 1 in Table 1, 2 in Table 3.
+            digits: Number of decimals of returns: 1 in Table 1, 2 in Table 3.
         """
         fewest, most = self.seeds
         said = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
@@ -56,7 +57,7 @@ class GeneralizationTable:
         return "\n".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures in JSON types; None where there is none."""
+        """Returns the scores in JSON types; None where a score is not defined."""
         both = {"returns": self.returns, "gaps": self.gaps}
         return {
             name: {
@@ -78,21 +79,21 @@ def generalization_table(
     baseline: str = "Baseline",
     seed: int = 0,
 ) -> GeneralizationTable:
-    """Mean returns and generalization gaps of several methods, with 95 % intervals.
+    """Tabulates mean returns and generalization gaps of several methods, with 95 % intervals.
 
-    Intervals are percentiles over 5,000 draws of the seeds with replacement. A seed keeps its training and test returns
-    together; methods are drawn apart. With few seeds they are too narrow: 95 % intervals of five Gaussian seeds hold
-    the truth in about 84 % of cases. A single seed has none.
+    Intervals are percentiles over 5,000 bootstrap samples of the seeds. A seed's training and test returns stay
+    together; methods are resampled independently. With few seeds the intervals are too narrow: 95 % intervals of five
+    Gaussian seeds contain the true value in about 84 % of cases. A single seed has no interval.
 
     Args:
         environments: Returns by environment and method.
         train: Name of the training column; ``Train Return`` in Table 3.
         levels: Name of each test level; ``("Test Return",)`` in Table 3.
-        baseline: The method whose gap is to be closed; it must be there in every environment.
-        seed: Of the draws.
+        baseline: Name of the method whose gap is to be closed; every environment must have it.
+        seed: Seed of the bootstrap samples.
 
     Raises:
-        ConfigError: If there is nothing to show, the baseline is missing, or returns have other levels.
+        ConfigError: If there are no environments, the baseline is missing, or returns have another number of levels.
     """
     _check(environments, levels, baseline)
     rng = np.random.default_rng(seed)
@@ -120,7 +121,7 @@ def _check(environments: Mapping[str, Mapping[str, Returns]], levels: Sequence[s
             if returns.test.shape[1] != len(levels):
                 raise ConfigError(
                     f"{method} in {environment} was tested on {returns.test.shape[1]} levels; the table has "
-                    f"{len(levels)}: {', '.join(levels)}. Name yours by levels=."
+                    f"{len(levels)}: {', '.join(levels)}. Name your levels with levels=."
                 )
 
 
@@ -131,28 +132,28 @@ def _return_line(means: Resampled, train: str, levels: Sequence[str]) -> dict[st
     return {name: estimate(figures) for name, figures in columns.items()}
 
 
-def _gaps(found: Mapping[str, Mapping[str, Resampled]], baseline: str) -> Figures:
+def _gaps(found: Mapping[str, Mapping[str, Resampled]], baseline: str) -> ScoreTable:
     figures = {
-        environment: {method: gap_figures(means, methods[baseline]) for method, means in methods.items()}
+        environment: {method: gap_scores(means, methods[baseline]) for method, means in methods.items()}
         for environment, methods in found.items()
     }
     methods = list(next(iter(found.values())))
     if len(found) > 1 and all(set(line) == set(methods) for line in found.values()):
         means = {m: average({environment: line[m] for environment, line in found.items()}) for m in methods}
         shares = {m: np.mean([line[m]["G_perf"] for line in figures.values()], axis=0) for m in methods}
-        figures[AVERAGE] = {m: gap_figures(means[m], means[baseline]) | {"G_perf": shares[m]} for m in methods}
+        figures[AVERAGE] = {m: gap_scores(means[m], means[baseline]) | {"G_perf": shares[m]} for m in methods}
     return {
         environment: {m: {name: estimate(x) for name, x in line.items()} for m, line in lines.items()}
         for environment, lines in figures.items()
     }
 
 
-def _markdown(figures: Figures, digits: Callable[[str], int]) -> str:
+def _markdown(figures: ScoreTable, digits: Callable[[str], int]) -> str:
     columns = list(next(iter(next(iter(figures.values())).values())))
     return "\n".join(["| " + " | ".join(cells) + " |" for cells in _lines(figures, columns, digits)]) + "\n"
 
 
-def _lines(figures: Figures, columns: list[str], digits: Callable[[str], int]) -> Iterator[list[str]]:
+def _lines(figures: ScoreTable, columns: list[str], digits: Callable[[str], int]) -> Iterator[list[str]]:
     yield ["Environment", "Method", *columns]
     yield ["---", "---", *["---:"] * len(columns)]
     for environment, methods in figures.items():

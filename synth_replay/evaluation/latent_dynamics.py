@@ -1,4 +1,4 @@
-"""Do generated latent transitions follow the simulator? A probe reads the simulator's states from latents."""
+"""Comparison of generated latent transitions with the simulator, by a probe that decodes states from latents."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ RIDGES = np.logspace(-8, 2, 21)
 
 
 class StateProbe:
-    """Latents to simulator states: ridge regression on the latents and on random Fourier features of them.
+    """Decodes simulator states from latents: ridge regression on the latents and on random Fourier features of them.
 
-    Fitted in closed form, each state at the penalty of the least generalised cross-validation error.
+    The fit is in closed form; each state has the penalty with the least generalised cross-validation error.
 
     Args:
-        latents: ``[n, d]`` of real observations; of more than 20,000 rows so many are fitted.
-        states: ``[n, s]`` of the same rows, as the simulator's state is set from and as its step returns it.
-        seed: Of the features and of the choice of rows.
+        latents: Latents ``[n, d]`` of real observations; at most 20,000 rows, chosen at random, are fitted.
+        states: States ``[n, s]`` of the same rows, in the form in which the simulator is set and returns them.
+        seed: Seed of the random features and of the choice of rows.
 
     Raises:
-        SpecMismatchError: If latents and states are no matrices of the same number of rows.
-        InvalidTransitionsError: If there are fewer than 50 rows, or NaN or infinity among them.
+        SpecMismatchError: If latents and states are not matrices with the same number of rows.
+        InvalidTransitionsError: If there are fewer than 50 rows, or rows with NaN or infinity.
     """
 
     def __init__(self, latents: Array, states: Array, seed: int = 0) -> None:
@@ -50,12 +50,12 @@ class StateProbe:
         self._weights *= _deviations(states)
 
     def __call__(self, latents: Array) -> Array:
-        """Latents ``[n, d]`` as states ``[n, s]`` float64, within the range of the fitted ones."""
+        """Decodes latents ``[n, d]`` as states ``[n, s]`` float64, clipped to the range of the fitted states."""
         states: Array = (self._features(latents) - self._middle) @ self._weights + self._mean
         return states.clip(self._low, self._high)
 
     def score(self, latents: Array, states: Array) -> Array:
-        """``[s]`` share of each state's variance that is read from rows that were not fitted (R^2); 1 is perfect."""
+        """Computes R^2 of each state, ``[s]``, on rows that were not fitted; 1 is perfect."""
         error: Array = np.square(self(latents) - states).mean(axis=0) / np.square(_deviations(np.asarray(states)))
         return 1 - error
 
@@ -67,17 +67,17 @@ class StateProbe:
 
 @dataclass(frozen=True, eq=False)
 class LatentDynamics:
-    """Generated latent transitions against the simulator, next to real ones read by the same probe.
+    """Errors of generated latent transitions against the simulator, beside those of real ones with the same probe.
 
     A row's error is the mean over state dimensions of the squared gap between the decoded next state and the
-    simulator's step from the decoded state. Each dimension counts in units of its median among real rows, so that one
-    that latents do not show weighs no more than the others.
+    simulator's step from the decoded state. Each dimension is divided by its median gap among real rows, so that states
+    that the latents do not show have no more weight than others.
 
     Attributes:
-        generated: ``[n]`` errors.
-        real: ``[k]`` errors of held-out real rows: what the probe leaves, and no generator can be expected to beat.
-        unmoved: ``[k]`` errors of the same real rows if their next latent were the current one.
-        per_dimension: ``[s]`` median error of generated rows over that of real rows.
+        generated: Errors ``[n]`` of generated rows.
+        real: Errors ``[k]`` of held-out real rows: the probe's own error, which no generator can be expected to beat.
+        unmoved: Errors ``[k]`` of the same real rows with s' = s.
+        per_dimension: Median error of generated rows over that of real rows for each state, ``[s]``.
     """
 
     generated: Array
@@ -87,15 +87,15 @@ class LatentDynamics:
 
     @property
     def ratio(self) -> float:
-        """Median error of generated rows over that of real ones; 1 means that the probe sees no difference."""
+        """Median error of generated rows over that of real rows; 1 means no detectable difference."""
         return float(np.median(self.generated) / np.median(self.real))
 
     @property
     def resolution(self) -> float:
-        """The ratio of rows that do not move; if it is not far above 1, the probe only shows gross faults.
+        """Median error of real rows with s' = s over that of real rows; if not far above 1, only large faults show.
 
-        Latents that hold the state reach 25 (Hopper) to 2,000 (Pendulum); those of untrained convolutions on frames of
-        32 to 50 pixels stayed below 1.
+        Latents that contain the state reach 25 (Hopper) to 2,000 (Pendulum); those of untrained convolutions on frames
+        of 32 to 50 pixels stayed below 1.
         """
         return float(np.median(self.unmoved) / np.median(self.real))
 
@@ -107,15 +107,15 @@ def latent_dynamics(
     env: gym.Env[Any, Any],
     set_state: StateSetter | None = None,
 ) -> LatentDynamics:
-    """SynthER's one-step check (Section 4.1.1) for latents, by way of decoded states.
+    """Compares latent transitions with the simulator's steps from decoded states (SynthER's check, Section 4.1.1).
 
     Args:
-        probe: Fitted on real rows, whose states are known.
-        generated: Latent transitions, with actions in units of ``env``. Each is stepped once.
-        held_out: Real latent transitions, of other episodes than those that the probe was fitted on.
-        env: Observes the states that the probe was fitted on: no pixels. One step of it is one transition;
-            :class:`~synth_replay.evaluation.physics.PhysicsEnv` does so for dm_control, with ``PhysicsEnv.set_state``.
-        set_state: ``set_state(env.unwrapped, state)``; by default MuJoCo v5 and classic control are known.
+        probe: Probe that was fitted on real rows with known states.
+        generated: Generated latent transitions with actions in the units of ``env``; each is stepped once.
+        held_out: Real latent transitions of other episodes than the probe was fitted on.
+        env: Environment that observes the probe's states instead of pixels; one of its steps is one transition. For
+            dm_control use :class:`~synth_replay.environments.PhysicsEnv` with ``PhysicsEnv.set_state``.
+        set_state: Function ``set_state(env.unwrapped, state)``; None covers MuJoCo v5 and classic control.
 
     Raises:
         SpecMismatchError: If latents or states have another size than the probe's.
@@ -139,7 +139,7 @@ def latent_dynamics(
 
 
 def _squared_gaps(probe: StateProbe, rows: Transitions, env: Any, setter: StateSetter) -> tuple[Array, Array]:
-    """``[n, s]`` from the simulator's next states to decoded next states, and to decoded current ones."""
+    """Computes squared gaps ``[n, s]`` of the simulator's next states to decoded next states and to decoded states."""
     before, after = probe(rows.observations), probe(rows.next_observations)
     stepped = np.empty_like(after)
     for i, (state, action) in enumerate(zip(before, rows.actions, strict=True)):
@@ -149,13 +149,13 @@ def _squared_gaps(probe: StateProbe, rows: Transitions, env: Any, setter: StateS
 
 
 def _ridge(features: Array, targets: Array) -> Array:
-    """Weights ``[f, s]``, each target at its penalty of least cross-validation error (GCV, Golub et al. 1979)."""
+    """Fits weights ``[f, s]``, each target with the penalty of least GCV error (Golub et al. 1979)."""
     values, vectors = np.linalg.eigh(features.T @ features)
     values = values.clip(0)
     seen = vectors.T @ (features.T @ targets)
     inverse = 1 / (values + RIDGES[:, None])
     explained = (inverse * (2 - values * inverse)) @ np.square(seen)
-    freedom = 1 - (values * inverse).sum(axis=1, keepdims=True) / len(targets)  # share that is left
+    freedom = 1 - (values * inverse).sum(axis=1, keepdims=True) / len(targets)  # remaining share
     errors = (np.square(targets).sum(axis=0) - explained) / np.square(freedom)
     weights: Array = vectors @ (inverse[np.argmin(errors, axis=0)].T * seen)
     return weights
@@ -168,10 +168,12 @@ def _deviations(values: Array) -> Array:
 def _check_pairs(latents: Array, states: Array) -> None:
     if latents.ndim != 2 or states.ndim != 2 or len(latents) != len(states):
         raise SpecMismatchError(
-            f"A probe takes latents [n, d] and states [n, s]; got shapes {latents.shape} and {states.shape}."
+            f"A probe needs latents [n, d] and states [n, s]; got shapes {latents.shape} and {states.shape}."
         )
     if len(latents) < MIN_ROWS:
-        raise InvalidTransitionsError(f"A probe takes {MIN_ROWS} rows, and better thousands; got {len(latents)}.")
+        raise InvalidTransitionsError(
+            f"A probe needs at least {MIN_ROWS} rows, and better thousands; got {len(latents)}."
+        )
     if not (np.isfinite(latents).all() and np.isfinite(states).all()):
         raise InvalidTransitionsError("Latents or states hold NaN or infinity; drop these rows.")
 

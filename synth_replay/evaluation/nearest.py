@@ -1,4 +1,4 @@
-"""Distance to the nearest real row: diversity, and copies."""
+"""Distances to the nearest real row, which measure diversity and reveal copies."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ CHUNK = 1024
 
 
 def nearest_distances(queries: Array, references: Array, *, skip_self: bool = False) -> Array:
-    """Euclidean distance of each query to its nearest reference.
+    """Computes the Euclidean distance of each query to its nearest reference.
 
     Args:
-        queries: ``[n, D]``.
-        references: ``[m, D]``.
-        skip_self: The queries are the references: ignore the distance of a row to itself.
+        queries: Rows ``[n, D]``.
+        references: Rows ``[m, D]``.
+        skip_self: Whether the queries are the references themselves, so that no row is its own neighbour.
 
     Returns:
-        ``[n]`` float64.
+        Distances ``[n]`` float64.
     """
     a, b = torch.as_tensor(queries, dtype=torch.float64), torch.as_tensor(references, dtype=torch.float64)
     out = torch.empty(len(a), dtype=torch.float64)

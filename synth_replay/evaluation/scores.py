@@ -1,4 +1,4 @@
-"""One call for all fidelity figures."""
+"""All fidelity scores of generated transitions in one call."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ COPY_PERCENTILE = 1.0
 
 @dataclass(frozen=True)
 class FidelityScores:
-    """How close generated rows are to held-out real rows. NaN where a figure was not asked for.
+    """Closeness of generated rows to held-out real rows; scores that were not asked for are NaN.
 
     Attributes:
         marginal: Mean over columns of 1 - KS statistic, in [0, 1], higher is better.
-        marginals: The same for each column by name.
+        marginals: Score 1 - KS statistic of each column, by name.
         correlation: Mean correlation similarity, in [0, 1], higher is better.
         termination_rate_real: Share of terminal rows in the hold-out.
-        termination_rate: Share of terminal rows among the generated.
-        dynamics_error: Median over rows of the one-step error (see
-            :class:`~synth_replay.evaluation.DynamicsError`).
-        dynamics_error_mean: Mean of the same; a few rows across a contact dominate it.
-        reward_error: Median normalised squared error of the reward.
-        reward_error_mean: Mean of the same.
+        termination_rate: Share of terminal rows among the generated rows.
+        dynamics_error: Median over rows of the one-step error (see :class:`~synth_replay.evaluation.DynamicsErrors`).
+        dynamics_error_mean: Mean over rows of the one-step error; a few rows across a contact dominate it.
+        reward_error: Median over rows of the normalised squared error of the reward.
+        reward_error_mean: Mean over rows of the normalised squared error of the reward.
         termination_precision: Share of generated terminations that the simulator confirms.
         termination_recall: Share of the simulator's terminations that were generated as such.
-        nearest_distance: Median distance to the nearest real row, in standard deviations per dimension.
-        nearest_distance_real: The same from each real row to its nearest other real row.
-        copy_share: Share of generated rows closer to a real row than 99 % of real rows are to each
-            other; about 0.01 or less means no copying.
+        nearest_distance: Median distance of generated rows to the nearest real row, in standard deviations per
+            dimension.
+        nearest_distance_real: Median distance of real rows to their nearest other real row, in the same unit.
+        copy_share: Share of generated rows closer to a real row than 99 % of real rows are to each other; about 0.01 or
+            less means no copying.
     """
 
     marginal: float
@@ -59,7 +59,7 @@ class FidelityScores:
     copy_share: float
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures in JSON types."""
+        """Returns the scores by name; NaN stays NaN."""
         return dataclasses.asdict(self)
 
     def __str__(self) -> str:
@@ -77,16 +77,16 @@ def evaluate(
     max_rows: int = 10_000,
     dynamics_rows: int = 5_000,
 ) -> FidelityScores:
-    """Compares generated transitions with real ones that the generator has not seen.
+    """Scores generated transitions against real transitions that the generator has not seen.
 
     Args:
         real_holdout: Real rows kept out of the fit.
         synthetic: Generated rows.
-        env: The environment, for the dynamics figures; None skips them.
-        train: The rows that were fitted, to look for copies of; the hold-out by default.
-        set_state: How to set ``env``'s state, for environments that are not known here.
-        max_rows: Rows used for the distances (at random, seeded).
-        dynamics_rows: Rows stepped in the simulator.
+        env: Environment for the dynamics errors; None skips them.
+        train: Fitted rows, among which copies are looked for; None takes the hold-out.
+        set_state: Function ``set_state(env.unwrapped, observation)``; None covers MuJoCo v5 and classic control.
+        max_rows: Most rows for the distances, chosen at random with a fixed seed.
+        dynamics_rows: Most rows stepped in the simulator.
 
     Raises:
         SpecMismatchError: If the two have different columns.

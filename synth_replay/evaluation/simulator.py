@@ -1,4 +1,4 @@
-"""Setting a simulator to the state that an observation describes, and stepping it once."""
+"""Functions that set a simulator to the state that an observation describes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ StateSetter = Callable[[Any, Array], None]
 
 
 def _mujoco(env: Any, observation: Array) -> None:
-    """MuJoCo v5: positions (the first ones may be hidden) and velocities lead the observation."""
+    """Sets MuJoCo v5, whose observations start with positions (the first ones may be hidden) and velocities."""
     layout = env.observation_structure
     qpos, qvel = np.zeros(env.model.nq), np.zeros(env.model.nv)
     hidden = int(layout.get("skipped_qpos", 0))
@@ -53,7 +53,7 @@ _CLASSIC: dict[str, StateSetter] = {
 
 
 def _shows_its_state(env: Any) -> bool:
-    """Whether a MuJoCo observation holds all velocities and all positions that are not hidden on purpose."""
+    """Tells whether a MuJoCo observation holds all velocities and all positions that are not hidden on purpose."""
     layout = getattr(env, "observation_structure", None)
     if layout is None or not {"qpos", "qvel"} <= set(layout) or not hasattr(env, "set_state"):
         return False
@@ -61,13 +61,13 @@ def _shows_its_state(env: Any) -> bool:
 
 
 def state_setter(env: gym.Env[Any, Any]) -> StateSetter:
-    """The function that sets this environment's state from an observation.
+    """Returns the function that sets the state of this environment from an observation.
 
     Raises:
-        SimulatorError: If the observation does not determine the state, or nobody has written how.
+        SimulatorError: If the observation does not determine the state, or the environment is not supported.
     """
     if not isinstance(env, gym.Env):
-        raise SimulatorError(f"env is a Gymnasium environment; got {env!r}. Make one with gymnasium.make().")
+        raise SimulatorError(f"env must be a Gymnasium environment; got {env!r}. Create one with gymnasium.make().")
     inner: Any = env.unwrapped
     if _shows_its_state(inner):
         return _mujoco
@@ -81,9 +81,9 @@ def state_setter(env: gym.Env[Any, Any]) -> StateSetter:
 
 
 def set_env_state(env: gym.Env[Any, Any], observation: Array) -> None:
-    """Sets ``env`` to the state that ``observation`` describes (what is not observed becomes zero).
+    """Sets ``env`` to the state that ``observation`` describes; unobserved parts become zero.
 
     Raises:
-        SimulatorError: If that is not possible.
+        SimulatorError: If the environment's state cannot be set.
     """
     state_setter(env)(env.unwrapped, np.asarray(observation))

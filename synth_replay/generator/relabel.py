@@ -1,8 +1,9 @@
-"""Rewards and terminations of generated rows, labelled anew by a supervised model or by the user's own function."""
+"""Relabelling: rewards and terminations of generated rows from a supervised model or from the user's function."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pkgutil import resolve_name
 
 import numpy as np
 import torch
@@ -10,20 +11,36 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
-from synth_replay.errors import InvalidTransitionsError
-from synth_replay.generator.relabel_config import RelabelConfig, RewardFunction
+from synth_replay.errors import ConfigError, InvalidTransitionsError
+from synth_replay.generator.config import RelabelConfig, RewardFunction
 from synth_replay.spaces import Array, Leaf, as_matrix, one_hot
 from synth_replay.transitions import Transitions, TransitionSpec
 
 CLIP = 10.0
-CHUNK = 65_536
+CHUNK_ROWS = 65_536
+
+
+def resolve_function(path: str) -> RewardFunction:
+    """Imports the function that ``module:name`` names.
+
+    Raises:
+        ConfigError: If there is no such function.
+    """
+    try:
+        found = resolve_name(path)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"relabel.function {path!r} cannot be imported as 'module:name': {error}") from error
+    if not callable(found):
+        raise ConfigError(f"relabel.function {path!r} is not a function.")
+    function: RewardFunction = found
+    return function
 
 
 def relabel_by_function(rows: Transitions, function: RewardFunction) -> Transitions:
-    """Rows with the rewards and terminations of ``function``.
+    """Returns rows with the rewards and terminations that ``function`` computes.
 
     Raises:
-        InvalidTransitionsError: If it does not return one finite number and one flag for each row.
+        InvalidTransitionsError: If the function does not return one finite number and one flag for each row.
     """
     rewards, terminations = function(rows.observations, rows.actions, rows.next_observations)
     changed = replace(rows, rewards=np.asarray(rewards, rows.rewards.dtype), terminations=terminations)
@@ -42,29 +59,28 @@ class _Scale:
 
 
 class Relabeler:
-    """A small network p(r, d | s, a, s') fitted on the real rows.
+    """A small network p(r, d | s, a, s') that is fitted to real rows and relabels generated ones.
 
-    Rows that carry labels have them as a further input: tasks with the same dynamics may reward differently.
-    A reward that only takes a few values is rounded to the nearest of them. Rows whose rewards span several steps
-    (``discounts``, ``intervals``) depend on more than s, a and s' and are not relabelled.
+    Labels are a further input, since tasks with equal dynamics may reward differently. A reward that takes few values
+    is rounded to the nearest of them.
 
     Args:
-        spec: What a transition is.
+        spec: Columns of a transition.
         config: Size and training of the network.
-        device: Where it runs.
+        device: Device of the network.
     """
 
     def __init__(self, spec: TransitionSpec, config: RelabelConfig, device: torch.device) -> None:
         self.spec, self.config, self.device = spec, config, device
         self.levels: Array = np.zeros(0, np.float32)
-        self.end_rate = 0.0
+        self.termination_rate = 0.0
         self.scales: dict[str, _Scale] = {}
         self.network: nn.Sequential | None = None
 
     # -- features ---------------------------------------------------------------------------
 
     def _raw(self, rows: Transitions, labels: Array | None) -> Array:
-        """``[n, F]``: observations, actions, steps, labels; categories as one-hot columns."""
+        """Returns labels, observations, actions, s' - s and s' as ``[n, F]``, with categories as one-hot columns."""
         leaves = rows.leaves()
         parts = [] if labels is None else [labels]
         for leaf in self.spec.leaves:
@@ -82,18 +98,28 @@ class Relabeler:
     def fit(
         self, rows: Transitions, rng: np.random.Generator, progress: bool = False, labels: Array | None = None
     ) -> Relabeler:
-        """Trains on real rows and their encoded labels ``[n, L]``."""
+        """Trains the network on real rows.
+
+        Args:
+            rows: Real rows.
+            rng: Source of the initial weights, the batches and the noise.
+            progress: Show a progress bar.
+            labels: Encoded labels ``[n, L]``, or None.
+
+        Returns:
+            The relabelling model itself.
+        """
         raw, rewards = self._raw(rows, labels), rows.rewards.reshape(-1, 1).astype(np.float32)
         self.scales = {"features": _scale(raw), "rewards": _scale(rewards)}
         levels = np.unique(rewards)
         self.levels = levels if len(levels) <= self.config.max_levels else levels[:0]
         features = torch.from_numpy(self.scales["features"](raw)).to(self.device)
         targets = torch.from_numpy(self.scales["rewards"](rewards)[:, 0]).to(self.device)
-        ends = torch.from_numpy(rows.terminations.astype(np.float32)).to(self.device)
-        self.end_rate = float(rows.terminations.mean())
+        terminations = torch.from_numpy(rows.terminations.astype(np.float32)).to(self.device)
+        self.termination_rate = float(rows.terminations.mean())
         self.network = self._new_network(features.shape[1], int(rng.integers(2**63)))
         generator = torch.Generator(device=self.device).manual_seed(int(rng.integers(2**63)))
-        self._train(self.network, (features, targets, ends), generator, progress)
+        self._train(self.network, (features, targets, terminations), generator, progress)
         return self
 
     def _new_network(self, width_in: int, seed: int) -> nn.Sequential:
@@ -106,18 +132,18 @@ class Relabeler:
     def _train(
         self, network: nn.Module, data: tuple[Tensor, Tensor, Tensor], rng: torch.Generator, progress: bool
     ) -> None:
-        config, device, (x, rewards, ends) = self.config, self.device, data
+        config, device, (x, rewards, terminations) = self.config, self.device, data
         optimizer = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
-        draws = torch.randint(len(x), (config.steps, config.batch_size), generator=rng, device=device)
-        for draw in tqdm(draws, "fitting rewards", disable=not progress, unit="step", leave=False):
-            batch = x[draw]
+        batches = torch.randint(len(x), (config.steps, config.batch_size), generator=rng, device=device)
+        for index in tqdm(batches, "fitting rewards", disable=not progress, unit="step", leave=False):
+            batch = x[index]
             batch = batch + config.input_noise * torch.randn(batch.shape, generator=rng, device=device)
             out = network(batch)
-            loss = functional.mse_loss(out[:, 0], rewards[draw])
-            loss = loss + functional.binary_cross_entropy_with_logits(out[:, 1], ends[draw])
+            loss = functional.mse_loss(out[:, 0], rewards[index])
+            loss = loss + functional.binary_cross_entropy_with_logits(out[:, 1], terminations[index])
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             optimizer.step()
@@ -127,11 +153,11 @@ class Relabeler:
 
     @torch.inference_mode()
     def predict(self, rows: Transitions, labels: Array | None = None) -> tuple[Array, Array]:
-        """Expected rewards ``[n]`` and termination probabilities ``[n]``."""
+        """Returns expected rewards ``[n]`` and termination probabilities ``[n]`` of rows with encoded labels."""
         assert self.network is not None
         outs = []
-        for start in range(0, len(rows), CHUNK):
-            part = slice(start, start + CHUNK)
+        for start in range(0, len(rows), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
             raw = self._raw(rows[part], None if labels is None else labels[part])
             features = self.scales["features"](raw)
             outs.append(self.network(torch.from_numpy(features).to(self.device)).cpu().numpy())
@@ -144,37 +170,34 @@ class Relabeler:
         return rewards, 1 / (1 + np.exp(-out[:, 1].astype(np.float64)))
 
     def __call__(self, rows: Transitions, labels: Array | None = None) -> Transitions:
-        """Rows with predicted rewards and terminations."""
+        """Returns rows with predicted rewards and terminations."""
         rewards, probabilities = self.predict(rows, labels)
         rewards = rewards.astype(rows.rewards.dtype)
-        ends = (
-            probabilities >= self.config.threshold if 0 < self.end_rate < 1 else rows.terminations
-        )  # nothing to learn
-        return replace(rows, rewards=rewards, terminations=ends)
+        learnt = 0 < self.termination_rate < 1  # rows of one class teach nothing
+        terminations = probabilities >= self.config.threshold if learnt else rows.terminations
+        return replace(rows, rewards=rewards, terminations=terminations)
 
     # -- persistence ------------------------------------------------------------------------
 
     def state(self) -> dict[str, Tensor]:
-        """Everything learnt, as tensors by name."""
+        """Returns everything learnt, as tensors by name."""
         assert self.network is not None
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         for name, scale in self.scales.items():
             tensors |= {f"mean.{name}": torch.from_numpy(scale.mean), f"std.{name}": torch.from_numpy(scale.std)}
-        return tensors | {"levels": torch.from_numpy(self.levels), "end_rate": torch.tensor(self.end_rate)}
+        return tensors | {
+            "levels": torch.from_numpy(self.levels),
+            "termination_rate": torch.tensor(self.termination_rate),
+        }
 
-    @classmethod
-    def from_state(
-        cls, spec: TransitionSpec, config: RelabelConfig, device: torch.device, tensors: dict[str, Tensor]
-    ) -> Relabeler:
-        """Rebuilds from :meth:`state`."""
-        self = cls(spec, config, device)
-        self.levels, self.end_rate = tensors["levels"].numpy(), float(tensors["end_rate"])
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Replaces everything learnt with a state that :meth:`state` gave for an equal spec and configuration."""
+        self.levels, self.termination_rate = tensors["levels"].numpy(), float(tensors["termination_rate"])
         names = ("features", "rewards")
         self.scales = {n: _Scale(tensors[f"mean.{n}"].numpy(), tensors[f"std.{n}"].numpy()) for n in names}
         self.network = self._new_network(len(self.scales["features"].mean), 0)
         weights = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
         self.network.load_state_dict(weights)
-        return self
 
 
 def _numbers(leaf: Leaf, array: Array) -> Array:
@@ -198,7 +221,23 @@ def fit_relabeler(
     progress: bool = False,
     labels: Array | None = None,
 ) -> Relabeler | None:
-    """A fitted :class:`Relabeler`, or None where the configuration or the rows do not ask for one."""
+    """Fits a :class:`Relabeler`, where the configuration and the rows allow one.
+
+    Rows whose rewards span several steps (``discounts``, ``intervals``) are not relabelled: such rewards depend on more
+    than s, a and s'.
+
+    Args:
+        spec: Columns of a transition.
+        rows: Real rows.
+        config: Settings of the relabelling.
+        device: Device of the network.
+        rng: Source of the initial weights, the batches and the noise.
+        progress: Show a progress bar.
+        labels: Encoded labels ``[n, L]``, or None.
+
+    Returns:
+        The fitted model; None where rows keep the denoiser's own rewards or get those of a function.
+    """
     several_steps = rows.discounts is not None or rows.intervals is not None
     if not config.enabled or config.function is not None or several_steps:
         return None

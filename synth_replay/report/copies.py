@@ -1,4 +1,4 @@
-"""Section: are generated rows copies of fitted ones?"""
+"""Section: distances to the fitted rows, which reveal copies."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ BINS = 50
 
 
 def copies_section(measured: Measured) -> Section:
-    """Distances to the nearest fitted row, of generated rows and of real ones."""
+    """Builds the section: distances of generated and of real rows to the nearest fitted row."""
     copies = measured.copies
     real = "held-out rows" if measured.rows.held_out else "fitted rows, to their nearest other row"
     text = (
         f"Distance of {len(copies.distances):,} generated rows and {len(copies.baseline):,} {real} to the nearest of "
-        f"all {len(measured.rows.fitted):,} fitted rows, in standard deviations per dimension. A row nearer than "
-        f"{copies.limit:.3g} (nearer than 99% of the real rows) counts as a copy. Identical histograms are ideal; "
-        "a generated one further right means rows that fall between the data."
+        f"all {len(measured.rows.fitted):,} fitted rows, in standard deviations per dimension. A row closer than "
+        f"{copies.limit:.3g} (closer than 99% of the real rows) counts as a copy. Identical histograms are ideal. If "
+        "the generated one lies further right, generated rows fall between the data."
     )
     medians = (
-        f"median {np.median(copies.distances):.3g} for generated rows, {np.median(copies.baseline):.3g} for real ones"
+        f"median {np.median(copies.distances):.3g} for generated rows, {np.median(copies.baseline):.3g} for real rows"
     )
     alt = (
-        f"Histogram of distances to the nearest fitted row: {medians}; {copies.share:.1%} of generated ones are copies."
+        f"Histogram of distances to the nearest fitted row: {medians}; {copies.share:.1%} of the generated rows are "
+        "copies."
     )
     summary = f"{copies.share:.1%} of the generated rows count as copies; {medians}."
     picture = Picture(draw(4.1, 2.3, lambda axes: _paint(axes, measured)), alt, "")

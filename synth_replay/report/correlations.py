@@ -1,4 +1,4 @@
-"""Section: how columns hang together."""
+"""Section: correlations of the columns."""
 
 from __future__ import annotations
 
@@ -10,38 +10,37 @@ from synth_replay.report.section import Picture, Section, Table
 from synth_replay.report.style import DIVERGING, INK, draw
 from synth_replay.spaces import Array
 
-WIDEST = 120
+MAX_COLUMNS = 120
 
 
 def correlations_section(measured: Measured) -> Section:
-    """Heat maps of the real rows, the generated rows and the difference, and a table of the worst pairs."""
+    """Builds the section: heat maps of the real rows, the generated rows and the difference, and the worst pairs."""
     if not measured.gaps:
         return Section("correlations", "Correlations", missing="There are no two columns that vary in both data sets.")
     (real, synthetic), names = measured.correlations, measured.rows.names
     difference = synthetic - real
-    text = "Pearson's correlation of every pair of columns. Blue is negative, orange positive, blank none."
-    if len(names) > WIDEST:
-        worst = np.sort(np.argsort(-np.nan_to_num(np.abs(difference)).max(axis=0), kind="stable")[:WIDEST])
+    text = "Pearson's correlation of every pair of columns. Blue is negative, orange positive, blank zero or undefined."
+    if len(names) > MAX_COLUMNS:
+        worst = np.sort(np.argsort(-np.nan_to_num(np.abs(difference)).max(axis=0), kind="stable")[:MAX_COLUMNS])
         real, synthetic, difference = (matrix[np.ix_(worst, worst)] for matrix in (real, synthetic, difference))
-        text += f" Of {len(names)} columns the {WIDEST} that are furthest off are shown."
+        text += f" The {MAX_COLUMNS} of {len(names)} columns with the largest differences are shown."
         names = [names[i] for i in worst]
     gap = measured.gaps[0]
-    apart = f"{gap.first} and {gap.second}, {gap.real:z.2f} in real rows and {gap.synthetic:z.2f} in generated ones"
-    most = max(gap.gap, 0.1)
+    apart = f"{gap.first} and {gap.second}, {gap.real:z.2f} in real rows and {gap.synthetic:z.2f} in generated rows"
     pictures = (
         Picture(_heat_map(real, names, 1.0), f"Heat map of {_spread(real)} among real rows.", "Real"),
         Picture(
             _heat_map(synthetic, names, 1.0), f"Heat map of {_spread(synthetic)} among generated rows.", "Generated"
         ),
-        Picture(
-            _heat_map(difference, names, most),
-            f"Heat map of the differences of the correlations; the largest is that of {apart}.",
-            "Generated less real",
-            f"scale ±{most:.2f}",
-        ),
+        _difference(difference, names, max(gap.gap, 0.1), apart),
     )
-    summary = f"Similarity {measured.scores.correlation:.3f}. Furthest off: {apart}."
+    summary = f"Similarity {measured.scores.correlation:.3f}. Largest difference: {apart}."
     return Section("correlations", "Correlations", (text,), pictures, "pair", summary, (_table(measured),))
+
+
+def _difference(difference: Array, names: list[str], most: float, apart: str) -> Picture:
+    alt = f"Heat map of the differences of the correlations; the largest is that of {apart}."
+    return Picture(_heat_map(difference, names, most), alt, "Generated minus real", f"scale ±{most:.2f}")
 
 
 def _table(measured: Measured) -> Table:
@@ -49,7 +48,7 @@ def _table(measured: Measured) -> Table:
         (f"{g.first} × {g.second}", f"{g.real:z.3f}", f"{g.synthetic:z.3f}", f"{g.gap:.3f}")  # noqa: RUF001
         for g in measured.gaps
     ]
-    return Table("Pairs that are furthest off", ("Columns", "Real", "Generated", "Apart"), rows)
+    return Table("Pairs with the largest differences", ("Columns", "Real", "Generated", "Difference"), rows)
 
 
 def _spread(matrix: Array) -> str:

@@ -1,4 +1,4 @@
-"""Section: new rows that are also true ones (SynthER's Figure 5)."""
+"""Section: novelty of the rows against their dynamics error (SynthER's Figure 5)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Cloud = tuple[str, str, Array, Array]
 
 
 def diversity_section(measured: Measured) -> Section:
-    """Distance from the fitted rows against the simulator's disagreement, row by row."""
+    """Builds the section: distance to the fitted rows against the dynamics error, row by row."""
     found = measured.simulated
     if not isinstance(found, Simulated) or measured.noise_distances is None:
-        return Section("diversity", TITLE, missing=f"Not measured: {found}. Each row is stepped in the simulator.")
+        return Section("diversity", TITLE, missing=f"Not measured: {found}. This section needs a simulator.")
     copies = measured.copies
     real = "held-out rows" if measured.rows.held_out else "fitted rows"
     clouds = [
@@ -30,18 +30,19 @@ def diversity_section(measured: Measured) -> Section:
         _cloud("generated rows", SYNTHETIC, copies.distances, found.synthetic.next_observation),
     ]
     text = (
-        "Each point is a row: to the right it is further from every fitted row, so newer; lower down it obeys the "
-        "simulator better, so truer. Good rows lie low and as far right as real ones. Additive noise is SynthER's best "
-        "explicit augmentation: it stays near the data and breaks the dynamics.",
+        "Each point is a row. Rows further right are newer: they are further from all fitted rows. Rows lower down "
+        "are more accurate: they agree better with the simulator. Good rows lie low, and as far right as real rows. "
+        "Additive noise is SynthER's best explicit augmentation: it stays close to the data and violates the dynamics.",
         f"Distances are in standard deviations per dimension; errors are squared, in variances of the next state. "
-        f"Errors below {FLOOR:g} are drawn there.",
+        f"Errors below {FLOOR:g} are drawn at {FLOOR:g}.",
     )
-    told = "; ".join(
+    medians = "; ".join(
         f"{len(x):,} {name}: median distance {np.median(x):.2g}, median error {_error(y)}"
         for name, _, x, y in reversed(clouds)
     )
-    picture = Picture(draw(4.1, 3.3, lambda axes: _paint(axes, clouds)), f"Scatter on logarithmic axes. {told}.", "")
-    return Section("diversity", TITLE, text, (picture,), "single", f"{told}.")
+    alt = f"Scatter plot on logarithmic axes. {medians}."
+    picture = Picture(draw(4.1, 3.3, lambda axes: _paint(axes, clouds)), alt, "")
+    return Section("diversity", TITLE, text, (picture,), "single", f"{medians}.")
 
 
 def _cloud(name: str, colour: str, distances: Array, errors: Array) -> Cloud:

@@ -1,4 +1,4 @@
-"""The optional dependencies of the page."""
+"""The optional dependencies of the report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from synth_replay.errors import MissingExtraError
 
 
 def require_report_extra() -> None:
-    """Checks that everything that draws the page is installed.
+    """Checks that matplotlib, jinja2 and scikit-learn are installed.
 
     Raises:
         MissingExtraError: With the pip command that installs it.
@@ -16,5 +16,5 @@ def require_report_extra() -> None:
     missing = [module for module in ("matplotlib", "jinja2", "sklearn") if find_spec(module) is None]
     if missing:
         raise MissingExtraError(
-            f'A report needs {", ".join(missing)}, not installed here: pip install "synth-replay[report]"'
+            f'A report needs {", ".join(missing)}, which is not installed: pip install "synth-replay[report]"'
         )

@@ -1,4 +1,4 @@
-"""A file that is either whole or not there."""
+"""Files that are written atomically."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TextIO
 
 
-def require_place(path: Path) -> None:
-    """Checks that a file can be made there, before any work is done.
+def check_destination(path: Path) -> None:
+    """Checks that a file can be created at ``path``, before any work is done.
 
     Raises:
-        OSError: If it is a folder, or is to lie in none.
+        OSError: If the path is a folder, or its parent is not.
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name the file of the report, for example {path / 'report.html'}.")
@@ -22,13 +22,13 @@ def require_place(path: Path) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
-    """Opens a temporary neighbour of ``path`` at once, and moves it there when the block has succeeded.
+def atomic_text_file(path: Path) -> Iterator[TextIO]:
+    """Opens a temporary file beside ``path`` and renames it to ``path`` when the block has succeeded.
 
     Raises:
         OSError: If the folder is missing or cannot be written, before any work is done.
     """
-    require_place(path)
+    check_destination(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as file:

@@ -1,4 +1,4 @@
-"""Section: the distribution of each column."""
+"""Section: the distribution of every column."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ FEW_VALUES = 12
 
 
 def marginals_section(measured: Measured) -> Section:
-    """A small histogram of every column, or of the worst ones where there are many."""
+    """Builds the section: a small histogram of every column, or of the worst columns if there are many."""
     rows, scores = measured.rows, measured.scores.marginals
     shown = list(range(len(rows.names)))
     text = (
-        "Real rows are filled, generated rows a line. The number is the match of the two: 1 is perfect. "
-        "The outermost bins hold what lies beyond."
+        "Filled areas are real rows, lines are generated rows. The number is the match of the two distributions: 1 is "
+        "perfect. The outermost bins include all values beyond them."
     )
     if len(shown) > PANELS:
         shown = sorted(shown, key=lambda i: scores[rows.names[i]])[:PANELS]
-        text += f" Of {len(rows.names)} columns the {PANELS} that match worst are shown, worst first."
+        text += f" The {PANELS} of {len(rows.names)} columns with the lowest match are shown, worst first."
     worst = min(scores, key=lambda name: scores[name])
     return Section(
         "marginals",
@@ -49,7 +49,7 @@ def _panel(measured: Measured, column: int) -> Picture:
 
 
 def overlaid(real: Array, synthetic: Array, width: float = 1.9, height: float = 1.15) -> str:
-    """Two histograms on the same bins, each as shares of its rows."""
+    """Draws two histograms on the same bins, each as shares of its rows, and returns a data URI."""
     edges = _edges(real, synthetic)
 
     def paint(axes: Axes) -> None:
@@ -66,7 +66,7 @@ def overlaid(real: Array, synthetic: Array, width: float = 1.9, height: float = 
 
 def _edges(real: Array, synthetic: Array) -> Array:
     levels = np.unique(real)
-    if len(levels) <= FEW_VALUES and (levels == np.round(levels)).all():  # categories: one bar each
+    if len(levels) <= FEW_VALUES and (levels == np.round(levels)).all():  # categories get one bar each
         low, high = min(real.min(), synthetic.min()), max(real.max(), synthetic.max())
         if high - low <= 4 * FEW_VALUES:
             return np.arange(np.floor(low) - 0.5, np.ceil(high) + 1.0)
@@ -76,7 +76,7 @@ def _edges(real: Array, synthetic: Array) -> Array:
 
 
 def _shares(values: Array, edges: Array) -> Array:
-    """Shares of all rows; what lies outside is counted in the end bins."""
+    """Computes the share of the rows in each bin; values outside count in the outermost bins."""
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     shares: Array = counts / len(values)
     return shares

@@ -1,4 +1,4 @@
-"""The page: sections poured into the template."""
+"""The HTML page, rendered from its sections and the template."""
 
 from __future__ import annotations
 
@@ -10,44 +10,45 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from synth_replay.buffers.snapshots import Snapshot
+from synth_replay.diffusion.training import LossRecord
 from synth_replay.report.copies import copies_section
 from synth_replay.report.correlations import correlations_section
 from synth_replay.report.diversity import diversity_section
-from synth_replay.report.ends import ends_section
-from synth_replay.report.figures import figures_section
 from synth_replay.report.loss import loss_section
 from synth_replay.report.marginals import marginals_section
 from synth_replay.report.measure import Measured
 from synth_replay.report.projection import projection_section
 from synth_replay.report.provenance import entries, plain, versions
+from synth_replay.report.scores import scores_section
 from synth_replay.report.section import Section
 from synth_replay.report.sources import sources_section
+from synth_replay.report.terminations import terminations_section
 from synth_replay.report.verdict import Verdict
 
 FORMAT = 1
-WORDS = {"pass": "passes", "care": "take care", "fail": "fails", "not measured": "not measured"}
+WORDS = {"pass": "passes", "warn": "warning", "fail": "fails", "not measured": "not measured"}
 
 
 def render(
     measured: Measured,
     *,
     title: str,
-    history: Sequence[Mapping[str, float]] | None,
+    history: Sequence[LossRecord] | None,
     provenance: Mapping[str, Any] | None,
     snapshots: Sequence[Snapshot] | None,
     seed: int,
     step: Callable[[str], None],
 ) -> str:
-    """The page as HTML.
+    """Renders the page as HTML.
 
     Args:
-        measured: All figures.
-        title: Heading.
-        history: Of the fit.
-        provenance: Where rows and generator come from.
-        snapshots: The sources of a mixed buffer at each refresh; None leaves their section out.
+        measured: All measurements.
+        title: Heading of the page.
+        history: Loss history of the fit.
+        provenance: Everything needed to reproduce rows and generator.
+        snapshots: Sources of a mixed buffer at each refresh; None omits their section.
         seed: Seed of the choice of points that are drawn.
-        step: Called with the name of each piece of work.
+        step: Callback with the name of each stage.
     """
     known = {**(provenance or {}), "report seed": seed, "versions": versions()}
     sections = _sections(measured, history, seed, step)
@@ -74,19 +75,19 @@ def render(
 
 def _tone(verdict: Verdict) -> str:
     outcomes = [check.outcome for check in verdict.checks]
-    return next((tone for tone in ("fail", "care") if tone in outcomes), "good")
+    return next((tone for tone in ("fail", "warn") if tone in outcomes), "good")
 
 
 def _sections(
-    measured: Measured, history: Sequence[Mapping[str, float]] | None, seed: int, step: Callable[[str], None]
+    measured: Measured, history: Sequence[LossRecord] | None, seed: int, step: Callable[[str], None]
 ) -> list[Section]:
     makers: dict[str, Callable[[], Section]] = {
-        "figures": lambda: figures_section(measured),
+        "table of scores": lambda: scores_section(measured),
         "histograms": lambda: marginals_section(measured),
         "heat maps": lambda: correlations_section(measured),
         "projection": lambda: projection_section(measured, seed),
         "diversity": lambda: diversity_section(measured),
-        "terminations": lambda: ends_section(measured),
+        "terminations": lambda: terminations_section(measured),
         "copies": lambda: copies_section(measured),
         "loss": lambda: loss_section(history),
     }
@@ -98,7 +99,7 @@ def _sections(
 
 
 def _data(
-    measured: Measured, title: str, history: Sequence[Mapping[str, float]] | None, provenance: Mapping[str, Any]
+    measured: Measured, title: str, history: Sequence[LossRecord] | None, provenance: Mapping[str, Any]
 ) -> dict[str, Any]:
     rows, copies = measured.rows, measured.copies
     return {
@@ -119,7 +120,7 @@ def _data(
             "median": float(np.median(copies.distances)),
             "median_real": float(np.median(copies.baseline)),
         },
-        "ends": measured.ends and dataclasses.asdict(measured.ends),
+        "terminations": measured.terminations and dataclasses.asdict(measured.terminations),
         "simulator_not_used": measured.simulated if isinstance(measured.simulated, str) else None,
         "history": history,
         "provenance": provenance,

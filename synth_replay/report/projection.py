@@ -1,4 +1,4 @@
-"""Section: all columns at once, in two dimensions."""
+"""Section: a projection of all columns to two dimensions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POINTS = 3_000
 
 
 def projection_section(measured: Measured, seed: int) -> Section:
-    """Principal components of the real rows, real rows beside generated ones."""
+    """Builds the section: real and generated rows in the first two principal components of the real rows."""
     rows = measured.rows
     spread = rows.real_values.std(axis=0)
     if len(rows.names) < 2 or not spread.any() or len(rows.real_values) < 3:
@@ -26,13 +26,13 @@ def projection_section(measured: Measured, seed: int) -> Section:
     shares = model.explained_variance_ratio_
     points = [model.transform(some_rows(values, POINTS, seed)) for values in (real, synthetic)]
     limits = [inner_range(*(part[:, axis] for part in points)) for axis in (0, 1)]
-    told = zip(("real", "generated"), (REAL, SYNTHETIC), points, strict=True)
+    clouds = zip(("real", "generated"), (REAL, SYNTHETIC), points, strict=True)
     text = (
-        f"The first two principal components of the real rows, columns standardised: they explain {shares[0]:.0%} "
-        f"and {shares[1]:.0%} of the variance. Both clouds should have the same shape and the same dense spots."
+        f"The first two principal components of the standardised real rows explain {shares[0]:.0%} and "
+        f"{shares[1]:.0%} of the variance. Both clouds should have the same shape and density."
     )
     summary = f"{_inside(points[1], limits):.1%} of the generated points lie in the frame."
-    pictures = tuple(_cloud(name, colour, part, limits) for name, colour, part in told)
+    pictures = tuple(_cloud(name, colour, part, limits) for name, colour, part in clouds)
     return Section("pca", "All columns at once", (text,), pictures, "pair", summary)
 
 

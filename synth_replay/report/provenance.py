@@ -1,4 +1,4 @@
-"""What it takes to make the page again."""
+"""Provenance of a report: everything needed to reproduce it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PACKAGES = ("synth-replay", "torch", "numpy", "gymnasium", "matplotlib", "sciki
 
 
 def versions() -> dict[str, str]:
-    """Exact versions of everything that computed or drew a figure."""
+    """Returns the exact versions of all packages that computed or drew a part of the page."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for name in _PACKAGES:
         try:
@@ -27,7 +27,7 @@ def versions() -> dict[str, str]:
 
 
 def plain(value: Any) -> Any:
-    """Any value in JSON types: NaN and infinity become None, unknown types their text."""
+    """Converts any value to JSON types: NaN and infinity become None, unknown types their text."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -42,7 +42,7 @@ def plain(value: Any) -> Any:
 
 
 def entries(provenance: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
-    """Name, text, and whether the text is JSON that should be folded away."""
+    """Lists name, text, and whether the text is nested JSON, which the page folds."""
     found = []
     for key, value in plain(provenance).items():
         nested = isinstance(value, dict | list) and bool(value)

@@ -1,4 +1,4 @@
-"""The rows that a report compares, checked."""
+"""The rows that a report compares, and their checks."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Rows:
     """Three sets of rows, each also as a matrix of its compared columns.
 
     Attributes:
-        fitted: What the generator was fitted on.
-        real: What generated rows are compared with: held-out rows, or the fitted ones again.
-        synthetic: Generated.
-        held_out: ``real`` was not fitted.
-        names: ``[D]`` names of the compared columns.
-        fitted_values: ``[n, D]``.
-        real_values: ``[k, D]``.
-        synthetic_values: ``[m, D]``.
+        fitted: Rows that the generator was fitted on.
+        real: Rows that generated rows are compared with: held-out rows, or the fitted rows again.
+        synthetic: Generated rows.
+        held_out: Whether ``real`` are held-out rows.
+        names: Names of the D compared columns.
+        fitted_values: Matrix ``[n, D]`` of the fitted rows.
+        real_values: Matrix ``[k, D]`` of the real rows.
+        synthetic_values: Matrix ``[m, D]`` of the generated rows.
     """
 
     fitted: Transitions
@@ -38,7 +38,7 @@ class Rows:
 
 
 def comparable_rows(fitted: Transitions, synthetic: Transitions, holdout: Transitions | None) -> Rows:
-    """Refuses rows that cannot be compared, before any work is done with them.
+    """Checks that rows can be compared, before any work is done, and extracts their columns.
 
     Raises:
         SpecMismatchError: If columns differ.

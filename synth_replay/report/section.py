@@ -1,4 +1,4 @@
-"""What a page is made of; the template knows nothing else."""
+"""The elements of a page, which are all that the template reads."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Picture:
     """An inline image.
 
     Attributes:
-        uri: Data URI.
-        alt: What it shows, in words and numbers.
-        caption: Short text under it.
-        note: A figure to set beside the caption.
+        uri: Data URI of the image.
+        alt: Description of its content in words and numbers.
+        caption: Short text under the image.
+        note: Number beside the caption.
     """
 
     uri: str
@@ -29,9 +29,9 @@ class Table:
     """A table whose first column names its rows.
 
     Attributes:
-        caption: What it shows.
-        header: One text per column.
-        rows: Texts.
+        caption: Caption of the table.
+        header: Text of each column's head.
+        rows: Texts of each row's cells.
     """
 
     caption: str
@@ -41,17 +41,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """One heading and what is under it.
+    """One section of the page.
 
     Attributes:
-        key: Anchor.
-        title: Heading.
-        text: Paragraphs.
-        pictures: Images.
-        layout: ``panels`` for many small ones, ``pair`` for two or three side by side, ``single`` for wide ones.
-        summary: What the pictures show as a whole.
-        tables: Tables, after the pictures.
-        missing: Why there is nothing to see, if there is nothing.
+        key: Anchor of the section.
+        title: Heading of the section.
+        text: Paragraphs before the pictures.
+        pictures: Images of the section.
+        layout: Layout of the images: ``panels`` for many small ones, ``pair`` for two or three side by side, ``single``
+            for wide ones.
+        summary: Summary of all pictures in one sentence.
+        tables: Tables after the pictures.
+        missing: Reason for an empty section.
     """
 
     key: str

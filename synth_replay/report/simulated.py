@@ -1,4 +1,4 @@
-"""Rows stepped in the simulator: generated, real, and real ones with noise for comparison."""
+"""Rows stepped in the simulator: generated rows, real rows, and real rows with noise."""
 
 from __future__ import annotations
 
@@ -8,49 +8,50 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from synth_replay.augment import additive_noise
+from synth_replay.augment.states import additive_noise
 from synth_replay.errors import SimulatorError, SpecMismatchError
-from synth_replay.evaluation import DynamicsError, FidelityScores, dynamics_error
+from synth_replay.evaluation.dynamics import DynamicsErrors, dynamics_error
+from synth_replay.evaluation.scores import FidelityScores
 from synth_replay.evaluation.simulator import StateSetter
 from synth_replay.report.rows import Rows
-from synth_replay.report.verdict import Ends
+from synth_replay.report.verdict import TerminationCounts
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
-STEPPED = 5_000
-COMPARED = 1_000
+STEPPED = 5_000  # generated rows
+COMPARED = 1_000  # real rows, and rows with noise
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """What the simulator says.
+    """Dynamics errors of three sets of rows.
 
     Attributes:
-        synthetic: Of the first generated rows.
-        real: Of some real rows.
-        real_rows: Which ones.
-        noise: Of fitted rows with additive noise, SynthER's best explicit augmentation.
-        noisy: These rows.
+        synthetic: Errors of the first generated rows.
+        real: Errors of some real rows.
+        real_rows: Indices of these real rows.
+        noise: Errors of fitted rows with additive noise, SynthER's best explicit augmentation.
+        noisy: Fitted rows with the noise.
     """
 
-    synthetic: DynamicsError
-    real: DynamicsError
+    synthetic: DynamicsErrors
+    real: DynamicsErrors
     real_rows: Array
-    noise: DynamicsError
+    noise: DynamicsErrors
     noisy: Transitions
 
 
 def simulate(
     rows: Rows, real_rows: Array, env: gym.Env[Any, Any] | None, set_state: StateSetter | None, seed: int
 ) -> Simulated | str:
-    """Steps rows, or says why that is not possible.
+    """Steps rows in the simulator, or returns the reason why that is not possible.
 
     Args:
-        rows: What is compared.
-        real_rows: Which real rows to step (the first of them).
-        env: The simulator.
-        set_state: How to set its state.
-        seed: Seed of the noise.
+        rows: Rows of the report.
+        real_rows: Indices of the real rows to step; the first 1,000 are used.
+        env: Environment whose state can be set, or None.
+        set_state: Function that sets its state, for environments that are not supported here.
+        seed: Seed of the noise and of the choice of fitted rows.
     """
     if env is None:
         return "no environment was given"
@@ -72,10 +73,10 @@ def simulate(
 
 
 def check_environment(real: Transitions, env: gym.Env[Any, Any]) -> None:
-    """Refuses another environment's simulator.
+    """Checks that rows and simulator belong to the same kind of environment.
 
     Raises:
-        SpecMismatchError: If the observations have another shape.
+        SpecMismatchError: If their observations have different shapes.
     """
     shape = env.unwrapped.observation_space.shape
     if not isinstance(real.observations, dict) and real.observations.shape[1:] != shape:
@@ -85,8 +86,8 @@ def check_environment(real: Transitions, env: gym.Env[Any, Any]) -> None:
         )
 
 
-def with_dynamics(scores: FidelityScores, found: DynamicsError) -> FidelityScores:
-    """The scores with the figures that :func:`synth_replay.evaluate` would take from these steps."""
+def with_dynamics(scores: FidelityScores, found: DynamicsErrors) -> FidelityScores:
+    """Adds the dynamics scores, as :func:`synth_replay.evaluate` computes them, to ``scores``."""
     return replace(
         scores,
         dynamics_error=float(np.median(found.next_observation)),
@@ -98,8 +99,8 @@ def with_dynamics(scores: FidelityScores, found: DynamicsError) -> FidelityScore
     )
 
 
-def count_ends(rows: Transitions, found: DynamicsError) -> Ends:
-    """Terminations claimed by the rows against the simulator's."""
-    claimed = rows.terminations[: len(found.terminations)]
-    both = int((claimed & found.terminations).sum())
-    return Ends(int(claimed.sum()), int(found.terminations.sum()), both, len(claimed))
+def count_terminations(rows: Transitions, found: DynamicsErrors) -> TerminationCounts:
+    """Counts the terminations of generated rows against the simulator's."""
+    generated = rows.terminations[: len(found.terminations)]
+    confirmed = int((generated & found.terminations).sum())
+    return TerminationCounts(int(generated.sum()), int(found.terminations.sum()), confirmed, len(generated))

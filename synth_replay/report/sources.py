@@ -1,4 +1,4 @@
-"""Section: where online, offline and generated rows lie, and how that changed (CFDG, Figure 1)."""
+"""Section: maps of online, offline and generated rows over the refreshes of a run (CFDG, Figure 1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from synth_replay.report.section import Picture, Section
 from synth_replay.report.style import draw, inner_range
 from synth_replay.spaces import Array
 
-# Blue and green for real rows, orange and purple for generated ones; offline paler in grey-scale than online
+# Blue and green for real rows, orange and purple for generated rows; offline is paler in grey-scale than online
 COLOURS = {
     "online": "#2b7bba",
     "offline": "#3d9970",
@@ -31,7 +31,7 @@ Cloud = dict[str, Array]
 
 
 def sources_section(snapshots: Sequence[Snapshot], seed: int) -> Section:
-    """A t-SNE map of the last refresh, and principal components of up to six refreshes on the same axes."""
+    """Builds the section: a t-SNE map of the last refresh, and principal components of up to six refreshes."""
     title = "The four sources"
     if not snapshots:
         return Section("sources", title, missing="There has been no refresh yet.")
@@ -44,10 +44,10 @@ def sources_section(snapshots: Sequence[Snapshot], seed: int) -> Section:
     shift, scale = everything.mean(axis=0), np.where(spread > 0, spread, 1.0)
     clouds = [{name: (values - shift) / scale for name, values in cloud.items()} for cloud in clouds]
     text = (
-        "Each point is a transition, all columns standardised. Generated rows should lie where the real rows of their "
-        "kind lie: orange on blue, purple on green. Online rows move as the policy improves, offline rows stay.",
-        f"The first map is a t-SNE embedding of the last refresh (step {shown[-1].step:,}); the others are the first "
-        "two principal components of the refreshes, on the same axes.",
+        "Each point is a transition with standardised columns. Generated rows should cover the real rows of their "
+        "kind: orange on blue, purple on green. Online rows move as the policy improves; offline rows do not.",
+        f"The first map is a t-SNE embedding of the last refresh (step {shown[-1].step:,}). The others show the first "
+        "two principal components of several refreshes on the same axes.",
     )
     pictures = (_embedded(clouds[-1], shown[-1].step, seed), *_projected(clouds, [s.step for s in shown]))
     return Section("sources", title, text, pictures, "pair")
@@ -61,8 +61,8 @@ def _embedded(cloud: Cloud, step: int, seed: int) -> Picture:
     joined = np.concatenate(list(cloud.values()))
     perplexity = min(30.0, (len(joined) - 1) / 3)
     points = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(joined.astype(np.float64))
-    ends = np.cumsum([len(values) for values in cloud.values()])
-    parts = dict(zip(cloud, np.split(points, ends[:-1]), strict=True))
+    stops = np.cumsum([len(values) for values in cloud.values()])
+    parts = dict(zip(cloud, np.split(points, stops[:-1]), strict=True))
     limits = [(float(points[:, i].min()) - 1, float(points[:, i].max()) + 1) for i in (0, 1)]
     return _map(parts, limits, ("", ""), (f"t-SNE, step {step:,}", "t-SNE map"))
 
@@ -74,13 +74,13 @@ def _projected(clouds: list[Cloud], steps: list[int]) -> list[Picture]:
     limits = [inner_range(*(points[:, axis] for cloud in flat for points in cloud.values())) for axis in (0, 1)]
     names = ("first component", "second component")
     captions = [(f"Step {step:,}", "Principal components") for step in steps]
-    return [_map(cloud, limits, names, told) for cloud, told in zip(flat, captions, strict=True)]
+    return [_map(cloud, limits, names, texts) for cloud, texts in zip(flat, captions, strict=True)]
 
 
 def _map(
-    cloud: Cloud, limits: list[tuple[float, float]], axis_names: tuple[str, str], told: tuple[str, str]
+    cloud: Cloud, limits: list[tuple[float, float]], axis_names: tuple[str, str], texts: tuple[str, str]
 ) -> Picture:
-    caption, what = told
+    caption, what = texts
 
     def paint(axes: Axes) -> None:
         for name, points in cloud.items():

@@ -1,4 +1,4 @@
-"""One look for all figures: SVG that follows the reader's light or dark scheme, rasterised where it is dense."""
+"""The style of all pictures: SVG that follows the reader's light or dark scheme, with dense parts rasterised."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from synth_replay.spaces import Array
 
-REAL, SYNTHETIC, NOISE = "#2b7bba", "#d9660d", "#8c8794"  # told apart by the colour-blind, and on both schemes
-INK, LINE, FILL = "#010203", "#040506", "#070809"  # stand-ins that the SVG's own style sheet colours
+REAL, SYNTHETIC, NOISE = "#2b7bba", "#d9660d", "#8c8794"  # distinguishable for colour-blind readers and in both schemes
+INK, LINE, FILL = "#010203", "#040506", "#070809"  # placeholders that the SVG's own style sheet replaces
 _SCHEMES = (
     "<style>:root{--ink:#3a424c;--line:#d5dae0;--fill:#a0c5e4}"
     "@media screen and (prefers-color-scheme:dark){:root{--ink:#b6bfca;--line:#3b444f;--fill:#2f6f9f}}</style>"
@@ -48,7 +48,7 @@ _RC: Any = {
     "legend.frameon": False,
     "legend.handlelength": 1.4,
 }
-DIVERGING = LinearSegmentedColormap.from_list(  # no colour in the middle: the page shines through
+DIVERGING = LinearSegmentedColormap.from_list(  # transparent at zero
     "synth_replay",
     [(0, to_rgba(REAL)), (0.5, to_rgba(REAL, 0)), (0.5, to_rgba(SYNTHETIC, 0)), (1, to_rgba(SYNTHETIC))],
 )
@@ -58,10 +58,10 @@ def draw(width: float, height: float, paint: Callable[[Axes], None], dpi: int = 
     """Paints one pair of axes and returns it as a data URI.
 
     Args:
-        width: Inches of 96 CSS pixels.
-        height: The same.
-        paint: Draws on the axes.
-        dpi: Of rasterised parts.
+        width: Width in inches of 96 CSS pixels.
+        height: Height in inches of 96 CSS pixels.
+        paint: Function that draws on the axes.
+        dpi: Resolution of rasterised parts, in dots per inch.
     """
     with matplotlib.rc_context(_RC):
         figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
@@ -77,7 +77,7 @@ def draw(width: float, height: float, paint: Callable[[Axes], None], dpi: int = 
 
 
 def _data_uri(svg: str) -> str:
-    svg = svg[svg.index("<svg") :]  # the document type would be a link
+    svg = svg[svg.index("<svg") :]  # the document type contains a link, and a page has none
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r"\n\s*", "\n", svg)
     for stand_in, name in ((INK, "ink"), (LINE, "line"), (FILL, "fill")):
@@ -89,7 +89,7 @@ def _data_uri(svg: str) -> str:
 
 
 def inner_range(*parts: Array, cut: float = 0.2) -> tuple[float, float]:
-    """Where nearly all values of all parts lie (without ``cut`` per cent on each side), never empty."""
+    """Computes a range of nearly all values of all parts, never empty, without ``cut`` per cent on each side."""
     low = min(float(np.percentile(part, cut)) for part in parts)
     high = max(float(np.percentile(part, 100 - cut)) for part in parts)
     margin = 0.03 * (high - low) or 0.5 * max(abs(low), 1.0)
@@ -97,7 +97,7 @@ def inner_range(*parts: Array, cut: float = 0.2) -> tuple[float, float]:
 
 
 def some_rows(values: Array, count: int, seed: int) -> Array:
-    """At most ``count`` rows, chosen at random, in order."""
+    """Selects at most ``count`` rows at random and keeps their order."""
     if len(values) <= count:
         return values
     chosen: Array = values[np.sort(np.random.default_rng(seed).choice(len(values), count, replace=False))]

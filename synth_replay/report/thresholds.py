@@ -1,7 +1,7 @@
-"""Every threshold of the verdict, with the reason for it.
+"""All thresholds of the verdict, with their reasons.
 
-Figures that depend on the number of rows are judged by their distance from what real rows score in
-the generated ones' place (the reference), because even perfect rows do not score 1.
+Scores that depend on the number of rows are judged by their distance from the score of real rows in place of the
+generated rows (the reference), because even perfect rows do not score 1.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limit:
-    """Two limits on how bad a figure may be.
+    """Two limits of a score for which less is better.
 
     Attributes:
-        good: Up to here the check passes.
-        bad: Up to here rows can be trained on with care; beyond, not.
-        reason: Why these numbers, in a sentence or two.
+        good: Largest value that passes.
+        bad: Largest value that gives a warning; larger values fail.
+        reason: Reason for both numbers, in one or two sentences.
     """
 
     good: float
@@ -27,63 +27,64 @@ class Limit:
 MARGINAL = Limit(
     0.02,
     0.03,
-    "SynthER's Table 1: a GAN 0.030 and a VAE 0.047 below the diffusion model's mean marginal (0.989) lost 40% and "
-    "more of the return. Good fits of this package lie 0.007 (Hopper) to 0.014 (CartPole) below real rows.",
+    "In SynthER's Table 1, a GAN scored 0.030 and a VAE 0.047 below the diffusion model's mean marginal (0.989), and "
+    "agents lost 40% or more of the return. Good fits score 0.007 (Hopper) to 0.014 (CartPole) below real rows.",
 )
 WORST_MARGINAL = Limit(
     0.05,
     0.15,
-    "Good fits: the worst column lies 0.02 below real rows' worst column (Hopper, CartPole); a fit that was stopped "
-    "after 800 steps, 0.05. A column moved by half a standard deviation loses 0.2.",
+    "The worst column of a good fit scores 0.02 below the worst column of real rows (Hopper, CartPole), that of a fit "
+    "of 800 steps 0.05. Shifting a column by half a standard deviation costs 0.2.",
 )
 CORRELATION = Limit(
     0.01,
     0.015,
-    "SynthER's Table 1: the GAN lay 0.017 and the VAE 0.019 below the diffusion model (0.998). "
-    "Good fits lie 0.001 to 0.004 below real rows.",
+    "In SynthER's Table 1, the GAN scored 0.017 and the VAE 0.019 below the diffusion model (0.998). "
+    "Good fits score 0.001 to 0.004 below real rows.",
 )
 WORST_PAIR = Limit(
     0.15,
     0.4,
-    "Good fits: the worst pair is 0.01 further off than between two sets of real rows; a fit stopped after 800 steps, "
-    "0.09. A column that lost its link to the others is off by their whole correlation.",
+    "The worst pair of a good fit differs by 0.01 more than that of two sets of real rows, the worst pair of a fit of "
+    "800 steps by 0.09 more. A column that is independent of the others differs by their whole correlation.",
 )
 TERMINATION_RATE = Limit(
     0.2,
     0.5,
-    "Ends of episodes carry the sharpest targets that a critic sees; two real samples of a few dozen ends differ by "
-    "as much as 20%. What chance alone explains (two standard errors) is taken off first.",
+    "Terminations give a critic its sharpest targets. Two real samples with a few dozen terminations differ by up to "
+    "20%. The part that chance explains (two standard errors) is subtracted first.",
 )
 DYNAMICS = Limit(
     0.01,
     0.1,
-    "0.01 is a typical miss of a tenth of a standard deviation per dimension. Good fits have 2e-4 (Hopper) and 4e-6 "
-    "(CartPole), poor small-data fits 0.1 to 0.2. Real rows with additive noise 0.1 have 2e-3 on Hopper, where they "
-    "hurt the agent: well below the limit is better than just below it.",
+    "0.01 is a typical error of a tenth of a standard deviation per dimension. Good fits have 2e-4 (Hopper) and 4e-6 "
+    "(CartPole), poor fits of small datasets 0.1 to 0.2. Real rows with additive noise of 0.1 have 2e-3 on Hopper, "
+    "where they harm the agent: a value well below the limit is better than one just below it.",
 )
 REWARD = Limit(
     0.01,
     0.1,
-    "The same scale as the dynamics error, in variances of the reward. Good fits have 4e-4; rewards that were "
-    "shuffled or moved by a standard deviation, about 1.",
+    "The scale is that of the dynamics error, in variances of the reward. Good fits have 4e-4. Rewards that are "
+    "shuffled or shifted by a standard deviation have about 1.",
 )
 PRECISION = Limit(
     0.5,
     0.75,
-    "In shares of claimed ends that are none. A good fit of Hopper has 0.44 without relabelling and 0.1 with it; "
-    "beyond one half most claimed ends are false and teach the critic to fear good states. Chance is taken off.",
+    "The limits are shares of false terminations. A good fit of Hopper has 0.44 without relabelling and 0.1 with it. "
+    "Above one half, most generated terminations are false and teach the critic to avoid good states. The part that "
+    "chance explains is subtracted.",
 )
 RECALL = Limit(
     0.5,
     0.75,
-    "In shares of true ends that are missed. A good fit of Hopper has 0.44 without relabelling and 0.1 with it; "
-    "beyond one half most falls look survivable. Chance is taken off.",
+    "The limits are shares of missed terminations. A good fit of Hopper has 0.44 without relabelling and 0.1 with it. "
+    "Above one half, most fatal steps look safe. The part that chance explains is subtracted.",
 )
 COPIES = Limit(
     0.05,
     0.25,
-    "By its definition 0.01 of real rows count as copies, and a small sample may show 0.03. Good fits have 0.001 to "
-    "0.013. Copies do no harm by themselves, but add nothing to the real rows.",
+    "By definition 0.01 of the real rows count as copies; a small sample may have 0.03. Good fits have 0.001 to 0.013. "
+    "Copies do no harm, but add nothing to the real rows.",
 )
-MIN_ENDS = 10
-"""Fewer claimed (or true) ends than this among the stepped rows say nothing about precision (or recall)."""
+MIN_TERMINATIONS = 10
+"""Fewest generated terminations for which precision is judged, and fewest of the simulator's for recall."""

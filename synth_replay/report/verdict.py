@@ -1,4 +1,4 @@
-"""The verdict: which figures are good enough to train on, and which are not."""
+"""The types of a verdict: its checks and the measurements behind them."""
 
 from __future__ import annotations
 
@@ -6,46 +6,48 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from synth_replay.evaluation import FidelityScores, PairGap
+from synth_replay.evaluation.correlations import CorrelationGap
+from synth_replay.evaluation.scores import FidelityScores
 
-Outcome = Literal["pass", "care", "fail", "not measured"]
+Outcome = Literal["pass", "warn", "fail", "not measured"]
 
 
 @dataclass(frozen=True)
-class Ends:
-    """Terminations among the rows that were stepped in the simulator.
+class TerminationCounts:
+    """Numbers of terminations among the rows that were stepped in the simulator.
 
     Attributes:
-        claimed: Generated as an end.
-        true: Ends by the simulator.
-        both: Both of these.
-        rows: Rows stepped.
+        generated: Number of rows that are generated as terminal.
+        simulated: Number of rows after which the simulator terminates.
+        confirmed: Number of rows that are both.
+        rows: Number of rows stepped.
     """
 
-    claimed: int
-    true: int
-    both: int
+    generated: int
+    simulated: int
+    confirmed: int
     rows: int
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known besides the scores; the more, the sharper the verdict.
+    """Measurements besides the scores, which make a verdict more exact.
 
     Attributes:
-        reference: Scores of real rows in the generated rows' place; without it perfection is asked for.
-        pair: The two columns whose correlation is furthest off.
-        reference_pair: The same of the reference.
-        ends: Counts of terminations in the simulator.
-        copies: Share of copies of any fitted row, instead of ``scores.copy_share``.
-        rows: Numbers of real and of generated rows behind the termination rates, the latter at most those fitted.
-        why_not: Why the figures of the simulator are missing, if they are.
+        reference: Scores of real rows in place of the generated rows; None compares with perfect scores.
+        pair: Columns whose correlations differ most between real and generated rows.
+        reference_pair: Columns whose correlations differ most between two sets of real rows.
+        terminations: Numbers of terminations in the simulator.
+        copies: Share of copies of any fitted row; None takes ``scores.copy_share``.
+        rows: Numbers of real and of generated rows behind the termination rates; the second is at most the number of
+            fitted rows.
+        why_not: Reason why the simulator's scores are missing.
     """
 
     reference: FidelityScores | None = None
-    pair: PairGap | None = None
-    reference_pair: PairGap | None = None
-    ends: Ends | None = None
+    pair: CorrelationGap | None = None
+    reference_pair: CorrelationGap | None = None
+    terminations: TerminationCounts | None = None
     copies: float | None = None
     rows: tuple[int, int] | None = None
     why_not: str = "no environment was given"
@@ -53,17 +55,17 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Check:
-    """One figure against its rule.
+    """One score and its comparison with a threshold.
 
     Attributes:
-        key: Name in programs, e.g. ``"worst_marginal"``.
-        name: Name for people.
-        value: The figure; NaN if it was not measured.
-        shown: The figure as text.
-        rule: What it takes to pass, with the threshold.
-        reason: Where the threshold comes from.
-        outcome: ``pass``, ``care``, ``fail`` or ``not measured``.
-        sentence: What this means, in plain words.
+        key: Identifier, such as ``"worst_marginal"``.
+        name: Name on the page.
+        value: Score, NaN if it was not measured.
+        shown: Score as text.
+        rule: Condition to pass, with the threshold.
+        reason: Reason for the threshold.
+        outcome: Result ``pass``, ``warn``, ``fail`` or ``not measured``.
+        sentence: Meaning of the result in plain words.
     """
 
     key: str
@@ -77,7 +79,7 @@ class Check:
 
     @property
     def passed(self) -> bool | None:
-        """None if it was not measured."""
+        """Whether the check passed; None if it was not measured."""
         return None if self.outcome == "not measured" else self.outcome == "pass"
 
 
@@ -86,9 +88,9 @@ class Verdict:
     """Whether generated rows are good enough to train on.
 
     Attributes:
-        good: No check failed or asks for care.
-        headline: The same in a few words.
-        checks: All checks, also those that could not be made.
+        good: Whether no check failed or gave a warning.
+        headline: Verdict in a few words.
+        checks: All checks, including those that could not be made.
     """
 
     good: bool
@@ -97,8 +99,8 @@ class Verdict:
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, worst first, in plain words."""
-        order = ("fail", "care")
+        """Sentences of all checks that failed or gave a warning, worst first."""
+        order = ("fail", "warn")
         found = [check for check in self.checks if check.outcome in order]
         return [check.sentence for check in sorted(found, key=lambda check: order.index(check.outcome))]
 
@@ -111,6 +113,6 @@ class Verdict:
         return {check.key: check for check in self.checks}[key]
 
     def to_dict(self) -> dict[str, Any]:
-        """The verdict in JSON types."""
+        """Returns the verdict in JSON types; NaN stays NaN."""
         checks = [dataclasses.asdict(check) | {"passed": check.passed} for check in self.checks]
         return {"good": self.good, "headline": self.headline, "problems": self.problems, "checks": checks}

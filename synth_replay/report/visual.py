@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synth_replay.checkpoint import write_whole
+from synth_replay.checkpoint import write_atomically
 from synth_replay.errors import ConfigError
-from synth_replay.evaluation.divergence import Divergence, normalized_means
+from synth_replay.evaluation.divergence import Divergence, normalized_divergences
 from synth_replay.report.extra import require_report_extra
 from synth_replay.spaces import Array
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 DPI = 150
 _INK, _MISSING = "#3a424c", "#e6e6e6"
-_COLOURS = "Blues"  # one hue from light to dark, for all eyes and for grey paper
+_COLOURS = "Blues"  # one hue from light to dark is readable for colour-blind readers and in print
 
 
 def divergence_map(divergences: Mapping[str, Divergence], *, ordered_by: str | None = None, title: str = "") -> Figure:
-    """Methods by latent dimensions, from those that diverge most to those that do least.
+    """Draws a heat map of methods by latent dimensions, in decreasing order of divergence.
 
     Args:
-        divergences: By method, of one environment.
-        ordered_by: The method that orders the dimensions of all; of use where all share one encoder. By default each
-            method has its own order, since a dimension of one encoder has nothing to do with that of another.
-        title: Such as the environment's name.
+        divergences: Divergence of each method in one environment.
+        ordered_by: Method whose order of dimensions all rows share, if all methods share one encoder. By default each
+            method has its own order, because dimensions of different encoders do not correspond.
+        title: Title of the map, such as the environment's name.
 
     Raises:
-        ConfigError: If there is nothing to show or no such method, or methods have latents of different sizes.
-        MissingExtraError: If matplotlib is not installed.
+        ConfigError: If there is nothing to show, ``ordered_by`` is unknown, or latents have different sizes.
+        MissingExtraError: If an optional dependency is not installed.
     """
     _check(divergences, ordered_by)
     values = np.stack([found.per_dimension for found in divergences.values()])
@@ -52,21 +52,21 @@ def divergence_map(divergences: Mapping[str, Divergence], *, ordered_by: str | N
     return figure
 
 
-def normalized_map(environments: Mapping[str, Mapping[str, Divergence]], *, title: str = "") -> Figure:
-    """Environments by methods: mean divergences divided by the largest of the environment, written in the cells.
+def normalized_divergence_map(environments: Mapping[str, Mapping[str, Divergence]], *, title: str = "") -> Figure:
+    """Draws a heat map of environments by methods: mean divergences divided by the largest of the environment.
 
     Args:
-        environments: Divergences by environment and method; a method that is missing somewhere leaves a grey cell.
-        title: Above the map.
+        environments: Divergences by environment and method; a missing one leaves a grey cell.
+        title: Title of the map.
 
     Raises:
         ConfigError: If there is nothing to show.
-        MissingExtraError: If matplotlib is not installed.
+        MissingExtraError: If an optional dependency is not installed.
     """
     methods = list(dict.fromkeys(method for found in environments.values() for method in found))
     if not methods:
         raise ConfigError("There are no divergences to draw.")
-    means = [normalized_means(found) for found in environments.values()]
+    means = [normalized_divergences(found) for found in environments.values()]
     values = np.array([[line.get(method, np.nan) for method in methods] for line in means])
     figure, axes = _figure(1.9 + 0.95 * len(methods), 0.9 + 0.5 * len(values))
     _paint(axes, values, "mean JS divergence,\nlargest of a row = 1", 1.0)
@@ -80,16 +80,16 @@ def normalized_map(environments: Mapping[str, Mapping[str, Divergence]], *, titl
 
 
 def save_png(figure: Figure, path: str | Path) -> Path:
-    """Writes a PNG that is either whole or not there.
+    """Writes a PNG atomically and returns its path.
 
-    The same figure gives the same bytes under one version of matplotlib.
+    The same figure gives the same bytes with the same version of matplotlib.
 
     Raises:
         OSError: If the file cannot be written.
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    write_whole(Path(path), buffer.getvalue())
+    write_atomically(Path(path), buffer.getvalue())
     return Path(path)
 
 

@@ -11,10 +11,11 @@ import gymnasium as gym
 from tqdm.auto import tqdm
 
 from synth_replay.buffers.snapshots import Snapshot
+from synth_replay.diffusion.training import LossRecord
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.evaluation.simulator import StateSetter
 from synth_replay.report.extra import require_report_extra
-from synth_replay.report.files import whole_file
+from synth_replay.report.files import atomic_text_file
 from synth_replay.report.measure import measure
 from synth_replay.report.rows import comparable_rows
 from synth_replay.report.sampled import comparable_kinds
@@ -34,35 +35,35 @@ def write_report(
     holdout: Transitions | None = None,
     env: gym.Env[Any, Any] | None = None,
     set_state: StateSetter | None = None,
-    history: Sequence[Mapping[str, float]] | None = None,
+    history: Sequence[LossRecord] | None = None,
     provenance: Mapping[str, Any] | None = None,
     snapshots: Sequence[Snapshot] | None = None,
     title: str = "Fidelity of generated transitions",
     seed: int = 0,
     progress: bool | None = None,
 ) -> Verdict:
-    """Writes one self-contained HTML page that shows how good generated rows are, and judges them.
+    """Writes one self-contained HTML page that shows how good generated rows are, with a verdict.
 
     The page needs no network and no JavaScript. The same arguments give the same bytes.
 
     Args:
-        path: File to write; an older one is replaced only when the new one is whole.
-        real: The rows that the generator was fitted on.
+        path: File to write; an existing file is replaced once the new one is complete.
+        real: Rows that the generator was fitted on.
         synthetic: Generated rows, in random order.
-        holdout: Real rows that were not fitted. Without them generated rows are compared with the fitted ones,
-            which flatters; the page says so.
-        env: The environment, for everything that needs the simulator. Where its state cannot be set, the page says so.
-        set_state: How to set ``env``'s state, for environments that are not known here.
-        history: :attr:`TransitionGenerator.history`.
-        provenance: What it takes to make the rows again: command line, data file and hash, config, seed, device, ...
-            Values may be nested. Versions are filled in.
-        snapshots: ``buffer.engine.snapshots.held`` of a ``CFGMixedBuffer``, for a map of its four sources over time.
+        holdout: Real rows that were not fitted. None compares generated rows with the fitted rows; the page then says
+            that scores are optimistic.
+        env: Environment for everything that needs a simulator. If its state cannot be set, the page says so.
+        set_state: Function ``set_state(env.unwrapped, observation)``; None covers MuJoCo v5 and classic control.
+        history: Loss history of the fit, :attr:`TransitionGenerator.history`.
+        provenance: Everything needed to reproduce the rows: command line, data file and hash, config, seed, device, ...
+            Values may be nested. Versions are added.
+        snapshots: Snapshots ``buffer.engine.snapshots.held`` of a ``CFGMixedBuffer``, for a map of its four sources.
         title: Heading of the page.
         seed: Seed of every choice of rows to compare or draw.
-        progress: Show a progress bar; None shows it on a terminal.
+        progress: Whether to show a progress bar; None shows it on a terminal.
 
     Returns:
-        The verdict that heads the page.
+        Verdict at the head of the page.
 
     Raises:
         MissingExtraError: If matplotlib, jinja2 or scikit-learn are not installed.
@@ -71,38 +72,40 @@ def write_report(
         OSError: If the file cannot be written.
     """
     require_report_extra()
-    from synth_replay.report.page import render  # draws: needs the extra
+    from synth_replay.report.page import render  # needs the extra
 
     rows = comparable_rows(real, synthetic, holdout)
     if env is not None:
         check_environment(real, env)
-    with whole_file(Path(path)) as file, _steps(show_progress(progress)) as step:
+    with atomic_text_file(Path(path)) as file, _steps(show_progress(progress)) as step:
         measured = measure(rows, env, set_state, seed, step)
-        told: dict[str, Any] = {"title": title, "history": history, "provenance": provenance, "snapshots": snapshots}
-        file.write(render(measured, **told, seed=seed, step=step))
+        given: dict[str, Any] = {"title": title, "history": history, "provenance": provenance, "snapshots": snapshots}
+        file.write(render(measured, **given, seed=seed, step=step))
     return measured.verdict
 
 
 def write_mixed_report(path: str | Path, snapshots: Sequence[Snapshot], **kwargs: Any) -> Verdict:
-    """:func:`write_report` for a ``CFGMixedBuffer``: the last refresh's rows of both kinds, and a map of the sources.
+    """Writes a report on a ``CFGMixedBuffer``: rows of the last refresh, and a map of its four sources.
 
-    Samples of real and of generated rows are compared, with as many of each kind on both sides. Copies are looked for
-    in the sample alone.
+    Samples of real and generated rows are compared, with the same number of online and offline rows on both sides. Only
+    copies of sampled rows are found.
 
     Args:
-        path: File to write.
-        snapshots: ``buffer.engine.snapshots.held``.
-        **kwargs: As for :func:`write_report`, but for the rows.
+        path: File to write; an existing file is replaced once the new one is complete.
+        snapshots: Snapshots of the buffer, ``buffer.engine.snapshots.held``.
+        **kwargs: Keyword arguments of :func:`write_report`.
 
     Raises:
         InvalidTransitionsError: If there has been no refresh.
-        Others: As :func:`write_report`.
+        Others: All errors of :func:`write_report`.
     """
     if not snapshots:
-        raise InvalidTransitionsError("There has been no refresh yet: nothing was generated that could be reported on.")
+        raise InvalidTransitionsError(
+            "There has been no refresh yet, so there are no generated rows to report on: train for more steps."
+        )
     real, synthetic = comparable_kinds(snapshots[-1])
-    told = {"compared": f"samples of {len(real):,} real and {len(synthetic):,} generated rows of the last refresh"}
-    kwargs["provenance"] = told | dict(kwargs.get("provenance") or {})
+    compared = {"compared": f"samples of {len(real):,} real and {len(synthetic):,} generated rows of the last refresh"}
+    kwargs["provenance"] = compared | dict(kwargs.get("provenance") or {})
     kwargs.setdefault("title", "Four sources of an offline-to-online run")
     return write_report(path, real, synthetic, snapshots=snapshots, **kwargs)
 

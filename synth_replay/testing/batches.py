@@ -1,4 +1,4 @@
-"""Checks of what is in a batch."""
+"""Checks of the content of a batch."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from synth_replay.testing.case import NAMES, ROWS, Case, keys, matches, require
 
 
 def counts_are_exact(case: Case) -> None:
-    """A batch holds as many real rows as its ratio says, to the row, for odd sizes too."""
+    """A batch holds exactly as many real rows as its ratio says, for odd sizes too."""
     for ratio in (0.0, 0.25, 0.5, 0.9):
         buffer = case.filled(real_ratio=ratio)
         for size in (1, 7, 32, 65):
-            wanted = apportion(size, (ratio, 1 - ratio))[0]
+            expected = apportion(size, (ratio, 1 - ratio))[0]
             found = int(case.is_real(buffer, case.sample(buffer, size)).sum())
-            require(found == wanted, f"real_ratio={ratio}: {found} of {size} rows are real, {wanted} should be")
+            require(found == expected, f"real_ratio={ratio}: {found} of {size} rows are real, {expected} should be")
 
 
 def rows_are_shuffled(case: Case) -> None:
-    """Real and generated rows are spread over the whole batch: hosts cut it into smaller ones."""
+    """Real and generated rows are spread over the whole batch, because hosts split it into smaller ones."""
     buffer = case.filled()
     real = np.stack([case.is_real(buffer, case.sample(buffer, 32)) for _ in range(40)])
     share = real[:, :16].mean()
@@ -31,14 +31,23 @@ def rows_are_shuffled(case: Case) -> None:
 
 
 def batches_look_like_the_hosts_own(case: Case) -> None:
-    """The same columns, dtypes and shapes as a batch of the stock buffer, with generated rows and without."""
+    """A batch has the columns, dtypes and shapes of the stock buffer's, with generated rows and without."""
     stock = case.sample(case.stock(), 16)
     for ratio in (0.0, 0.5, 1.0):
         same_kind(case.sample(case.filled(real_ratio=ratio), 16), stock, f"real_ratio={ratio}")
 
 
 def same_kind(batch: Mapping[str, Array], stock: Mapping[str, Array], where: str) -> None:
-    """Columns, dtypes and shapes of two batches are equal."""
+    """Checks that two batches have equal columns, dtypes and shapes.
+
+    Args:
+        batch: Batch of the adapter.
+        stock: Batch of the host's own buffer.
+        where: Start of the error message.
+
+    Raises:
+        AssertionError: If they differ.
+    """
     require(set(batch) == set(stock), f"{where}: the columns are {sorted(batch)}, the host's {sorted(stock)}")
     for name, column in stock.items():
         ours, theirs = (batch[name].dtype, batch[name].shape), (column.dtype, column.shape)
@@ -46,7 +55,7 @@ def same_kind(batch: Mapping[str, Array], stock: Mapping[str, Array], where: str
 
 
 def without_generated_rows_it_is_the_hosts_own(case: Case) -> None:
-    """With real_ratio=1 the batches are the stock buffer's, bit for bit."""
+    """With real_ratio=1, batches equal the stock buffer's bit for bit."""
     for n_envs in case.harness.env_counts:
         stock, buffer = case.stock(n_envs=n_envs), case.filled(n_envs=n_envs, real_ratio=1.0)
         theirs, ours = case.harness.draw_alike(stock, buffer, 64)
@@ -55,7 +64,7 @@ def without_generated_rows_it_is_the_hosts_own(case: Case) -> None:
 
 
 def real_rows_stay_whole(case: Case) -> None:
-    """What belongs together in the storage is together in a batch."""
+    """The columns of a real row in a batch come from one stored row."""
     buffer = case.filled()
     held = case.harness.storage(buffer)
     whole = set(keys(held, *NAMES))
@@ -67,14 +76,14 @@ def real_rows_stay_whole(case: Case) -> None:
 
 
 def all_real_rows_can_be_drawn(case: Case) -> None:
-    """Real rows come from the whole storage, and no row much more often than others."""
+    """Real rows come from the whole storage, and no row comes much more often than others."""
     buffer = case.filled()
     held = keys(case.harness.storage(buffer), "observations")
     drawn = [key for _ in range(60) for key in keys(case.sample(buffer, 64), "observations")]
     counts = np.array([drawn.count(key) for key in set(held)])
     missed = float((counts == 0).mean())
     require(missed < 0.05, f"{missed:.0%} of the {len(held)} stored rows are not in any of 60 batches")
-    require(counts.max() < 30, f"a stored row was drawn {counts.max()} times, {counts.mean():.0f} are usual")
+    require(counts.max() < 30, f"a stored row was drawn {counts.max()} times, the average is {counts.mean():.0f}")
 
 
 def generated_rows_vary(case: Case) -> None:
@@ -85,7 +94,7 @@ def generated_rows_vary(case: Case) -> None:
 
 
 def generated_rows_are_valid(case: Case) -> None:
-    """Finite numbers, and terminations of 0 and 1."""
+    """Generated rows hold finite numbers and terminations in {0, 1}."""
     batch = case.sample(case.filled(real_ratio=0.0), 400)
     for name, column in batch.items():
         require(np.isfinite(column.astype(np.float64)).all(), f"generated {name} are not all finite")
@@ -94,7 +103,7 @@ def generated_rows_are_valid(case: Case) -> None:
 
 
 def generated_rows_are_the_generators(case: Case) -> None:
-    """Each generated row of a batch is one that the generator made, whole, in the host's units."""
+    """Each generated row of a batch is a complete row from the generator, in the host's units."""
     buffer = case.empty(real_ratio=0.0)
     made = case.record_generated(buffer)
     case.fill(buffer, ROWS)
@@ -104,11 +113,11 @@ def generated_rows_are_the_generators(case: Case) -> None:
     for names in (*((name,) for name in NAMES), NAMES):
         known = matches(batch, stored, *names)
         what = names[0] if len(names) == 1 else "whole rows"
-        require(known.all(), f"{(~known).sum()} of 100 generated {what} are none that the generator made: wrong units?")
+        require(known.all(), f"{(~known).sum()} of 100 generated {what} are not from the generator: check their units")
 
 
 def storage_is_left_alone(case: Case) -> None:
-    """Sampling, with a refresh or without, writes nothing into the host's storage."""
+    """Sampling does not change the host's storage, with a refresh or without."""
     buffer = case.fill(case.refitting(ROWS), ROWS)
     before = case.harness.storage(buffer)
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""A buffer of an adapter, filled with rows of a real environment, and how its rows are told apart."""
+"""Buffers of an adapter with rows of a real environment, and the comparison of their rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = ("observations", "actions", "rewards", "next_observations", "termination
 ROWS, CAPACITY, STORE_ROWS = 320, 2_000, 600
 NEVER = 10**9
 
-# How good the rows are is not the adapter's business: fits are over at once
+# The quality of the rows does not matter to an adapter, so fits are as short as possible
 TINY = replace(
     CPU,
     network=replace(CPU.network, width=16, depth=2, embedding_dim=16),
@@ -34,10 +34,10 @@ TINY = replace(
 
 
 def require(condition: Any, message: str) -> None:
-    """An assertion that ``python -O`` keeps.
+    """Asserts a condition, also under ``python -O``.
 
     Raises:
-        AssertionError: With the message, if the condition does not hold.
+        AssertionError: If the condition does not hold.
     """
     if not condition:
         raise AssertionError(message)
@@ -45,14 +45,14 @@ def require(condition: Any, message: str) -> None:
 
 @lru_cache
 def collected(env_id: str, steps: int, n_envs: int = 1, seed: int = 0) -> Transitions:
-    """Rows of a random policy, step by step, the environments of a step side by side."""
-    rows = [rollout(env_id, steps, seed + i) for i in range(n_envs)]
+    """Collects rows of a random policy; the rows of one step of all environments follow each other."""
+    rows = [random_rollout(env_id, steps, seed + i) for i in range(n_envs)]
     order = np.arange(n_envs * steps).reshape(n_envs, steps).T.reshape(-1)
     return Transitions.concatenate(rows)[order]
 
 
-def rollout(env_id: str, steps: int, seed: int) -> Transitions:
-    """Rows of a random policy in one environment."""
+def random_rollout(env_id: str, steps: int, seed: int) -> Transitions:
+    """Collects ``steps`` transitions of a random policy in one Gymnasium environment."""
     env = gym.make(env_id)
     env.action_space.seed(seed)
     observation, rows = env.reset(seed=seed)[0], []
@@ -66,7 +66,12 @@ def rollout(env_id: str, steps: int, seed: int) -> Transitions:
 
 @lru_cache
 def saved_generator(env_id: str, labels: bool = False) -> tempfile.TemporaryDirectory[str]:
-    """The folder of a generator, fitted once in a process; with labels, one of online and offline rows."""
+    """Fits and saves a generator, once in a process, and returns its folder.
+
+    Args:
+        env_id: Gymnasium id of the environment.
+        labels: Whether the generator is conditional on the labels ``online`` and ``offline``.
+    """
     env, rows = gym.make(env_id), replace(collected(env_id, ROWS), truncations=None)
     made = TransitionGenerator(env.observation_space, env.action_space, TINY, 0, device="cpu")
     kinds = np.repeat(["online", "offline"], [ROWS // 2, ROWS - ROWS // 2]) if labels else None
@@ -77,13 +82,13 @@ def saved_generator(env_id: str, labels: bool = False) -> tempfile.TemporaryDire
 
 
 def keys(columns: Mapping[str, Array], *names: str) -> list[bytes]:
-    """Each row of some columns as bytes, to find equal ones."""
+    """Converts each row of the named columns to bytes, to find equal rows."""
     parts = [np.asarray(columns[name], np.float32).reshape(len(columns[name]), -1) for name in names]
     return [row.tobytes() for row in np.ascontiguousarray(np.concatenate(parts, axis=1))]
 
 
 def matches(columns: Mapping[str, Array], others: Mapping[str, Array], *names: str) -> Array:
-    """``[n]``, for each row whether one of the ``others`` has the same values, up to float32's rounding."""
+    """Tells for each row, ``[n]`` bool, whether one of ``others`` has the same values up to float32's rounding."""
     mine, theirs = (
         np.concatenate([np.asarray(c[name], np.float32).reshape(len(c[name]), -1) for name in names], axis=1)
         for c in (columns, others)
@@ -98,9 +103,9 @@ class Case:
     """One harness with one environment.
 
     Attributes:
-        harness: Of the adapter.
-        env_id: The environment.
-        folder: For files; it exists.
+        harness: Harness of the adapter.
+        env_id: Gymnasium id of the environment.
+        folder: Existing folder for files.
     """
 
     harness: AdapterHarness
@@ -109,38 +114,38 @@ class Case:
 
     @cached_property
     def env(self) -> gym.Env[Any, Any]:
-        """For its spaces."""
+        """Environment that provides the spaces."""
         return gym.make(self.env_id)
 
     def stock(self, steps: int = ROWS, n_envs: int = 1) -> Any:
-        """The host's own buffer with the same rows."""
+        """Creates the host's own buffer with the same rows."""
         return self.fill(self.harness.stock(self.env, CAPACITY, n_envs), steps, n_envs)
 
     def empty(self, n_envs: int = 1, capacity: int = CAPACITY, **options: Any) -> Any:
-        """The adapter's buffer, with a saved generator unless told otherwise."""
+        """Creates the adapter's empty buffer, with a saved generator unless ``options`` has another."""
         return self.harness.synthetic(self.env, capacity, n_envs, **(self.options() | options))
 
     def filled(self, steps: int = ROWS, n_envs: int = 1, **options: Any) -> Any:
-        """The adapter's buffer with rows."""
+        """Creates the adapter's buffer with rows."""
         return self.fill(self.empty(n_envs, **options), steps, n_envs)
 
     def mixed(self, **options: Any) -> Any:
-        """The adapter's ``CFGMixedBuffer`` without online rows."""
+        """Creates the adapter's ``CFGMixedBuffer`` without online rows."""
         defaults = self.options(labels=True)
         return self.harness.mixed(self.env, CAPACITY, 1, self.offline, **(defaults | options))
 
     @property
     def offline(self) -> Transitions:
-        """Rows that the online ones do not hold."""
+        """Offline rows, all different from the online rows."""
         return replace(collected(self.env_id, ROWS, seed=100), truncations=None)
 
     def options(self, labels: bool = False) -> dict[str, Any]:
-        """Of both kinds of buffer."""
+        """Returns default options of both kinds of buffer."""
         folder = saved_generator(self.env_id, labels).name
         return {"generator": folder, "refresh_every": NEVER, "store_rows": STORE_ROWS, "seed": 0, "progress": False}
 
     def refitting(self, every: int, n_envs: int = 1, config: GeneratorConfig = TINY, **options: Any) -> Any:
-        """The adapter's empty buffer, with a generator that is fitted as rows come in."""
+        """Creates the adapter's empty buffer, with a generator that is fitted every ``every`` steps."""
         return self.empty(n_envs, generator=config, store_rows=200, refresh_every=every, **options)
 
     def fill(self, buffer: Any, steps: int, n_envs: int = 1, start: int = 0) -> Any:
@@ -151,16 +156,16 @@ class Case:
         return buffer
 
     def sample(self, buffer: Any, batch_size: int) -> Mapping[str, Array]:
-        """A batch, of which the number of rows and the names are checked."""
+        """Samples a batch and checks its column names and number of rows."""
         batch = self.harness.sample(buffer, batch_size)
         missing = [name for name in NAMES if name not in batch]
-        require(not missing, f"a batch needs the columns {', '.join(NAMES)}; {', '.join(missing)} are not there")
+        require(not missing, f"a batch needs the columns {', '.join(NAMES)}; {', '.join(missing)} are missing")
         wrong = {name: len(column) for name, column in batch.items() if len(column) != batch_size}
-        require(not wrong, f"a batch of {batch_size} was asked for; these columns have other lengths: {wrong}")
+        require(not wrong, f"a batch of {batch_size} was requested; these columns have other lengths: {wrong}")
         return batch
 
     def record_generated(self, buffer: Any) -> dict[Any, Transitions]:
-        """Gets the rows that the generator makes from now on, by their label."""
+        """Records the rows that the generator makes from now on, by their label, in the returned dict."""
         model, made = self.harness.engine(buffer).generator, {}
         sample = model.sample
 
@@ -173,6 +178,6 @@ class Case:
         return made
 
     def is_real(self, buffer: Any, batch: Mapping[str, Array]) -> Array:
-        """``[B]``, which rows of a batch are in the host's storage, told by their observations."""
+        """Tells which rows of a batch, ``[B]`` bool, are in the host's storage, by their observations."""
         held = set(keys(self.harness.storage(buffer), "observations"))
         return np.array([key in held for key in keys(batch, "observations")], bool)

@@ -1,4 +1,4 @@
-"""All checks of an adapter at once, for a REPL."""
+"""All checks of an adapter in one call, for a REPL."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ MIXED_CHECKS: dict[str, Check] = {check.__name__: check for check in mixed.CHECK
 
 
 class AdapterCheckError(SynthReplayError, AssertionError):
-    """An adapter does not keep what a buffer of synth_replay promises.
+    """An adapter violates the contract of a synth_replay buffer.
 
     Attributes:
-        failures: The message of each failed check, by ``check[environment]``.
+        failures: Message of each failed check, by ``check[environment]``.
     """
 
     def __init__(self, failures: dict[str, str]) -> None:
@@ -36,7 +36,11 @@ class AdapterCheckError(SynthReplayError, AssertionError):
 
 @dataclass(frozen=True)
 class AdapterReport:
-    """Checks that an adapter has passed."""
+    """The checks that an adapter has passed.
+
+    Attributes:
+        passed: Names ``check[environment]`` of the checks.
+    """
 
     passed: tuple[str, ...]
 
@@ -45,22 +49,22 @@ class AdapterReport:
 
 
 def checks_of(harness: AdapterHarness) -> dict[str, Check]:
-    """The checks that apply: those of mixing only where there is a ``CFGMixedBuffer``."""
+    """Selects the checks that apply to an adapter; those of mixing need a ``CFGMixedBuffer``."""
     return CHECKS | (MIXED_CHECKS if harness.has_mixed else {})
 
 
 def check_adapter(harness: AdapterHarness, progress: bool | None = None) -> AdapterReport:
-    """Runs every check with every environment, in the manner of Gymnasium's ``check_env``.
+    """Runs every check with every environment, like Gymnasium's ``check_env``.
 
     Args:
-        harness: Drives the adapter.
-        progress: A bar; None shows it on a terminal.
+        harness: Harness of the adapter.
+        progress: Whether to show a progress bar; None shows it on a terminal.
 
     Returns:
-        What was passed.
+        The checks that passed.
 
     Raises:
-        AdapterCheckError: With one line for each check that failed.
+        AdapterCheckError: If a check failed; the message has one line for each of them.
     """
     passed: list[str] = []
     failures: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Checks of what happens over time: refreshes, seeds, saving, bad input."""
+"""Checks of a buffer's life: refreshes, seeds, saving, bad input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVERY = 200
 
 
 def nothing_is_generated_before_the_first_refresh(case: Case) -> None:
-    """Until a generator is fitted, batches hold real rows alone."""
+    """Until a generator is fitted, batches hold only real rows."""
     buffer = case.fill(case.refitting(EVERY), EVERY - 1)
     real = case.is_real(buffer, case.sample(buffer, 64))
     require(real.all(), f"{(~real).sum()} of 64 rows are generated, and nothing has been fitted yet")
@@ -31,10 +31,10 @@ def refreshes_come_on_time(case: Case) -> None:
         for start, more in ((0, steps - 1), (steps - 1, 1), (steps, steps - 1), (2 * steps - 1, 1)):
             case.fill(buffer, more, n_envs, start)
             done += [_refreshes_of(case, buffer), _refreshes_of(case, buffer)]
-        wanted = [0, 0, 1, 1, 1, 1, 2, 2]
+        expected = [0, 0, 1, 1, 1, 1, 2, 2]
         require(
-            done == wanted,
-            f"{n_envs} environments, refresh_every={steps * n_envs}: {done} refreshes after batches, not {wanted}",
+            done == expected,
+            f"{n_envs} environments, refresh_every={steps * n_envs}: {done} refreshes after batches, not {expected}",
         )
 
 
@@ -44,7 +44,7 @@ def _refreshes_of(case: Case, buffer: Any) -> int:
 
 
 def the_generator_sees_what_was_added(case: Case) -> None:
-    """A fit gets the rows that were added, in environment units; a time limit is no termination."""
+    """A fit gets the rows that were added, in environment units; a time limit is not a termination."""
     for n_envs in case.harness.env_counts:
         buffer = case.fill(case.refitting(EVERY, n_envs), ROWS, n_envs)
         fitted = _fitted_rows(case, buffer)
@@ -58,10 +58,10 @@ def the_generator_sees_what_was_added(case: Case) -> None:
 
 
 def a_full_storage_keeps_the_newest_rows(case: Case) -> None:
-    """When the storage is full, the newest rows are fitted, and what is saved then is whole."""
+    """When the storage is full, the newest rows are fitted, and saving loses nothing."""
     buffer = case.fill(case.refitting(ROWS, capacity=EVERY), ROWS)
     fitted = _columns(_fitted_rows(case, buffer))
-    latest = EVERY + EVERY // 10  # a host may leave out an episode's last row
+    latest = EVERY + EVERY // 10  # some hosts omit an episode's last row
     newest = _columns(collected(case.env_id, ROWS)[-latest:])
     count, known = len(fitted["rewards"]), matches(fitted, newest, *newest)
     require(known.all(), f"{(~known).sum()} of {count} fitted rows are older than the newest {EVERY}")
@@ -71,7 +71,7 @@ def a_full_storage_keeps_the_newest_rows(case: Case) -> None:
 
 
 def _fitted_rows(case: Case, buffer: Any) -> Transitions:
-    """What reaches the generator at the next refresh."""
+    """Returns the rows that the generator gets at the next refresh."""
     model, seen = case.harness.engine(buffer).generator, []
     fit = model.fit
 
@@ -87,7 +87,7 @@ def _fitted_rows(case: Case, buffer: Any) -> Transitions:
 
 
 def _columns(rows: Transitions) -> dict[str, Array]:
-    """To compare rows by; hosts may forget what follows a termination."""
+    """Returns columns for comparisons; next observations after terminations are zero, because some hosts drop them."""
     alive = ~np.asarray(rows.terminations).reshape(-1, 1)
     after = np.asarray(rows.next_observations).reshape(len(rows), -1) * alive
     names = ("observations", "actions", "rewards", "terminations")
@@ -95,7 +95,7 @@ def _columns(rows: Transitions) -> dict[str, Array]:
 
 
 def old_rows_leave_at_a_refresh(case: Case) -> None:
-    """After a refresh no batch holds a generated row of before."""
+    """After a refresh, no batch holds a generated row from before it."""
     buffer = case.fill(case.refitting(EVERY, real_ratio=0.0), EVERY)
     before = {key for _ in range(8) for key in keys(case.sample(buffer, 64), "observations")}
     case.fill(buffer, EVERY, start=EVERY)
@@ -119,7 +119,7 @@ def seeds_decide_everything(case: Case) -> None:
 
 
 def saving_loses_nothing(case: Case) -> None:
-    """A buffer that was saved and loaded gives the same next batches, and refreshes when it would have."""
+    """A buffer that was saved and loaded returns the same batches, and refreshes at the same steps."""
     buffer = case.fill(case.refitting(EVERY), EVERY + 20)
     case.sample(buffer, 32)
     path = case.folder / "buffer"
@@ -143,7 +143,7 @@ def _same_batches(case: Case, buffer: Any, other: Any) -> None:
 
 
 def impossible_options_are_refused(case: Case) -> None:
-    """Bad values are refused by a named error when the buffer is made."""
+    """Invalid options are refused with a named error when the buffer is created."""
     bad: dict[str, Any] = {"real_ratio": 1.5, "refresh_every": 0, "generator": "no such preset", "store_rows": 0}
     for name, value in bad.items():
         try:
@@ -173,7 +173,7 @@ def broken_rows_are_not_learnt(case: Case) -> None:
 
 
 def too_few_rows_wait(case: Case) -> None:
-    """With fewer rows than a fit takes, batches are real, and nothing is raised."""
+    """With fewer rows than a fit needs, batches hold only real rows, and no error is raised."""
     buffer = case.fill(case.refitting(10), 40)
     real = case.is_real(buffer, case.sample(buffer, 16))
     require(real.all(), "rows were generated after 40 steps, too few to fit")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from synth_replay.buffers.batch_plans import SOURCES
+from synth_replay.buffers.mixture import SOURCES
 from synth_replay.spaces import Array
 from synth_replay.testing.batches import same_kind
 from synth_replay.testing.case import ROWS, Case, keys, matches, require
@@ -14,30 +14,31 @@ from synth_replay.transitions import Transitions
 
 
 def sources_are_in_exact_counts(case: Case) -> None:
-    """The plan of the paper: as many online as offline as synthetic rows, these eight to two, shuffled."""
-    buffer, wanted, first = case.mixed(), [30, 30, 24, 6], np.zeros(4)
+    """Batches have the paper's plan: equal parts online, offline and synthetic rows, these 8 : 2, shuffled."""
+    buffer, expected, first = case.mixed(), [30, 30, 24, 6], np.zeros(4)
     made = case.record_generated(buffer)
     case.fill(buffer, ROWS)
     for _ in range(10):
         batch = case.sample(buffer, 90)
         found = np.bincount(buffer.last_sources, minlength=4).tolist()
-        require(found == wanted, f"{dict(zip(SOURCES, found, strict=True))}, not {wanted} of 90 rows")
-        _told_truly(case, buffer, batch, made)
+        require(found == expected, f"{dict(zip(SOURCES, found, strict=True))}, not {expected} of 90 rows")
+        _sources_are_true(case, buffer, batch, made)
         first += np.bincount(buffer.last_sources[:45], minlength=4)
-    shares = first / (10 * np.array(wanted))
+    shares = first / (10 * np.array(expected))
     require((abs(shares - 0.5) < 0.25).all(), f"not shuffled: {shares} of each source are in a batch's first half")
 
 
-def _told_truly(case: Case, buffer: Any, batch: Any, made: dict[Any, Transitions]) -> None:
+def _sources_are_true(case: Case, buffer: Any, batch: Any, made: dict[Any, Transitions]) -> None:
     online, offline = case.is_real(buffer, batch), _is_offline(case, batch)
-    told = np.asarray(buffer.last_sources)
+    sources = np.asarray(buffer.last_sources)
     for name, mask in {"online": online, "offline": offline}.items():
-        said = told == SOURCES.index(name)
-        require(np.array_equal(said, mask), f"last_sources says {said.sum()} rows are {name}, {mask.sum()} are")
+        listed = sources == SOURCES.index(name)
+        require(np.array_equal(listed, mask), f"last_sources says {listed.sum()} rows are {name}, {mask.sum()} are")
     for label, rows in made.items():
-        said = told == SOURCES.index(f"synthetic_{label}")
+        listed = sources == SOURCES.index(f"synthetic_{label}")
         known = matches(batch, {"observations": np.asarray(rows.observations)}, "observations")
-        require(known[said].all(), f"{(~known[said]).sum()} rows are said to be generated as {label} and are not")
+        wrong = (~known[listed]).sum()
+        require(not wrong, f"last_sources says that {wrong} rows are generated as {label}, but they are not")
 
 
 def _is_offline(case: Case, batch: Any) -> Array:
@@ -46,13 +47,13 @@ def _is_offline(case: Case, batch: Any) -> Array:
 
 
 def before_the_first_step_all_is_offline(case: Case) -> None:
-    """An agent can start from offline data alone."""
+    """Before the first online step, batches hold only offline rows, so that an agent can start from offline data."""
     batch = case.sample(case.mixed(generation="none"), 32)
     require(_is_offline(case, batch).all(), "rows that are not of the offline dataset, before the first step")
 
 
 def mixed_batches_look_like_the_hosts_own(case: Case) -> None:
-    """Columns, dtypes and shapes of the stock buffer, with any mixture."""
+    """Batches of any mixture have the columns, dtypes and shapes of the stock buffer's."""
     stock = case.sample(case.stock(), 18)
     empty = case.mixed(generation="none")
     same_kind(case.sample(empty, 18), stock, "offline rows alone")
@@ -60,7 +61,7 @@ def mixed_batches_look_like_the_hosts_own(case: Case) -> None:
 
 
 def mixed_saving_loses_nothing(case: Case) -> None:
-    """Saved and loaded, the next batch has the same rows of the same sources."""
+    """After saving and loading, the next batch has the same rows from the same sources."""
     buffer = case.fill(case.mixed(), ROWS)
     case.sample(buffer, 30)
     path = case.folder / "mixed"

@@ -1,4 +1,4 @@
-"""The checks as tests of pytest: subclass :class:`AdapterSuite` in a test module."""
+"""The checks as pytest tests, for subclasses of :class:`AdapterSuite`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from synth_replay.testing.harness import AdapterHarness
 
 
 class AdapterSuite:
-    """One test for each check and environment.
+    """A pytest test for each check and environment; subclass it in a test module.
 
     ::
 
@@ -20,24 +20,24 @@ class AdapterSuite:
             harness = MyHarness()
 
     Attributes:
-        harness: Drives the adapter.
+        harness: Harness of the adapter.
     """
 
     harness: AdapterHarness
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Called by pytest."""
+        """Parametrises the tests over the harness's environments; pytest calls it."""
         if "env_id" in metafunc.fixturenames:
             metafunc.parametrize("env_id", self.harness.env_ids)
 
     @pytest.mark.parametrize("check", CHECKS)
     def test_the_synthetic_buffer(self, check: str, env_id: str, tmp_path: Path) -> None:
-        """What :class:`~synth_replay.buffers.synthetic.SyntheticReplayBuffer` promises, in every adapter."""
+        """Runs one check of the contract of :class:`~synth_replay.buffers.SyntheticReplayBuffer`."""
         CHECKS[check](Case(self.harness, env_id, tmp_path))
 
     @pytest.mark.parametrize("check", MIXED_CHECKS)
     def test_the_mixed_buffer(self, check: str, env_id: str, tmp_path: Path) -> None:
-        """What :class:`~synth_replay.buffers.cfg_mixed.CFGMixedBuffer` promises, where an adapter has one."""
+        """Runs one check of the contract of :class:`~synth_replay.buffers.CFGMixedBuffer`, if the adapter has one."""
         if not self.harness.has_mixed:
             pytest.skip("this adapter has no CFGMixedBuffer")
         MIXED_CHECKS[check](Case(self.harness, env_id, tmp_path))

@@ -1,20 +1,16 @@
-"""What a dataset is made from, as JSON values, and in which of its options one job differs from another."""
+"""Descriptions of jobs: nested JSON values that say what a dataset is made from, so that two jobs can be compared."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_OPTIONS = {
-    "output.rows": "num-samples",
-    "output.seed": "seed",
-    "output.label": "label",
-    "output.shard_rows": "shard-rows",
-    "format": "out-format",
-}
-_COMMANDS = ("fit", "sample", "upsample")
+from synth_replay.errors import Difference
+
+Job = dict[str, Any]
 
 
 def digest(path: Path) -> str:
@@ -29,43 +25,25 @@ def digest(path: Path) -> str:
     return total.hexdigest()
 
 
-def plain(job: dict[str, Any]) -> dict[str, Any]:
-    """The job as it is read back from a file."""
-    read: dict[str, Any] = json.loads(json.dumps(job))
+def as_read_back(job: Job) -> Job:
+    """The job as it comes back from a JSON file: tuples are lists, keys are strings."""
+    read: Job = json.loads(json.dumps(job))
     return read
 
 
-def differences(there: dict[str, Any], now: dict[str, Any]) -> str:
-    """The options of the command line in which two jobs differ, with both values."""
-    if (commands := [_command(job) for job in (there, now)])[0] != commands[1]:
-        return f"command: {commands[0]} there, {commands[1]} now"
-    old, new = _leaves(there), _leaves(now)
-    found: dict[str, None] = {}  # a seed counts once, though both the fit and the rows have it
-    for path in [*old, *(path for path in new if path not in old)]:
-        if old.get(path) != new.get(path):
-            found[_difference(path, old.get(path), new.get(path))] = None
-    return ", ".join(found)
+def differences(there: Job, now: Job) -> tuple[Difference, ...]:
+    """Settings in which two jobs differ, in the order of the earlier job.
+
+    Args:
+        there: The earlier job, whose rows are on disk.
+        now: The job that is asked for.
+    """
+    return tuple(_compare((), there, now))
 
 
-def _command(job: dict[str, Any]) -> str:
-    return next((name for name in _COMMANDS if name in job), "another")
-
-
-def _leaves(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= _leaves(value, f"{path}{key}.") if isinstance(value, dict) else {path + key: value}
-    return found
-
-
-def _difference(path: str, there: Any, now: Any) -> str:
-    for command in _COMMANDS:
-        path = path.removeprefix(f"{command}.")
-    if path.startswith("data."):
-        return "another dataset"
-    if path == "generator":
-        return "another generator"
-    name = _OPTIONS.get(path, path)
-    if name.startswith("config."):
-        name = name.replace("config.", "generator.", 1).replace("_", "-")
-    return f"{name}: {there} there, {now} now"
+def _compare(path: tuple[str, ...], there: Any, now: Any) -> Iterator[Difference]:
+    if isinstance(there, dict) and isinstance(now, dict):
+        for key in there | now:
+            yield from _compare((*path, key), there.get(key), now.get(key))
+    elif there != now:
+        yield Difference(path, there, now)

@@ -1,51 +1,49 @@
-"""Datasets of generated rows on disk, made in steps that survive a kill and are never seen half-done.
+"""The steps that make a dataset of generated rows: fit, generate shard by shard, publish.
 
-Everything in the making lies in ``<out>.unfinished``: the training state, the fitted generator, the shards. ``out``
-appears when it is whole. The same call again goes on where the last one stopped.
+The training state, the fitted generator and the shards are kept in ``<out>.unfinished``, and ``out`` appears when it is
+complete. After a kill, the same call resumes where the last one stopped.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from synth_replay.checkpoint import write_whole
 from synth_replay.datasets import Dataset, ShardWriter, create_dataset, guess_format, open_dataset
-from synth_replay.errors import DatasetError, DatasetExistsError, SynthReplayError
+from synth_replay.errors import DatasetError, DatasetExistsError, DifferentJobError, SynthReplayError
 from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.generator import TransitionGenerator
 from synth_replay.runtime import show_progress
 from synth_replay.transitions import Transitions
-from synth_replay.upsampling.jobs import differences, plain
+from synth_replay.upsampling.jobs import Job, as_read_back, differences
+from synth_replay.upsampling.workplace import Workplace
 
 SHARD_ROWS = 100_000
-JOB, LOCK = "job.json", "lock"
 
 
 @dataclass(frozen=True)
 class Output:
-    """A dataset to be made.
+    """A dataset to make.
 
     Attributes:
-        path: File or folder; must not hold anything else.
-        rows: Rows to generate.
-        seed: Seed of the rows. Each shard has its own stream, so that a resumed run gives the same rows.
-        format: One of :data:`synth_replay.datasets.FORMATS`; None goes by the suffix, and a folder is Parquet.
-        label: Only rows of this label of the generator; None draws labels in the data's proportions.
-        shard_rows: Rows that are generated and written at once.
+        path: File or folder to write; must not hold anything else.
+        rows: Number of rows to generate, at least 1.
+        seed: Seed of the generated rows, at least 0. Each shard has its own random stream, so a resumed run gives the
+            same rows.
+        format: Format to write, a key of :data:`synth_replay.datasets.FORMATS`; None takes it from the suffix of
+            ``path``, and no suffix means a Parquet folder.
+        label: Label of every generated row; None draws labels in the data's proportions.
+        shard_rows: Rows that are generated and written at once, at least 1.
 
     Raises:
-        DatasetError: If there are no rows, in all or in a shard, or the seed is negative.
+        DatasetError: If a number is out of its range.
     """
 
     path: Path
@@ -65,93 +63,35 @@ class Output:
 
     @property
     def resolved_format(self) -> str:
-        """The format's name."""
+        """Name of the format to write.
+
+        Raises:
+            DatasetError: If the suffix of ``path`` belongs to no format.
+        """
         return self.format or guess_format(self.path)
 
-    def describe(self) -> dict[str, Any]:
-        """What has to be the same for a run to be gone on with."""
+    def describe(self) -> Job:
+        """Returns the settings that must be equal for a run to be resumed."""
         return {"rows": self.rows, "seed": self.seed, "label": self.label, "shard_rows": self.shard_rows}
 
 
-class Workplace:
-    """``<out>.unfinished``, which belongs to one job.
+def split_holdout(rows: Transitions, share: float, seed: int) -> tuple[Transitions, Transitions | None]:
+    """Splits rows into those to fit and those held out for the report.
 
     Args:
-        out: What is being made.
-        job: JSON values that tell this job from another.
+        rows: All rows.
+        share: Share of the rows to hold out, in [0, 1).
+        seed: Seed of the choice; equal arguments give an equal split.
+
+    Returns:
+        The rows to fit in their own order, and the held-out rows in random order; None if there are none.
 
     Raises:
-        DatasetExistsError: If ``out`` holds something else, or the folder belongs to another job.
+        DatasetError: If ``share`` is out of its range.
     """
-
-    def __init__(self, out: Path, job: dict[str, Any]) -> None:
-        self.out, self.folder = out, out.with_name(out.name + ".unfinished")
-        self.job = plain(job)
-        held = self._held()
-        if held is not None and held != self.job:
-            raise DatasetExistsError(
-                f"{self.folder} holds an unfinished run with other settings ({differences(held, self.job)}): repeat "
-                "that command, delete the folder, or choose another output."
-            )
-        self.mine = held is not None
-        self._lock = FileLock(self.folder / LOCK, timeout=0)
-
-    @property
-    def trash(self) -> Path:
-        """What a kill during :meth:`clear` may leave."""
-        return self.folder.with_name(self.folder.name + ".trash")
-
-    def _held(self) -> dict[str, Any] | None:
-        try:
-            job: dict[str, Any] = json.loads((self.folder / JOB).read_text())
-        except FileNotFoundError:
-            ours = {LOCK, f"{JOB}.partial"}
-            if self.folder.exists() and any(path.name not in ours for path in self.folder.iterdir()):
-                raise DatasetExistsError(f"{self.folder} is in the way: delete it or choose another output.") from None
-            return None
-        except (ValueError, NotADirectoryError) as error:
-            raise DatasetExistsError(f"{self.folder} is in the way ({error}): delete it.") from error
-        return job
-
-    @contextmanager
-    def work(self) -> Iterator[None]:
-        """Makes the folder before any work is done, and holds it against other processes.
-
-        What a kill left of an earlier folder is removed. After an error before there was any progress, so is this one.
-
-        Raises:
-            DatasetExistsError: If another process is at work on the same output.
-            OSError: If the disk refuses.
-        """
-        shutil.rmtree(self.trash, ignore_errors=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise DatasetExistsError(f"Another process is making {self.out}: wait for it, or end it first.") from error
-        try:
-            if not self.mine:
-                write_whole(self.folder / JOB, json.dumps(self.job, indent=1).encode())
-            yield
-        except Exception:
-            if {path.name for path in self.folder.iterdir()} <= {JOB, LOCK}:
-                self.clear()
-            raise
-        finally:
-            self._lock.release()
-
-    def clear(self) -> None:
-        """Removes it; a kill in the middle leaves nothing that looks like an unfinished run."""
-        if self.folder.exists():
-            self.folder.rename(self.trash)
-        shutil.rmtree(self.trash, ignore_errors=True)
-
-
-def split(rows: Transitions, holdout: float, seed: int) -> tuple[Transitions, Transitions | None]:
-    """Rows to fit, and a share of them kept out for the report (the same at each call); None without any."""
-    if not 0 <= holdout < 1:
-        raise DatasetError(f"holdout is a share of the rows in [0, 1); got {holdout}.")
-    count = int(holdout * len(rows))
+    if not 0 <= share < 1:
+        raise DatasetError(f"The holdout share must be in [0, 1); got {share}.")
+    count = int(share * len(rows))
     if not count:
         return rows, None
     order = np.random.default_rng([seed, 1]).permutation(len(rows))
@@ -168,7 +108,17 @@ def fit_resumably(
     device: str | torch.device = "auto",
     progress: bool | None = None,
 ) -> TransitionGenerator:
-    """The generator in ``folder / "generator"``, fitted first if it is not there, from where a killed fit stopped."""
+    """Fits a generator and saves it in ``folder / "generator"``, or loads it from there if an earlier call saved it.
+
+    Args:
+        rows: Rows to fit.
+        dataset: The dataset that they come from, for its spaces.
+        folder: Where the training state and the generator are kept; a killed fit resumes from there.
+        config: Configuration, preset or file; None suits the device.
+        seed: Seed of the fit.
+        device: PyTorch device; ``"auto"`` takes a GPU when there is one.
+        progress: Whether to show a progress bar; None shows it on a terminal.
+    """
     done = folder / "generator"
     if (done / "generator.json").exists():
         return TransitionGenerator.load(done, device)
@@ -183,7 +133,15 @@ def fit_resumably(
 def generate_shards(
     generator: TransitionGenerator, folder: Path, output: Output, meta: dict[str, Any], progress: bool | None = None
 ) -> None:
-    """Generates the shards that are missing in ``folder`` and completes it."""
+    """Generates the missing shards of a Parquet folder and marks the folder as complete.
+
+    Args:
+        generator: A fitted generator; reseeded for each shard.
+        folder: The Parquet folder; may hold some shards already.
+        output: The dataset to make.
+        meta: JSON values to keep in the folder's manifest.
+        progress: Whether to show a progress bar; None shows it on a terminal.
+    """
     writer = ShardWriter(folder, generator.spec, output.rows, shard_rows=output.shard_rows, meta=meta)
     if writer.finished:
         return
@@ -197,88 +155,110 @@ def generate_shards(
     writer.finish()
 
 
-def finished_job(output: Output) -> dict[str, Any]:
-    """The job of the finished dataset at ``output.path``; empty if there is none, or it was not made here."""
+def finished_job(output: Output) -> Job:
+    """Reads the job of the finished dataset at ``output.path``.
+
+    Returns:
+        The job; empty if there is no dataset, if this package did not make it, or if rows have been removed since.
+    """
     try:
         found = open_dataset(output.path, format=output.resolved_format)
     except SynthReplayError:
         return {}
-    job: dict[str, Any] = found.meta.get("job", {})
-    return job if len(found) == job.get("output", {}).get("rows") else {}  # somebody else has taken rows away
+    job: Job = found.meta.get("job", {})
+    return job if len(found) == job.get("output", {}).get("rows") else {}
 
 
-def is_complete(output: Output, job: dict[str, Any]) -> bool:
-    """Whether ``output.path`` is the finished dataset of this very job.
+def is_complete(output: Output, job: Job) -> bool:
+    """Whether ``output.path`` holds the finished dataset of this very job; False if nothing is there.
 
     Raises:
-        DatasetExistsError: If something else is there.
+        DifferentJobError: If it holds rows of another job.
+        DatasetExistsError: If it holds something else.
     """
     if not output.path.exists():
         return False
-    held, job = finished_job(output), plain(job)
+    held, job = finished_job(output), as_read_back(job)
     if held == job:
         return True
-    found = f"rows made with other settings ({differences(held, job)})" if held else "something else"
-    raise DatasetExistsError(f"{output.path} already holds {found}: choose another output, or delete it.")
+    remedy = "choose another output, or delete it."
+    if not held:
+        raise DatasetExistsError(f"{output.path} already holds something else: {remedy}")
+    found = f"{output.path} already holds rows made with other settings"
+    raise DifferentJobError(found, differences(held, job), remedy)
 
 
 def make_dataset(
     output: Output,
-    job: dict[str, Any],
+    job: Job,
     obtain: Callable[[Path], TransitionGenerator],
     *,
     before_clearing: Callable[[TransitionGenerator], None] | None = None,
     progress: bool | None = None,
 ) -> bool:
-    """Generates a dataset, resumably.
+    """Generates a dataset; after a kill, the same call resumes.
 
     Args:
-        output: What to make.
-        job: What it is made from, to tell this run from another.
-        obtain: Gives the fitted generator; may keep its own progress in the folder that it gets.
-        before_clearing: Called when the output is there, while the generator still is.
-        progress: Progress bars; None shows them on a terminal.
+        output: The dataset to make.
+        job: What it is made from, as JSON values that tell this run from another.
+        obtain: Returns the fitted generator; may keep its own progress in the folder that it gets.
+        before_clearing: Called with the generator when the output is complete, before the unfinished run is removed.
+        progress: Whether to show progress bars; None shows them on a terminal.
 
     Returns:
         Whether there was anything to do: False if the output was complete already.
 
     Raises:
-        DatasetExistsError: If the output, or its ``.unfinished``, holds something else.
+        DifferentJobError: If the output, or its ``.unfinished``, belongs to another job.
+        DatasetExistsError: If one of them holds something else, or another process makes the same output.
         DatasetError: If the format is unknown.
     """
     job = job | {"output": output.describe(), "format": output.resolved_format}
     complete, place = is_complete(output, job), Workplace(output.path, job)
-    if complete and not place.mine:
+    if complete and not place.resuming:
         return False
     with place.work():
         generator = obtain(place.folder)
         if not complete:
-            config = generator.config.to_dict()
-            meta = {"job": job, "generator": generator.digest(), "config": config, "sampler": config["sampler"]}
-            meta |= {"seed": output.seed, "label": output.label}
-            generate_shards(generator, place.folder / "shards", output, meta, progress)
-            _publish(place.folder, output, meta, progress)
+            _generate_and_publish(generator, place.folder, output, job, progress)
         if before_clearing is not None:
             before_clearing(generator)
         place.clear()
     return True
 
 
-def _publish(folder: Path, output: Output, meta: dict[str, Any], progress: bool | None) -> None:
+def _generate_and_publish(
+    generator: TransitionGenerator, folder: Path, output: Output, job: Job, progress: bool | None
+) -> None:
+    config = generator.config.to_dict()
+    meta = {"job": job, "generator": generator.digest(), "config": config, "sampler": config["sampler"]}
+    meta |= {"seed": output.seed, "label": output.label}
     shards = folder / "shards"
-    if output.resolved_format == "parquet":
-        if (folder / "generator").exists():
-            shutil.copytree(folder / "generator", shards / "generator", dirs_exist_ok=True)
-        shards.rename(output.path)
+    generate_shards(generator, shards, output, meta, progress)
+    if output.resolved_format != "parquet":
+        copy_dataset(open_dataset(shards), output.path, output.resolved_format, meta, progress)
         return
-    source = open_dataset(shards)
-    copy_dataset(source, output.path, output.resolved_format, meta, progress)
+    if (folder / "generator").exists():
+        shutil.copytree(folder / "generator", shards / "generator", dirs_exist_ok=True)
+    shards.rename(output.path)
 
 
 def copy_dataset(
     source: Dataset, out: Path, format: str | None, meta: dict[str, Any], progress: bool | None = None
 ) -> None:
-    """Writes a dataset in another format, a chunk at a time."""
+    """Writes a dataset in another format, chunk by chunk.
+
+    Args:
+        source: The dataset to read.
+        out: File or folder to write.
+        format: A key of :data:`synth_replay.datasets.FORMATS` that can be written; None takes it from the suffix.
+        meta: JSON values to keep with the rows.
+        progress: Whether to show a progress bar; None shows it on a terminal.
+
+    Raises:
+        DatasetExistsError: If ``out`` holds something.
+        DatasetError: If the format cannot be written, or cannot hold the rows.
+    """
     with (
         _row_bar("writing", len(source), 0, progress) as bar,
         create_dataset(out, source.spec, len(source), format=format, meta=meta) as writer,

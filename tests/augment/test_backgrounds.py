@@ -4,7 +4,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from synth_replay.augment.backgrounds import background_files, load_backgrounds, procedural_backgrounds
+from synth_replay.augment import background_files, load_backgrounds, procedural_backgrounds
 from synth_replay.errors import ConfigError, DatasetError, MissingExtraError
 
 RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)

@@ -8,12 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from gymnasium import spaces
+from synth_replay.generator import RelabelConfig
 
 from synth_replay import Transitions
-from synth_replay.buffers.batch_plans import SOURCES
+from synth_replay.buffers import SOURCES, LinearSchedule
 from synth_replay.buffers.cfg_mixed import CFGMixedBuffer
-from synth_replay.buffers.ratios import LinearSchedule
-from synth_replay.generator.relabel_config import RelabelConfig
 from tests.buffers.helpers import ENV, SHIFT, counted, feed, make, offline_data, write
 from tests.conftest import TINY
 
@@ -66,7 +65,7 @@ def test_oorb_batches_are_of_one_kind():
         ("none", [150, 150, 0, 0], set(), []),
         ("online", [100, 100, 100, 0], {"online"}, []),
         ("unconditional", [100, 100, 80, 20], {"both"}, []),
-        ("cfg", [100, 100, 80, 20], {"online", "offline"}, ["offline", "online"]),
+        ("conditional", [100, 100, 80, 20], {"online", "offline"}, ["offline", "online"]),
     ],
 )
 def test_what_it_is_compared_with_is_one_argument_away(generation, counts, stores, labels):

@@ -58,7 +58,7 @@ def test_a_generator_with_labels_is_not_taken_for_one_without(generation, tmp_pa
     rows = offline_data()
     fitted = TransitionGenerator(ENV.observation_space, ENV.action_space, TINY, seed=0, device="cpu")
     fitted.fit(rows, labels=np.repeat(["online", "offline"], 300), progress=False).save(tmp_path)
-    with pytest.raises(ConfigError, match="fitted with labels"):
+    with pytest.raises(ConfigError, match="fitted with the labels"):
         make(generator=tmp_path, generation=generation)
 
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_replay import TransitionGenerator
-from synth_replay.buffers.mixing import apportion, check_ratio
+from synth_replay.buffers.mixing import apportion
 from synth_replay.buffers.refresh import RefreshClock, RefreshConfig
+from synth_replay.buffers.shares import check_ratio
 from synth_replay.buffers.store import ColumnStore
 from synth_replay.buffers.synthetic import SyntheticReplayBuffer
 from synth_replay.errors import ConfigError, InvalidTransitionsError, SpecMismatchError
@@ -167,7 +168,7 @@ def test_vector_environments_add_several_rows_at_once():
         buffer.add(
             part.observations, part.actions, part.rewards, part.next_observations, part.terminations, part.truncations
         )
-    assert len(buffer) == 300 and buffer.engine.clock.steps == 300
+    assert len(buffer) == 300 and buffer.engine.steps == 300
     np.testing.assert_array_equal(buffer.transitions().observations, rows.observations)
 
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from synth_replay import Transitions
-from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers import synther_engine
 from synth_replay.buffers.refresh import RefreshConfig
 from synth_replay.buffers.validation import compare, hold_out, marginal
 from synth_replay.errors import ConfigError
@@ -17,10 +17,13 @@ UNTRAINED = replace(TINY, training=replace(TINY.training, steps=1, eval_every=1)
 
 def engine(generator, validate, env_id="Pendulum-v1"):
     env = gym.make(env_id)
-    refresh = RefreshConfig(every=100, validate=validate)
-    return SynthesisEngine(
-        env.observation_space, env.action_space, refresh=refresh, generator=generator, seed=0, store_rows=1000
-    )
+    options = {"refresh_every": 100, "validate": validate, "generator": generator, "seed": 0, "store_rows": 1000}
+    return synther_engine(env.observation_space, env.action_space, **options)
+
+
+def counts(engine, batch_size=10):
+    planned = engine.plan(batch_size, real=600)
+    return planned.real, planned.generated
 
 
 def leaves(rows):
@@ -31,62 +34,65 @@ def rows(seed=0):
     return rollout("Pendulum-v1", 600, seed)
 
 
+REAL = {"real": rows}
+
+
 def test_rows_below_the_floor_stay_out_of_training_and_a_warning_names_the_worst_column():
     made = engine(UNTRAINED, validate=0.95)
     made.notify(100)
     with pytest.warns(UserWarning, match=r"kept out of training.*worst column is \w+.*validate=0.95"):
-        made.update(rows, leaves)
-    assert made.plan(64) == (64, 0)
-    assert made.stats.barred and made.stats.fidelity < 0.95 and made.stats.real_share == 1.0
-    assert made.stats.to_dict()["barred"] == 1.0
+        made.update(REAL, leaves)
+    assert counts(made, 64) == (64, 0)
+    assert made.stats.gated and made.stats.fidelity < 0.95 and made.stats.real_share == 1.0
+    assert made.stats.to_dict()["gated"] == 1.0
 
 
 def test_rows_above_the_floor_are_mixed_in():
     made = engine("additive_noise", validate=0.9)
     made.notify(100)
-    made.update(rows, leaves)
-    assert made.plan(64) == (32, 32)
-    assert not made.stats.barred and 0.9 < made.stats.fidelity <= 1.05
+    made.update(REAL, leaves)
+    assert counts(made, 64) == (32, 32)
+    assert not made.stats.gated and 0.9 < made.stats.fidelity <= 1.05
 
 
-def test_a_barred_generator_gets_in_when_a_later_refresh_is_good_enough():
+def test_a_gated_generator_gets_in_when_a_later_refresh_is_good_enough():
     made = engine(UNTRAINED, validate=0.95)
     made.notify(100)
     with pytest.warns(UserWarning, match="kept out"):
-        made.update(rows, leaves)
+        made.update(REAL, leaves)
     made.generator.config = TINY  # a better fit from now on
     made.refresh_config = replace(made.refresh_config, steps=300, validate=0.5)
     made.notify(100)
-    made.update(rows, leaves)
-    assert made.plan(64) == (32, 32)
+    made.update(REAL, leaves)
+    assert counts(made, 64) == (32, 32)
 
 
 def test_a_saved_generator_is_judged_before_its_rows_are_used(tmp_path):
     first = engine(UNTRAINED, validate=None)
     first.notify(100)
-    first.update(rows, leaves)
+    first.update(REAL, leaves)
     first.generator.save(tmp_path)
     made = engine(tmp_path, validate=0.95)
     with pytest.warns(UserWarning, match="kept out"):
-        made.update(rows, leaves)
-    assert made.plan(10) == (10, 0)
+        made.update(REAL, leaves)
+    assert counts(made) == (10, 0)
 
 
 def test_without_a_floor_nothing_is_held_out():
     made = engine(TINY, validate=None)
     made.notify(100)
-    made.update(rows, leaves)
-    assert np.isnan(made.stats.fidelity) and made.plan(10) == (5, 5)
+    made.update(REAL, leaves)
+    assert np.isnan(made.stats.fidelity) and counts(made) == (5, 5)
 
 
 def test_a_fit_waits_until_there_are_enough_rows_besides_the_held_out_ones():
     made = engine(TINY, validate=0.5)
     made.notify(100)
-    made.update(lambda: rows()[:105], leaves)
-    assert made.plan(10) == (10, 0) and made.stats.refreshes == 0
-    made.update(lambda: pytest.fail("the rows were read again before there were new ones"), leaves)
+    made.update({"real": lambda: rows()[:105]}, leaves)
+    assert counts(made) == (10, 0) and made.stats.refreshes == 0
+    made.update({"real": lambda: pytest.fail("the rows were read again before there were new ones")}, leaves)
     made.notify(1)
-    made.update(lambda: rows()[:120], leaves)
+    made.update({"real": lambda: rows()[:120]}, leaves)
     assert made.stats.refreshes == 1
 
 

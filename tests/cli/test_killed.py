@@ -109,7 +109,7 @@ run()
 """
 
 
-@pytest.mark.parametrize("module", ["numpy._core", "torch", "synth_replay.cli.making"])
+@pytest.mark.parametrize("module", ["numpy._core", "torch", "synth_replay.cli.upsample"])
 def test_interrupted_while_a_library_is_imported_it_ends_as_at_any_time(module):
     heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     call = [sys.executable, "-c", PRESSED.format(module), "info", "d.npz"]

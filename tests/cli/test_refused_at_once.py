@@ -24,7 +24,7 @@ def no_work(monkeypatch):
     def never(*args, **kwargs):
         raise AssertionError("work was begun")
 
-    monkeypatch.setattr("synth_replay.upsampling.upsample.Workplace.work", never)
+    monkeypatch.setattr("synth_replay.upsampling.Workplace.work", never)
 
 
 def check_refused(found, says):

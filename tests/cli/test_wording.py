@@ -2,8 +2,10 @@
 
 import pytest
 
+from synth_replay.cli.wording import word_differences, word_error, word_notes
 from synth_replay.codec.config import CodecConfig
-from synth_replay.upsampling.jobs import differences
+from synth_replay.errors import DifferentJobError
+from synth_replay.upsampling import differences
 from tests.cli.helpers import run, write_npz
 
 
@@ -35,8 +37,28 @@ def test_bounds_that_were_guessed_can_be_given_by_an_environment(capsys, tmp_pat
     assert "--env" in run(capsys, "convert", data, tmp_path / "o.npz")[1]
 
 
+THERE = {"upsample": {"seed": 0, "config": {"network": {"width": 3}}}, "output": {"seed": 0, "shard_rows": 5}}
+NOW = {"upsample": {"seed": 1, "config": {"network": {"width": 4}}}, "output": {"seed": 1, "shard_rows": 6}}
+
+
 def test_a_seed_that_differs_twice_is_named_once():
-    there = {"upsample": {"seed": 0, "config": {"network": {"width": 3}}}, "output": {"seed": 0, "shard_rows": 5}}
-    now = {"upsample": {"seed": 1, "config": {"network": {"width": 4}}}, "output": {"seed": 1, "shard_rows": 6}}
-    said = "seed: 0 there, 1 now, generator.network.width: 3 there, 4 now, shard-rows: 5 there, 6 now"
-    assert differences(there, now) == said
+    said = ["seed: 0 there, 1 now", "generator.network.width: 3 there, 4 now", "shard-rows: 5 there, 6 now"]
+    assert word_differences(differences(THERE, NOW)) == said
+
+
+def test_jobs_of_different_commands_are_told_apart_by_the_command_alone():
+    found = differences({"sample": {"generator": "a1"}, "output": {"rows": 5}}, NOW)
+    assert word_differences(found) == ["command: sample there, upsample now"]
+
+
+def test_an_error_about_another_job_names_settings_in_python_and_options_on_the_command_line():
+    error = DifferentJobError(
+        "o holds other rows", differences({"output": {"rows": 4}}, {"output": {"rows": 5}}), "go."
+    )
+    assert str(error) == "o holds other rows (output.rows: 4 there, 5 now): go."
+    assert word_error(error) == "o holds other rows (num-samples: 4 there, 5 now): go."
+
+
+def test_the_environment_is_offered_only_where_a_space_is_asked_for():
+    assert word_notes(["rows are missing"]) == ["rows are missing"]
+    assert "--env" in word_notes(["give action_space"])[-1]

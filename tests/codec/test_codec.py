@@ -22,7 +22,7 @@ FREE = spaces.Box(-np.inf, np.inf, (3,), np.float64)
 
 def fit(spec, rows, config):
     codec = TransitionCodec(spec, config)
-    return codec, codec.fit(rows, np.random.default_rng(0))
+    return codec, codec.fit_transform(rows, np.random.default_rng(0))
 
 
 def some_rows(n=300, scale=1.0, offset=0.0, seed=0):
@@ -108,7 +108,7 @@ def test_any_network_output_decodes_to_a_row_that_satisfies_the_spec(seed, scale
     for config in CONFIGS:
         codec, encoded = fit(spec, rows, config)
         noise = rng.standard_normal(encoded.rows.shape) * scale
-        made = codec.decode(noise.astype(np.float32), codec.conditions.draw(len(noise), rng))
+        made = codec.decode(noise.astype(np.float32), codec.conditions.sample(len(noise), rng))
         spec.check(made)
         assert (made.observations["p"] >= 0).all() and (made.observations["p"] <= 1).all()
         assert made.observations["p"].dtype == np.float32
@@ -118,7 +118,7 @@ def test_terminations_once_in_a_thousand_are_drawn_once_in_a_thousand():
     rows = some_rows(20_000)
     rows = Transitions(**(rows.columns() | {"terminations": np.arange(20_000) % 1000 == 0}))
     codec, _ = fit(TransitionSpec(FREE, UNIT), rows, CodecConfig())
-    codes = codec.conditions.draw(100_000, np.random.default_rng(3))
+    codes = codec.conditions.sample(100_000, np.random.default_rng(3))
     assert codec.decode(np.zeros((100_000, codec.row_dim)), codes).terminations.sum() in (99, 100, 101)
 
 
@@ -126,7 +126,7 @@ def test_drawn_conditions_follow_the_joint_distribution_and_are_shuffled():
     cartpole = rollout("CartPole-v1", 3000)
     spec = TransitionSpec(spaces.Box(-np.inf, np.inf, (4,)), spaces.Discrete(2))
     codec, _ = fit(spec, cartpole, CodecConfig())
-    codes = codec.conditions.draw(30_000, np.random.default_rng(0))
+    codes = codec.conditions.sample(30_000, np.random.default_rng(0))
     for combination, count in zip(codec.conditions.table, codec.conditions.counts, strict=True):
         assert abs((codes == combination).all(axis=1).sum() - 10 * count) <= 1
     halves = codes[:15_000].mean(axis=0), codes[15_000:].mean(axis=0)
@@ -139,7 +139,7 @@ def test_sparse_rewards_and_discounts_keep_their_exact_values():
     discounts = np.where(np.arange(500) % 10 == 0, 0.99, 0.99**3)
     rows = Transitions(**(rows.columns() | {"rewards": rewards, "discounts": discounts}))
     codec, _ = fit(TransitionSpec(FREE, UNIT, ["discounts"]), rows, CodecConfig())
-    made = codec.decode(np.zeros((500, codec.row_dim)), codec.conditions.draw(500, np.random.default_rng(0)))
+    made = codec.decode(np.zeros((500, codec.row_dim)), codec.conditions.sample(500, np.random.default_rng(0)))
     assert set(made.rewards.tolist()) == {0.0, -1.0}
     assert set(made.discounts.tolist()) == {np.float32(0.99), np.float32(0.99**3)}
     assert (made.rewards == 0).mean() == pytest.approx(0.02, abs=0.005)
@@ -147,7 +147,7 @@ def test_sparse_rewards_and_discounts_keep_their_exact_values():
 
 def test_rare_terminal_rows_are_drawn_more_often_in_training_only():
     terminations = np.arange(10_000) % 1000 == 0
-    codec = TransitionCodec(TransitionSpec(FREE, UNIT), CodecConfig(rare_share=0.05))
+    codec = TransitionCodec(TransitionSpec(FREE, UNIT), CodecConfig(terminal_oversampling=0.05))
     pool = codec.conditions.training_pool(terminations, np.zeros((len(terminations), 1), int))
     assert terminations[pool].mean() == pytest.approx(0.05, abs=0.001)
     assert set(pool.tolist()) == set(range(10_000))
@@ -171,7 +171,7 @@ def test_observations_outside_a_sloppy_space_are_not_clipped():
 def test_rank_scores_are_normal_and_invert_exactly_at_atoms(atoms, count, seed):
     rng = np.random.default_rng(seed)
     values = np.where(rng.random(count) < atoms, 1.0, rng.uniform(-1, 1, count))
-    table, scores = Quantile.fit(values, rng)
+    table, scores = Quantile.from_values(values, rng)
     assert np.isfinite(scores).all()
     np.testing.assert_allclose(table.inverse(scores), values, atol=1e-6 + 4 / count**2)
     if count > 1000:
@@ -183,7 +183,7 @@ def test_the_mean_of_rank_and_z_scores_keeps_the_gap_between_clusters():
     values = np.concatenate([rng.normal(-5, 0.1, 1000), rng.normal(5, 0.1, 1000)])
     gaps = []
     for weight in (1.0, 0.5):
-        table, scores = Quantile.fit(values, rng, weight)
+        table, scores = Quantile.from_values(values, rng, weight)
         np.testing.assert_allclose(table.inverse(scores), values, atol=1e-4)
         gaps.append(scores[1000:].min() - scores[:1000].max())
     assert gaps[0] < 0.1 < 0.9 < gaps[1]
@@ -191,13 +191,13 @@ def test_the_mean_of_rank_and_z_scores_keeps_the_gap_between_clusters():
 
 def test_affine_matches_its_closed_form():
     values = np.random.default_rng(0).normal(3, 2, (1000, 2))
-    affine = Affine.fit(values)
+    affine = Affine.from_values(values)
     np.testing.assert_allclose(affine.forward(values), (values - values.mean(0)) / values.std(0))
     np.testing.assert_allclose(affine.inverse(affine.forward(values)), values)
 
 
 @pytest.mark.parametrize(
-    "bad", [{"normalizer": "log"}, {"discrete": "maybe"}, {"rank_weight": 0.0}, {"rare_share": 1.0}]
+    "bad", [{"normalizer": "log"}, {"discrete": "maybe"}, {"quantile_weight": 0.0}, {"terminal_oversampling": 1.0}]
 )
 def test_unknown_choices_are_refused(bad):
     with pytest.raises(ConfigError):
@@ -216,7 +216,8 @@ def test_a_codec_rebuilt_from_its_state_decodes_the_same():
     rows = some_rows()
     spec = TransitionSpec(FREE, UNIT)
     codec, encoded = fit(spec, rows, CodecConfig())
-    again = TransitionCodec.from_state(spec, codec.config, codec.state())
+    again = TransitionCodec(spec, codec.config)
+    again.restore(codec.state())
     a, b = codec.decode(encoded.rows, encoded.codes), again.decode(encoded.rows, encoded.codes)
     for name, array in a.leaves().items():
         np.testing.assert_array_equal(array, b.leaves()[name])

@@ -1,4 +1,4 @@
-"""Labels: classes and numbers, what is drawn beside them, and bad ones."""
+"""Labels: classes and numbers, what is sampled with them, and bad ones."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def fitted(env_id: str, labels: object, **changes: int) -> TransitionGenerator:
 
 
 def test_classes_are_told_apart_and_none_is_the_null_token():
-    encoder = LabelEncoder.fit(["b", "a", "b", "c"], 4)
-    assert encoder.names == ("a", "b", "c") and encoder.width == 4
+    encoder = LabelEncoder.from_labels(["b", "a", "b", "c"], 4)
+    assert encoder.classes == ("a", "b", "c") and encoder.width == 4
     encoded = encoder.encode(encoder.values(["c", "a"], 2))
     assert encoded.tolist() == [[0, 0, 1, 0], [1, 0, 0, 0]]
     assert encoder.encode(encoder.values("b", 3)).tolist() == [[0, 1, 0, 0]] * 3
@@ -37,10 +37,10 @@ def test_classes_are_told_apart_and_none_is_the_null_token():
 @settings(deadline=None, max_examples=100)
 @given(arrays(np.float64, st.integers(2, 200), elements=st.floats(-1e6, 1e6, width=32) | st.sampled_from([0.0, 1.0])))
 def test_drawn_numbers_are_labels_of_the_bin_that_they_were_drawn_for(labels):
-    encoder = LabelEncoder.fit(labels, len(labels))
+    encoder = LabelEncoder.from_labels(labels, len(labels))
     bins = encoder.bins(encoder.values(labels, len(labels)))
     assert ((bins >= 0) & (bins < BINS)).all()
-    drawn = encoder.draw(bins, np.random.default_rng(0))
+    drawn = encoder.sample(bins, np.random.default_rng(0))
     by_bin = {number: set(labels[bins == number]) for number in set(bins.tolist())}
     assert all(value in by_bin[number] for value, number in zip(drawn.tolist(), bins.tolist(), strict=True))
 
@@ -55,8 +55,8 @@ def test_drawn_numbers_are_labels_of_the_bin_that_they_were_drawn_for(labels):
     ],
 )
 def test_labels_are_drawn_as_they_are_distributed_ties_and_all(labels):
-    encoder = LabelEncoder.fit(labels, len(labels))
-    drawn = encoder.draw(encoder.bins(labels), np.random.default_rng(1))
+    encoder = LabelEncoder.from_labels(labels, len(labels))
+    drawn = encoder.sample(encoder.bins(labels), np.random.default_rng(1))
     assert set(drawn) <= set(labels)
     assert drawn.mean() == pytest.approx(labels.mean(), rel=0.03)
     for value in set(labels[:3]):
@@ -87,7 +87,7 @@ def test_terminations_go_with_the_label_that_they_were_seen_with():
 def test_each_row_can_have_its_own_label():
     labels = np.where(np.arange(600) < 200, "few", "many")
     made = fitted("CartPole-v1", labels)
-    codes, values = made._model.plan(
+    codes, values = made._model.sample_conditions(
         6, np.array(["many", "few", "few", "many", "many", "few"]), np.random.default_rng(0)
     )
     assert values.tolist() == [1, 0, 0, 1, 1, 0] and codes[:, -1].tolist() == values.tolist()

@@ -10,9 +10,10 @@ from gymnasium import spaces
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec
 from synth_replay.codec.codec import TransitionCodec
 from synth_replay.codec.config import CodecConfig
-from synth_replay.codec.whitening import FLOOR, PrincipalAxes, delta_columns
-from synth_replay.generator.config import CPU
-from synth_replay.generator.fitted import Drawing, FittedModel, new_denoiser
+from synth_replay.codec.whitening import MIN_STD, PrincipalAxes, delta_columns
+from synth_replay.generator import CPU
+from synth_replay.generator.fitted import FittedModel, new_denoiser
+from synth_replay.generator.sampling import SamplingOptions
 
 LATENTS, FEW = spaces.Box(-1, 1, (40,)), spaces.Box(-1, 1, (31,))
 ACTIONS = spaces.Box(-1, 1, (2,))
@@ -36,7 +37,7 @@ def latents(n=500, dim=40, seed=0):
 
 def fit(rows, space, config=None):
     codec = TransitionCodec(TransitionSpec(space, ACTIONS), config or CodecConfig())
-    return codec, codec.fit(rows, np.random.default_rng(0))
+    return codec, codec.fit_transform(rows, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("n", [20, 500])
@@ -58,11 +59,11 @@ def test_axes_are_uncorrelated_and_their_spreads_are_square_roots_of_the_columns
     rows = (
         rng.standard_normal((2_000, 5)) @ np.diag([10, 5, 1, 0.3, 0.1]) @ np.linalg.qr(rng.standard_normal((5, 5)))[0]
     )
-    axes = PrincipalAxes.fit(rows, np.arange(5))
+    axes = PrincipalAxes.from_scores(rows, np.arange(5))
     made = axes.forward(rows)
     np.testing.assert_allclose(np.corrcoef(made.T), np.eye(5), atol=1e-8)
     assert np.mean(made.var(axis=0, ddof=1)) == pytest.approx(1)
-    np.testing.assert_allclose(axes.spreads, made.std(axis=0, ddof=1))
+    np.testing.assert_allclose(axes.stds, made.std(axis=0, ddof=1))
     singular = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
     spreads = np.sort(made.std(axis=0))[::-1]
     np.testing.assert_allclose(spreads / spreads[0], np.sqrt(singular / singular[0]), rtol=1e-8)
@@ -70,15 +71,15 @@ def test_axes_are_uncorrelated_and_their_spreads_are_square_roots_of_the_columns
 
 def test_an_axis_without_spread_is_not_blown_up():
     rows = np.repeat(np.random.default_rng(0).standard_normal((300, 1)), 3, axis=1)
-    axes = PrincipalAxes.fit(rows, np.arange(3))
+    axes = PrincipalAxes.from_scores(rows, np.arange(3))
     assert np.abs(axes.forward(rows)).max() < 10
     noise = np.random.default_rng(1).standard_normal((1_000, 3))
-    assert np.abs(axes.inverse(noise)).max() < 20 and np.sqrt(FLOOR) < 0.2
+    assert np.abs(axes.inverse(noise)).max() < 20 and np.sqrt(MIN_STD) < 0.2
 
 
 def test_other_columns_are_left_alone():
     rows = np.random.default_rng(0).standard_normal((50, 6))
-    axes = PrincipalAxes.fit(rows, np.array([1, 4]))
+    axes = PrincipalAxes.from_scores(rows, np.array([1, 4]))
     np.testing.assert_array_equal(axes.forward(rows)[:, [0, 2, 3, 5]], rows[:, [0, 2, 3, 5]])
     np.testing.assert_array_equal(axes.inverse(rows)[:, [0, 2, 3, 5]], rows[:, [0, 2, 3, 5]])
     np.testing.assert_allclose(axes.inverse(axes.forward(rows)), rows, atol=1e-10)
@@ -113,7 +114,8 @@ def test_a_generator_of_wide_rows_read_from_disk_draws_the_same(tmp_path, tiny):
 
 def test_a_wide_codec_rebuilt_from_its_state_decodes_the_same():
     codec, encoded = fit(latents(), LATENTS)
-    again = TransitionCodec.from_state(codec.spec, codec.config, codec.state())
+    again = TransitionCodec(codec.spec, codec.config)
+    again.restore(codec.state())
     for name, array in codec.decode(encoded.rows, encoded.codes).leaves().items():
         np.testing.assert_array_equal(array, again.decode(encoded.rows, encoded.codes).leaves()[name])
 
@@ -154,11 +156,13 @@ def test_rows_of_deltas_and_of_values_come_back_also_from_a_state(where):
     assert codec.deltas["next_observations/speed"].all() and not codec.deltas["next_observations/relu"].any()
     state = codec.state()
     if where == "from its state":
-        codec = TransitionCodec.from_state(codec.spec, codec.config, state)
+        codec = TransitionCodec(codec.spec, codec.config)
+        codec.restore(state)
     elif where == "from a state without them":  # the meaning that auto had before it was written down
         codec, encoded = fit(rows, space, CodecConfig(next_observations="absolute"))
         state = {name: array for name, array in codec.state().items() if not name.startswith("delta")}
-        codec = TransitionCodec.from_state(codec.spec, CodecConfig(), state)
+        codec = TransitionCodec(codec.spec, CodecConfig())
+        codec.restore(state)
     back = codec.decode(encoded.rows, encoded.codes)
     for name in ("relu", "speed"):
         np.testing.assert_allclose(back.next_observations[name], after[name], atol=1e-4)
@@ -169,7 +173,7 @@ def test_actions_and_rewards_have_a_fifth_of_the_loss_beside_many_axes_and_no_le
     assert weights.mean() == pytest.approx(1) and len(weights) == 81
     np.testing.assert_allclose(weights[[39, 40, 41]], 0.2 * 81 / 3)
     np.testing.assert_allclose(np.delete(weights, [39, 40, 41]), 0.8 * 81 / 78)
-    axes = PrincipalAxes.fit(np.random.default_rng(0).standard_normal((50, 5)), np.arange(3))
+    axes = PrincipalAxes.from_scores(np.random.default_rng(0).standard_normal((50, 5)), np.arange(3))
     np.testing.assert_array_equal(axes.loss_weights(np.arange(5)), 1)
     np.testing.assert_array_equal(axes.loss_weights(np.arange(3)), 1)
     assert fit(latents(dim=31), FEW)[0].loss_weights is None
@@ -187,6 +191,8 @@ def test_the_denoiser_of_wide_rows_learns_with_these_weights_and_that_of_narrow_
 class ExactDenoiser:
     """The best denoiser of Gaussian rows (Karras et al. 2022, Appendix B.3), of columns without correlation."""
 
+    device = torch.device("cpu")
+
     def __init__(self, rows):
         self.mean, self.variance = torch.from_numpy(rows.mean(axis=0)), torch.from_numpy(rows.var(axis=0))
 
@@ -200,10 +206,9 @@ def test_an_exact_denoiser_draws_the_whole_spread_of_the_widest_axis():
     noise = rng.standard_normal((4_000, 2)) * 0.2
     rows = Transitions(cause, noise, noise[:, 0], cause + 0.01 * rng.standard_normal((4_000, 40)), noise[:, 0] > 9)
     codec, encoded = fit(rows, LATENTS, CodecConfig(normalizer="zscore"))
-    config = replace(CPU, redraw_share=0.0)
-    model = FittedModel(codec, ExactDenoiser(encoded.rows), None, config, torch.device("cpu"))
-    how = Drawing(config.sampler, config.guidance)
-    made = model.draw(encoded.codes, None, how, torch.Generator().manual_seed(0))
+    model = FittedModel(codec, ExactDenoiser(encoded.rows), None, [])
+    options = SamplingOptions(CPU.sampler, CPU.guidance)
+    made = model.sampler(options, torch.Generator().manual_seed(0)).sample(encoded.codes, None)
     for name in ("observations", "next_observations"):
         real, drawn = getattr(rows, name).mean(axis=1), getattr(made, name).mean(axis=1)
         assert drawn.std() == pytest.approx(real.std(), rel=0.05)

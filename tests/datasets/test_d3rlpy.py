@@ -113,7 +113,7 @@ def test_action_types_are_told_apart_without_spaces(tmp_path):
 def test_spaces_that_d3rlpy_has_not_are_refused(tmp_path):
     box = spaces.Box(-1, 1, (2,))
     for spec in (TransitionSpec(spaces.Dict({"a": box}), box), TransitionSpec(box, spaces.MultiDiscrete([2, 3]))):
-        with pytest.raises(DatasetError, match="d3rlpy knows array observations and Box or Discrete actions"):
+        with pytest.raises(DatasetError, match="d3rlpy supports array observations and Box or Discrete actions"):
             create_dataset(tmp_path / "d.h5", spec, 3, format="d3rlpy")
 
 

@@ -127,7 +127,7 @@ def test_formats_are_guessed_by_suffix_for_writing(tmp_path):
     names = {"a.npz": "npz", "a.hdf5": "d4rl", "a.h5": "d4rl", "folder": "parquet", "a.parquet": "parquet"}
     assert {name: guess_format(name) for name in names} == names
     for name in ("a.csv", "a.pkl"):
-        with pytest.raises(DatasetError, match=r"--out-format\), one of npz, d4rl, minari, d3rlpy, parquet\."):
+        with pytest.raises(DatasetError, match=r"give format=, one of npz, d4rl, minari, d3rlpy, parquet\."):
             create_dataset(tmp_path / name, spec_of("CartPole-v1"), 3)
 
 

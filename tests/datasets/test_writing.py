@@ -82,7 +82,7 @@ def test_the_number_of_rows_must_be_the_announced_one(format, tmp_path):
     ):
         writer.write(ROWS[:59])
     with (
-        pytest.raises(DatasetError, match="announced with 60 rows; these are more"),
+        pytest.raises(DatasetError, match="announced with 60 rows, and more were written"),
         create_dataset(path, SPEC, 60, format=format) as writer,
     ):
         writer.write(ROWS)

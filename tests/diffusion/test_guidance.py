@@ -29,9 +29,9 @@ SMALL = NetworkConfig(width=32, depth=2, embedding_dim=16)
 LABEL = LabelColumns(2)  # two other conditions, then two classes and the null flag
 
 
-def denoiser(guidance: GuidanceConfig | None = None, label: LabelColumns | None = LABEL) -> Denoiser:
+def denoiser(label: LabelColumns | None = LABEL, label_dropout: float = 0.0) -> Denoiser:
     torch.manual_seed(0)
-    return Denoiser(ResidualMLP(4, 5, SMALL), NoiseConfig(), label, guidance)
+    return Denoiser(ResidualMLP(4, 5, SMALL), NoiseConfig(), label, label_dropout)
 
 
 def conditions(rows: int) -> torch.Tensor:
@@ -49,7 +49,7 @@ def plain(condition: torch.Tensor) -> object:
 @torch.no_grad()
 def test_without_weight_the_model_is_the_conditional_one_bit_for_bit():
     x, condition = torch.randn(64, 4), conditions(64)
-    guided = denoiser(GuidanceConfig(0.0)).for_sampling(condition)
+    guided = denoiser().for_sampling(condition, GuidanceConfig(0.0))
     for sigma in (0.01, 1.0, 50.0):
         assert torch.equal(guided(x, sigma), plain(condition)(x, sigma))
 
@@ -60,7 +60,7 @@ def test_every_evaluation_follows_the_papers_equation_7(weight):
     x, condition = torch.randn(64, 4), conditions(64)
     null = condition.clone()
     null[:, 2:] = torch.tensor([0.0, 0.0, 1.0])
-    guided = denoiser(GuidanceConfig(weight)).for_sampling(condition)
+    guided = denoiser().for_sampling(condition, GuidanceConfig(weight))
     for sigma in (0.01, 1.0, 50.0):
         expected = (1 + weight) * plain(condition)(x, sigma) - weight * plain(null)(x, sigma)
         torch.testing.assert_close(guided(x, sigma), expected, rtol=1e-4, atol=1e-5)
@@ -80,7 +80,7 @@ def test_one_call_an_evaluation_on_once_or_twice_the_rows(name, monkeypatch):
     config = SamplerConfig(name, steps=5, sigma_max=10.0)
     for weight, factor in ((0.0, 1), (2.0, 2), (-1.0, 1)):
         rows.clear()
-        sample(denoiser(GuidanceConfig(weight)).for_sampling(conditions(8)), (8, 4), config, torch.Generator())
+        sample(denoiser().for_sampling(conditions(8), GuidanceConfig(weight)), (8, 4), config, torch.Generator())
         assert rows == [8 * factor] * config.evaluations
 
 
@@ -89,7 +89,7 @@ def test_guidance_acts_within_its_interval_only():
     assert [config.acts_at(sigma) for sigma in (0.05, 0.1, 5.0, 5.1)] == [False, True, True, False]
     x, condition = torch.randn(16, 4), conditions(16)
     with torch.no_grad():
-        guided = denoiser(config).for_sampling(condition)
+        guided = denoiser().for_sampling(condition, config)
         assert torch.equal(guided(x, 0.05), plain(condition)(x, 0.05))
         assert not torch.allclose(guided(x, 1.0), plain(condition)(x, 1.0))
 
@@ -107,7 +107,7 @@ def test_labels_are_dropped_at_the_stated_rate_and_become_the_null_token():
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_the_null_embedding_learns_only_from_dropped_labels(share):
-    model = denoiser(GuidanceConfig(label_dropout=share))
+    model = denoiser(label_dropout=share)
     loss = model.training_loss(torch.randn(64, 4), conditions(64), torch.Generator().manual_seed(0))
     (gradient,) = torch.autograd.grad(loss, [model.network.condition.weight])
     assert bool(gradient[:, -1].any()) == (share > 0)

@@ -147,7 +147,7 @@ def test_reading_scores():
 
 
 def test_the_guard_of_a_buffer():
-    assert not run("howto/when_it_hurts", 0, {"env": HOPPER})["buffer"].stats.barred
+    assert not run("howto/when_it_hurts", 0, {"env": HOPPER})["buffer"].stats.gated
 
 
 def test_the_page_on_adapters():
@@ -187,7 +187,7 @@ def test_every_python_block_of_every_page_is_executed_by_a_test():
     run_here = {page: len(set(re.findall(rf'run\("{page}", (\d)', here))) for page in counts}
     run_here["quickstart"] += 1  # the generator's, of which a line is cut out
     run_here["adapters"] += 1
-    elsewhere = {"offline_to_online": 3, "pixels": 3}  # tests/test_readme.py, tests/test_pixels_page.py
+    elsewhere = {"offline_to_online": 3, "pixels": 3}  # test_readme.py, test_pixels_page.py
     for page, count in counts.items():
         assert elsewhere.get(page, 0) + run_here[page] >= count, page
 

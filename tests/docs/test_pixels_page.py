@@ -39,7 +39,7 @@ def test_the_d3rlpy_snippet_runs():
     namespace: dict = {}
     exec(D3RLPY.replace("n_steps=100_000", quiet).replace("DrQBCConfig()", "DrQBCConfig(batch_size=4)"), namespace)
     frames, encoder = namespace["frames"], namespace["learner"].config.actor_encoder_factory.encoder
-    stacks = frames.stacks(frames.before[:5])
+    stacks = frames.stacks(frames.observation_frames[:5])
     from synth_replay.encoders import FrozenEncoder
 
     latents = FrozenEncoder.load(encoder).encode(stacks)

@@ -12,7 +12,7 @@ from gymnasium.wrappers import AddRenderObservation, FrameStackObservation, Tran
 from torch import nn
 
 from synth_replay.encoders import FrozenEncoder, Trunk
-from synth_replay.encoders.networks import convolutions
+from synth_replay.encoders import convolutions
 from synth_replay.transitions import Transitions
 
 SHAPE = (6, 25, 25)

@@ -35,22 +35,22 @@ def test_all_columns_but_the_observations_stay():
 
 
 def test_the_mean_over_many_draws_is_nearer_to_the_mean_latent_than_one_draw_is():
-    many = encode_transitions(chunks(), encoder(), augment=Brighter(), draws=64)
+    many = encode_transitions(chunks(), encoder(), augmenter=Brighter(), draws=64)
     views = [np.minimum(pixel_rollout().observations.astype(int) + k, 255).astype(np.uint8) for k in range(20)]
     exact = np.mean([encoder().encode(view) for view in views], 0)
-    one = encode_transitions(chunks(), encoder(), augment=Brighter())
+    one = encode_transitions(chunks(), encoder(), augmenter=Brighter())
     errors = [np.square(found.observations - exact).mean() for found in (many, one)]
     assert 0 < errors[0] < errors[1] / 20  # 1/64 of the variance
 
 
 def test_a_row_and_its_next_observation_share_the_draw():
-    rows, found = pixel_rollout(), encode_transitions(chunks(250), encoder(), augment=Brighter(), seed=5)
+    rows, found = pixel_rollout(), encode_transitions(chunks(250), encoder(), augmenter=Brighter(), seed=5)
     seed = int(np.random.SeedSequence([5, 0]).generate_state(1)[0])
     more = np.random.default_rng(seed).integers(0, 20, (250, 1, 1, 1))
     for name in ("observations", "next_observations"):
         naive = np.minimum(getattr(rows, name).astype(int) + more, 255).astype(np.uint8)
         np.testing.assert_allclose(getattr(found, name), encoder().encode(naive), atol=1e-5)
-    again = encode_transitions(chunks(250), encoder(), augment=Brighter(), seed=5)
+    again = encode_transitions(chunks(250), encoder(), augmenter=Brighter(), seed=5)
     np.testing.assert_array_equal(found.observations, again.observations)
 
 
@@ -69,7 +69,7 @@ def test_a_stopped_encoding_goes_on_where_it_stopped_with_the_same_result(tmp_pa
 
     def run(parts, cache):
         made = Counting(Towers(), SHAPE, "concat", (-1, 1))
-        return encode_transitions(parts, made, augment=Brighter(), cache=cache), made.rows
+        return encode_transitions(parts, made, augmenter=Brighter(), cache=cache), made.rows
 
     with pytest.raises(KeyboardInterrupt):
         run(stopping(), tmp_path / "a")
@@ -88,7 +88,7 @@ def test_a_cache_of_something_else_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="another folder"):
         encode_transitions(chunks(), encoder(), cache=tmp_path, note="cheetah")
     with pytest.raises(CheckpointError, match="another folder"):
-        encode_transitions(chunks(), encoder(), cache=tmp_path, note="pendulum", augment=Brighter())
+        encode_transitions(chunks(), encoder(), cache=tmp_path, note="pendulum", augmenter=Brighter())
     with pytest.raises(CheckpointError, match="another dataset"):
         encode_transitions(chunks(50), encoder(), cache=tmp_path, note="pendulum")
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from synth_replay.environments import Distraction, make_dmc_pixels
-from synth_replay.environments.distractions import LEVELS
+from synth_replay.environments import DISTRACTION_LEVELS, Distraction, make_dmc_pixels
 from synth_replay.errors import ConfigError, DatasetError
 from tests.environments.helpers import needs_rendering
 
@@ -116,10 +115,10 @@ def test_leaving_a_kind_out_does_not_change_the_others():
 
 
 @needs_rendering
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", DISTRACTION_LEVELS)
 @pytest.mark.parametrize(("domain", "variant"), [("cheetah", "dynamic"), ("walker", "static"), ("humanoid", "dynamic")])
 def test_the_camera_stays_within_its_bounds_and_looks_where_the_plain_one_looks(domain, variant, level):
-    env, scale = make(domain, 8, level=level, kinds=("camera",), variant=variant), LEVELS[level][0]
+    env, scale = make(domain, 8, level=level, kinds=("camera",), variant=variant), DISTRACTION_LEVELS[level][0]
     data, model = env.unwrapped.physics.data, env.unwrapped.physics.model
     own = model.cam_poscom0[0].copy()
     target = own - np.linalg.norm(own) * model.cam_mat0[0].reshape(3, 3)[:, 2]
@@ -144,9 +143,9 @@ def test_the_camera_stays_within_its_bounds_and_looks_where_the_plain_one_looks(
 
 
 @needs_rendering
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", DISTRACTION_LEVELS)
 def test_colours_stay_within_the_scale_and_their_range(level):
-    env, scale = make("walker", 8, level=level, kinds=("color",), variant="dynamic"), LEVELS[level][0]
+    env, scale = make("walker", 8, level=level, kinds=("color",), variant="dynamic"), DISTRACTION_LEVELS[level][0]
     plain = make("walker", 8).unwrapped.physics.model.mat_rgba.copy()
     changes = []
     for seed in range(10):

@@ -7,7 +7,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import gaussian_kde, norm
 
 from synth_replay.errors import InvalidTransitionsError, SpecMismatchError
-from synth_replay.evaluation.divergence import Divergence, latent_divergence, normalized_means
+from synth_replay.evaluation import Divergence, latent_divergence, normalized_divergences
 
 matrices = st.tuples(st.integers(2, 30), st.just(3)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.integers(-50, 50))
@@ -100,9 +100,9 @@ def test_float32_latents_and_each_dimension_on_its_own_give_the_same():
 
 def test_means_are_normalised_by_the_largest_of_the_environment():
     found = {"Baseline": Divergence(np.array([0.2, 0.6])), "Ours": Divergence(np.array([0.1, 0.1]))}
-    assert normalized_means(found) == pytest.approx({"Baseline": 1.0, "Ours": 0.25})
-    assert normalized_means({"Baseline": Divergence(np.zeros(3))}) == {"Baseline": 0.0}
-    assert normalized_means({}) == {}
+    assert normalized_divergences(found) == pytest.approx({"Baseline": 1.0, "Ours": 0.25})
+    assert normalized_divergences({"Baseline": Divergence(np.zeros(3))}) == {"Baseline": 0.0}
+    assert normalized_divergences({}) == {}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from synth_replay.evaluation import (
     nearest_distances,
     set_env_state,
 )
-from synth_replay.evaluation.fidelity import numeric_columns
+from synth_replay.evaluation import numeric_columns
 from tests.conftest import rollout
 
 
@@ -117,7 +117,7 @@ def test_environments_whose_observation_is_not_their_state_are_refused(env_id):
 
 def test_an_environment_is_not_given_by_its_name():
     rows = rollout("CartPole-v1", 200)
-    with pytest.raises(SimulatorError, match="Make one with"):
+    with pytest.raises(SimulatorError, match="Create one with"):
         evaluate(rows, rows, "CartPole-v1")
 
 

@@ -134,7 +134,7 @@ def test_an_untrained_policy_is_never_the_medium_one_or_the_expert(monkeypatch):
 
     def steps(scores, learning_starts=100):
         shots = parts.snapshots_of(kinds, [(200 * number, score, {}) for number, score in enumerate(scores)])
-        return {kind: shot[0] for kind, shot in shots.items()}, parts.unlearnt(shots, learning_starts)
+        return {kind: shot[0] for kind, shot in shots.items()}, parts.untrained_kinds(shots, learning_starts)
 
     learnt = {"random": 0, "medium": 400, "medium-replay": 400, "expert": 600}
     assert steps([10.0, 39.0, 40.0, 100.0, 70.0]) == (learnt, [])

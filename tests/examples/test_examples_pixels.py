@@ -42,7 +42,7 @@ def replayed(env, episode, seed):
 
 
 def test_the_medium_policy_is_the_first_at_a_third_of_the_way_to_the_best(example):
-    snapshot, pick = example("parts.pixel_snapshots").Snapshot, example("parts.pixel_collecting").of_quality
+    snapshot, pick = example("common.pixel_snapshots").Snapshot, example("common.pixel_collecting").snapshots_of_quality
     taken = [snapshot(step, score, f"{step}.zip") for step, score in enumerate([10.0, 39.0, 40.0, 100.0, 70.0])]
     picked = {name: [shot.step for shot in pick(taken, name)] for name in ("random", "medium", "expert")}
     assert picked == {"random": [0], "medium": [2], "expert": [3]}
@@ -51,7 +51,7 @@ def test_the_medium_policy_is_the_first_at_a_third_of_the_way_to_the_best(exampl
 
 
 def test_an_exploring_policy_takes_the_asked_share_of_random_actions_and_the_same_again(example):
-    exploring, env = example("parts.pixel_collecting").exploring, SimpleNamespace(action_space=Discrete(15))
+    exploring, env = example("common.pixel_collecting").exploring, SimpleNamespace(action_space=Discrete(15))
     taken = []
     for _ in range(2):
         one, other = exploring([lambda seen: seen, lambda seen: seen + 1], env, 0.2, seed=3)
@@ -125,7 +125,7 @@ def test_a_game_is_drawn_as_the_engine_shows_it_on_training_levels(tmp_path):
 @pytest.mark.slow
 @needs_rendering
 def test_learning_that_was_interrupted_goes_on_from_its_last_snapshot(tmp_path, example):
-    snapshots, tasks = example("parts.pixel_snapshots"), example("parts.pixel_tasks")
+    snapshots, tasks = example("common.pixel_snapshots"), example("common.pixel_tasks")
 
     class Interrupted(tasks.ControlTask):
         def score(self, model, seed):
@@ -137,7 +137,7 @@ def test_learning_that_was_interrupted_goes_on_from_its_last_snapshot(tmp_path, 
     with pytest.raises(KeyboardInterrupt):
         snapshots.learn(interrupted, tmp_path, 3, seed=0)
     kept = [snapshots.Snapshot(step, float(step), f"policy-{step}.zip") for step in (0, 1)]
-    assert snapshots.started(whole, tmp_path, kept, 3, 0).replay_buffer.size() == 1
+    assert snapshots.new_or_resumed(whole, tmp_path, kept, 3, 0).replay_buffer.size() == 1
     taken = snapshots.learn(whole, tmp_path, 3, seed=0)
     assert taken[:2] == kept
     assert [shot.step for shot in taken] == [0, 1, 2, 3]

@@ -7,7 +7,8 @@ from synth_replay import GeneratorConfig, TransitionGenerator
 from synth_replay.errors import (
     ConfigError,
 )
-from synth_replay.generator.config import PRESETS, resolve_config
+from synth_replay.generator import PRESETS
+from synth_replay.generator.config import resolve_config
 from tests.conftest import TINY
 from tests.generator.test_generator import make
 

@@ -18,8 +18,7 @@ from synth_replay.errors import (
     SpecMismatchError,
     TooFewTransitionsError,
 )
-from synth_replay.generator.config import PRESETS
-from synth_replay.generator.relabel_config import RelabelConfig
+from synth_replay.generator import PRESETS, RelabelConfig
 from tests.conftest import TINY, rollout
 
 
@@ -68,21 +67,21 @@ def test_any_number_of_rows_is_drawn_in_chunks(pendulum, count):
     assert len(np.unique(rows.observations, axis=0)) == count
 
 
-def test_a_generator_learns_linear_dynamics_and_rare_ends():
+def test_a_generator_learns_linear_dynamics_and_rare_terminations():
     rng = np.random.default_rng(0)
     n = 20_000
     obs = rng.standard_normal((n, 2))
     actions = rng.uniform(-1, 1, (n, 1)).astype(np.float32)
     after = obs @ np.array([[0.9, 0.1], [-0.1, 0.9]]) + 0.3 * actions
-    ends = obs[:, 0] > np.quantile(obs[:, 0], 0.995)
-    data = Transitions(obs, actions, after[:, 0] * 2, after, ends)
+    terminations = obs[:, 0] > np.quantile(obs[:, 0], 0.995)
+    data = Transitions(obs, actions, after[:, 0] * 2, after, terminations)
     space = spaces.Box(-np.inf, np.inf, (2,), np.float64)
     config = replace(
         TINY,
         network=replace(TINY.network, width=64, depth=3, embedding_dim=64),
         training=replace(TINY.training, steps=2500, batch_size=256, eval_every=250),
         sampler=SamplerConfig(name="dpmpp_2m", steps=16, sigma_max=10.0),
-        relabel=RelabelConfig(),  # the denoiser's own rewards and ends
+        relabel=RelabelConfig(),  # the denoiser's own rewards and terminations
     )
     rows = TransitionGenerator(space, spaces.Box(-1, 1, (1,)), config, seed=0).fit(data).sample(20_000)
     np.testing.assert_allclose(np.cov(rows.observations.T), np.cov(obs.T), atol=0.06)
@@ -251,7 +250,7 @@ def test_a_million_rows_in_store_and_sample_stay_under_one_and_a_half_gigabytes(
         "from dataclasses import replace\n"
         "from gymnasium import spaces\n"
         "from synth_replay import TransitionGenerator, Transitions\n"
-        "from synth_replay.generator.config import CPU\n"
+        "from synth_replay.generator import CPU\n"
         "from synth_replay.buffers.store import ColumnStore\n"
         "rng = np.random.default_rng(0)\n"
         "o = rng.standard_normal((5000, 11)); a = rng.uniform(-1, 1, (5000, 3))\n"

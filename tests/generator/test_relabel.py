@@ -8,9 +8,9 @@ from gymnasium import spaces
 
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec
 from synth_replay.errors import ConfigError, InvalidTransitionsError
-from synth_replay.generator.fitted import Drawing
+from synth_replay.generator import RelabelConfig
 from synth_replay.generator.relabel import Relabeler, fit_relabeler
-from synth_replay.generator.relabel_config import RelabelConfig
+from synth_replay.generator.sampling import SamplingOptions
 from tests.conftest import TINY, rollout
 
 BOX = spaces.Box(-5, 5, (2,), np.float32)
@@ -21,7 +21,7 @@ FAST = RelabelConfig(enabled=True, steps=800, width=64)
 
 
 def known_task(obs, actions, after):
-    """A reward and an end that depend on all of s, a and s'; about 2 % of rows end."""
+    """A reward and a termination that depend on s, a and s'; about 2 % of the rows are terminal."""
     rewards = after[:, 0] - obs[:, 0] - 0.1 * actions[:, 0] ** 2
     return rewards.astype(np.float32), np.abs(after[:, 1]) > 2.33
 
@@ -39,15 +39,15 @@ def rows_of_known_task(n, seed, rewarded=known_task):
 
 
 def swap(labels, after):
-    rewards, ends = labels
-    return rewards, after, ends
+    rewards, terminations = labels
+    return rewards, after, terminations
 
 
 def wrong(rows):
     return replace(rows, rewards=rows.rewards[::-1].copy(), terminations=~rows.terminations)
 
 
-def test_a_relabeller_learns_rewards_and_rare_ends_of_rows_it_has_not_seen():
+def test_a_relabeller_learns_rewards_and_rare_terminations_of_rows_it_has_not_seen():
     model = Relabeler(TransitionSpec(BOX, ACT), FAST, CPU_DEVICE).fit(
         rows_of_known_task(8000, 0), np.random.default_rng(0)
     )
@@ -89,7 +89,7 @@ def generator(**changes):
     return TransitionGenerator(env.observation_space, env.action_space, config, seed=0)
 
 
-def test_relabelling_changes_rewards_and_ends_only(pendulum):
+def test_relabelling_changes_rewards_and_terminations_only(pendulum):
     plain = generator(enabled=False).fit(pendulum).sample(50)
     made = generator(enabled=True).fit(pendulum)
     new = made.sample(50)
@@ -103,7 +103,7 @@ def test_relabelling_changes_rewards_and_ends_only(pendulum):
 
 
 def test_a_function_labels_rows_by_its_own_rule(pendulum):
-    path = RelabelConfig.by(pendulum_reward).function
+    path = RelabelConfig.from_function(pendulum_reward).function
     made = generator(function=path).fit(pendulum)
     rows = made.sample(100)
     assert made.config.relabel.function == f"{__name__}:pendulum_reward"
@@ -126,17 +126,17 @@ def cartpole_task(_obs, _actions, after):
     return np.ones(len(after), np.float32), (np.abs(after[:, 0]) > 2.4) | (np.abs(after[:, 2]) > 12 * np.pi / 180)
 
 
-def test_rows_whose_end_contradicts_the_drawn_one_are_drawn_again(cartpole):
-    path = RelabelConfig.by(cartpole_task).function
+def test_rows_whose_termination_is_not_the_requested_one_are_resampled(cartpole):
+    path = RelabelConfig.from_function(cartpole_task).function
     settings = replace(TINY, training=replace(TINY.training, steps=400), sampler=replace(TINY.sampler, steps=16))
     shares, rates = [], []
-    for redraws in (0, 4):
-        config = replace(settings, relabel=RelabelConfig(function=path, redraws=redraws))
+    for resamples in (0, 4):
+        config = replace(settings, relabel=RelabelConfig(function=path, resamples=resamples))
         made = TransitionGenerator(CARTPOLE.observation_space, CARTPOLE.action_space, config, seed=0).fit(cartpole)
-        drawn = made._model.plan(2_000, None, np.random.default_rng(0))[0]
-        wanted = made._model.codec.decode(np.zeros((2_000, made._model.codec.row_dim), np.float32), drawn).terminations
-        how = Drawing(config.sampler, config.guidance)
-        rows = made._model.draw(drawn, None, how, torch.Generator().manual_seed(0))
+        codes = made._model.sample_conditions(2_000, None, np.random.default_rng(0))[0]
+        wanted = made._model.codec.decode(np.zeros((2_000, made._model.codec.row_dim), np.float32), codes).terminations
+        options = SamplingOptions.from_config(config)
+        rows = made._model.sampler(options, torch.Generator().manual_seed(0)).sample(codes, None)
         assert np.array_equal(rows.terminations, cartpole_task(None, None, rows.next_observations)[1])
         shares.append((rows.terminations != wanted).mean())
         rates.append(rows.terminations.mean())
@@ -157,14 +157,14 @@ def test_rows_over_several_steps_are_left_alone(pendulum):
 
 
 def test_a_function_that_gives_nan_is_refused(pendulum):
-    made = generator(function=RelabelConfig.by(nan_task).function).fit(pendulum)
+    made = generator(function=RelabelConfig.from_function(nan_task).function).fit(pendulum)
     with pytest.raises(InvalidTransitionsError, match="not finite"):
         made.sample(10)
 
 
 def test_a_function_that_cannot_be_imported_is_refused():
     with pytest.raises(ConfigError, match="top level"):
-        RelabelConfig.by(lambda obs, actions, after: (obs, obs))
+        RelabelConfig.from_function(lambda obs, actions, after: (obs, obs))
 
 
 @pytest.mark.parametrize("path", ["no_such_module:f", "math:no_such_name", "math:pi", "::"])
@@ -174,7 +174,7 @@ def test_a_path_that_names_no_function_is_refused_before_any_work(path, pendulum
 
 
 @pytest.mark.parametrize(
-    "change", [{"steps": 0}, {"threshold": 1.0}, {"input_noise": -1.0}, {"width": 0}, {"redraws": -1}]
+    "change", [{"steps": 0}, {"threshold": 1.0}, {"input_noise": -1.0}, {"width": 0}, {"resamples": -1}]
 )
 def test_settings_that_make_no_sense_are_refused(change):
     with pytest.raises(ConfigError, match="RelabelConfig"):

@@ -7,8 +7,8 @@ import numpy as np
 from stable_baselines3 import SAC
 
 from synth_replay import FidelityScores, GeneratorConfig, TransitionGenerator, Transitions, TransitionSpec, evaluate
+from synth_replay.buffers import LinearSchedule
 from synth_replay.buffers.engine import SynthesisStats
-from synth_replay.buffers.ratios import LinearSchedule
 from synth_replay.buffers.synthetic import SyntheticReplayBuffer as PlainBuffer
 from synth_replay.datasets import open_dataset
 from synth_replay.errors import SynthReplayError

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from synth_replay import FidelityScores
-from synth_replay.report import Evidence, judge
-from synth_replay.report.verdict import Ends
+from synth_replay.report import Evidence, TerminationCounts, judge
 
 REFERENCE = FidelityScores(
     marginal=0.99,
@@ -43,7 +42,7 @@ def test_a_good_fit_of_hopper_is_good_enough():
 
 
 @pytest.mark.parametrize(
-    ("key", "figure", "care", "fail"),
+    ("key", "score", "warn", "fail"),
     [
         ("marginal", "marginal", 0.965, 0.95),
         ("correlation", "correlation", 0.983, 0.97),
@@ -55,16 +54,16 @@ def test_a_good_fit_of_hopper_is_good_enough():
         ("copies", "copy_share", 0.1, 1.0),
     ],
 )
-def test_each_figure_has_a_pass_a_care_and_a_fail(key, figure, care, fail):
+def test_each_score_can_pass_warn_and_fail(key, score, warn, fail):
     assert judge(GOOD, GIVEN)[key].passed is True
-    careful, bad = (judge(replace(GOOD, **{figure: value}), GIVEN) for value in (care, fail))
+    careful, bad = (judge(replace(GOOD, **{score: value}), GIVEN) for value in (warn, fail))
     assert [check.key for check in careful.checks if not check.passed if check.key != "worst_pair"] == [key]
-    assert careful[key].outcome == "care" and careful.headline == "Train with care" and not careful.good
+    assert careful[key].outcome == "warn" and careful.headline == "Train with care" and not careful.good
     assert bad[key].outcome == "fail" and bad.headline == "Not good enough to train on" and not bad.good
     assert bad.problems == [bad[key].sentence]
 
 
-def test_a_figure_that_is_nan_is_not_measured_and_never_passes():
+def test_a_score_that_is_nan_is_not_measured_and_never_passes():
     nan = float("nan")
     names = ("dynamics_error", "reward_error", "termination_precision", "termination_recall", "correlation")
     verdict = judge(replace(GOOD, **dict.fromkeys(names, nan)), replace(GIVEN, why_not="nobody asked"))
@@ -90,7 +89,7 @@ def test_marginals_are_judged_against_what_real_rows_of_the_same_number_score():
 
 def test_a_rate_that_chance_explains_passes():
     scores = replace(GOOD, termination_rate=0.016)
-    assert judge(scores, replace(GIVEN, rows=(10_000, 10_000)))["termination_rate"].outcome == "care"
+    assert judge(scores, replace(GIVEN, rows=(10_000, 10_000)))["termination_rate"].outcome == "warn"
     assert judge(scores, replace(GIVEN, rows=(500, 500)))["termination_rate"].passed
 
 
@@ -100,12 +99,13 @@ def test_without_real_terminations_none_may_be_generated(rate, outcome):
     assert judge(scores, GIVEN)["termination_rate"].outcome == outcome
 
 
-def test_too_few_ends_say_nothing_about_precision():
+def test_too_few_terminations_say_nothing_about_precision():
     scores = replace(GOOD, termination_precision=0.0)
-    few = Ends(claimed=4, true=20, both=0, rows=500)
-    check = judge(scores, replace(GIVEN, ends=few))["termination_precision"]
-    assert check.outcome == "not measured" and "4 such ends among 500 stepped rows" in check.sentence
-    assert judge(scores, replace(GIVEN, ends=replace(few, claimed=40)))["termination_precision"].outcome == "fail"
+    few = TerminationCounts(generated=4, simulated=20, confirmed=0, rows=500)
+    check = judge(scores, replace(GIVEN, terminations=few))["termination_precision"]
+    assert check.outcome == "not measured" and "4 such terminations among 500 stepped rows" in check.sentence
+    many = replace(GIVEN, terminations=replace(few, generated=40))
+    assert judge(scores, many)["termination_precision"].outcome == "fail"
 
 
 def test_a_verdict_is_frozen_and_json():

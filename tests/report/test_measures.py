@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from synth_replay.evaluation import NearestFitted, correlation_matrix, find_copies, largest_gaps, nearest_distances
+from synth_replay.evaluation import (
+    NearestFitted,
+    correlation_matrix,
+    find_copies,
+    largest_correlation_gaps,
+    nearest_distances,
+)
 
 
 def test_nearest_fitted_equals_the_direct_distances_and_is_exactly_zero_for_a_copy():
@@ -39,7 +45,7 @@ def test_correlations_of_constant_columns_are_nan_and_never_the_worst():
     rng.shuffle(fake[:, 1])
     a, b = correlation_matrix(real), correlation_matrix(fake)
     assert np.isnan(a[2]).all() and a[0, 1] == pytest.approx(np.corrcoef(real[:, 0], real[:, 1])[0, 1])
-    gaps = largest_gaps(a, b, ["a", "b", "c", "d"], 10)
+    gaps = largest_correlation_gaps(a, b, ["a", "b", "c", "d"], 10)
     assert (gaps[0].first, gaps[0].second) == ("a", "b") and gaps[0].gap > 0.8
     assert len(gaps) == 3 and not any("c" in gap[:2] for gap in gaps)
-    assert largest_gaps(np.full((2, 2), np.nan), np.full((2, 2), np.nan), ["a", "b"]) == []
+    assert largest_correlation_gaps(np.full((2, 2), np.nan), np.full((2, 2), np.nan), ["a", "b"]) == []

@@ -15,7 +15,7 @@ from tests.conftest import rollout
 from tests.report.helpers import Page, changed, halves
 
 HISTORY = [{"step": s, "loss": 1 / s, "holdout_loss": 1.1 / s} for s in (10, 20, 30)]
-SECTIONS = ["verdict", "figures", "marginals", "correlations", "pca", "diversity", "terminations", "copies", "loss"]
+SECTIONS = ["verdict", "scores", "marginals", "correlations", "pca", "diversity", "terminations", "copies", "loss"]
 
 
 def dict_rows(n: int = 120) -> Transitions:
@@ -37,7 +37,7 @@ def case(name: str):
     return {
         "all": (a[:400], b, {"holdout": a[400:], "env": gym.make("CartPole-v1"), "history": HISTORY}),
         "bare": (a, b, {}),
-        "no ends": (pendulum, other, {"env": gym.make("Pendulum-v1")}),
+        "no terminations": (pendulum, other, {"env": gym.make("Pendulum-v1")}),
         "dict": (dict_rows(), dict_rows()[:90], {"env": gym.make("CartPole-v1")}),
         "wide": (wide_rows(), wide_rows()[:40], {"history": []}),
         "one row": (a[:1], b[:1], {"env": gym.make("CartPole-v1")}),
@@ -45,7 +45,7 @@ def case(name: str):
     }[name]
 
 
-CASES = ["all", "bare", "no ends", "dict", "wide", "one row", "constant"]
+CASES = ["all", "bare", "no terminations", "dict", "wide", "one row", "constant"]
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +99,10 @@ def test_what_was_given_is_shown_and_what_was_not_is_said(pages):
     complete, bare = pages("all").text, pages("bare").text
     for text in ("not measured", "No history"):
         assert text not in complete
-    assert "held-out ones" in complete and "flatter" not in complete
+    assert "held-out real rows" in complete and "optimistic" not in complete
     assert "Generated rows against the simulator" in complete
-    for text in ("Not measured: no environment was given", "No history of the fit was given", "these figures flatter"):
+    missing = ("Not measured: no environment was given", "No history of the fit was given")
+    for text in (*missing, "these scores are optimistic"):
         assert text in bare
     assert "Generated rows against the simulator" not in bare
 
@@ -115,18 +116,18 @@ def test_dict_observations_are_compared_and_not_stepped(pages):
 def test_wide_rows_show_only_the_worst_columns_and_say_so(pages):
     page = pages("wide")
     histograms = [image for image in page.find("img") if re.match(r"Histogram of .* match", image["alt"])]
-    assert "Of 143 columns the 40 that match worst" in page.text and len(histograms) == 44
+    assert "The 40 of 143 columns with the lowest match" in page.text and len(histograms) == 44
     first = min(page.data["scores"]["marginals"], key=page.data["scores"]["marginals"].get)
     assert first in histograms[0]["alt"]
 
 
-def test_rows_without_ends_say_that_there_is_nothing_to_compare(pages):
-    page = pages("no ends")
-    assert "neither real nor generated rows end" in page.text
+def test_rows_without_terminations_say_that_there_is_nothing_to_compare(pages):
+    page = pages("no terminations")
+    assert "neither real nor generated rows are terminal" in page.text
     checks = {check["key"]: check for check in page.data["verdict"]["checks"]}
     assert checks["termination_rate"]["passed"] is True
     assert checks["termination_recall"]["outcome"] == "not measured"
-    assert "there are no such ends" in checks["termination_recall"]["sentence"]
+    assert "there are no such terminations" in checks["termination_recall"]["sentence"]
 
 
 def test_the_figures_are_those_of_evaluate(pages):
@@ -141,9 +142,9 @@ def test_the_figures_are_those_of_evaluate(pages):
 
 def test_the_confusion_table_adds_up(pages):
     page, (_, synthetic, options) = pages("all"), case("all")
-    ends = page.data["ends"]
-    assert ends["rows"] == len(synthetic) and ends["claimed"] == synthetic.terminations.sum()
-    assert ends["both"] == ends["true"] == ends["claimed"] and options["env"] is not None
+    counts = page.data["terminations"]
+    assert counts["rows"] == len(synthetic) and counts["generated"] == synthetic.terminations.sum()
+    assert counts["confirmed"] == counts["simulated"] == counts["generated"] and options["env"] is not None
 
 
 def test_the_same_arguments_give_the_same_bytes(pages, tmp_path):

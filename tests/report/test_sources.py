@@ -50,7 +50,7 @@ def test_old_snapshots_are_thinned_and_never_more_than_fifty():
 @pytest.mark.parametrize(
     ("generation", "names"),
     [
-        ("cfg", "online offline synthetic online synthetic offline"),
+        ("conditional", "online offline synthetic online synthetic offline"),
         ("unconditional", "online offline synthetic"),
         ("online", "online synthetic online"),
     ],

@@ -4,8 +4,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from synth_replay.errors import ConfigError
-from synth_replay.evaluation.divergence import Divergence
-from synth_replay.report.visual import divergence_map, normalized_map, save_png
+from synth_replay.evaluation import Divergence
+from synth_replay.report import divergence_map, normalized_divergence_map, save_png
 
 
 def divergences(**rows):
@@ -39,7 +39,7 @@ def test_one_method_orders_all_where_they_share_an_encoder():
 
 
 def test_the_small_map_says_its_numbers_and_leaves_out_what_is_missing():
-    figure = normalized_map({"cheetah-run": FOUND, "walker-walk": divergences(Ours=[0.5, 0.1, 0.3])})
+    figure = normalized_divergence_map({"cheetah-run": FOUND, "walker-walk": divergences(Ours=[0.5, 0.1, 0.3])})
     axes = figure.axes[0]
     np.testing.assert_allclose(shown(figure).filled(-1), [[1, 0.4], [-1, 1]])
     assert [text.get_text() for text in axes.texts] == ["1.00", "0.40", "–", "1.00"]  # noqa: RUF001
@@ -53,7 +53,7 @@ def test_colours_darken_steadily_so_that_no_eye_confuses_them():
 
 
 def test_numbers_can_be_read_on_their_cells():
-    figure = normalized_map({"e": divergences(a=[1.0], b=[0.8], c=[0.61], d=[0.59], e=[0.3], f=[0.0])})
+    figure = normalized_divergence_map({"e": divergences(a=[1.0], b=[0.8], c=[0.61], d=[0.59], e=[0.3], f=[0.0])})
     image = figure.axes[0].images[0]
     for text, value in zip(figure.axes[0].texts, shown(figure)[0], strict=True):
         light, dark = sorted((luminance(text.get_color()), luminance(image.cmap(value))), reverse=True)
@@ -70,18 +70,21 @@ def luminance(colour):
 
 
 def test_nothing_diverging_is_drawn_as_nothing():
-    for figure in (divergence_map(divergences(a=[0.0, 0.0])), normalized_map({"e": divergences(a=[0.0, 0.0])})):
+    for figure in (
+        divergence_map(divergences(a=[0.0, 0.0])),
+        normalized_divergence_map({"e": divergences(a=[0.0, 0.0])}),
+    ):
         assert (shown(figure) == 0).all() and figure.axes[0].images[0].get_clim() == (0, 1)
 
 
 def test_a_picture_is_written_whole_and_the_same_again(tmp_path):
-    paths = [save_png(normalized_map({"e": FOUND}), tmp_path / name) for name in ("a.png", "b.png")]
+    paths = [save_png(normalized_divergence_map({"e": FOUND}), tmp_path / name) for name in ("a.png", "b.png")]
     assert paths[0].read_bytes() == paths[1].read_bytes()
     pixels = imread(paths[0])
     assert pixels.ndim == 3 and np.ptp(pixels[..., :3]) > 0.9
     assert sorted(tmp_path.iterdir()) == sorted(paths)
     with pytest.raises(FileNotFoundError):
-        save_png(normalized_map({"e": FOUND}), tmp_path / "nowhere" / "a.png")
+        save_png(normalized_divergence_map({"e": FOUND}), tmp_path / "nowhere" / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,7 @@ def test_a_picture_is_written_whole_and_the_same_again(tmp_path):
         (lambda: divergence_map({}), "none"),
         (lambda: divergence_map(FOUND, ordered_by="Other"), "Baseline, Ours, and not 'Other'"),
         (lambda: divergence_map(FOUND | divergences(Wide=[0.1] * 4)), "'Wide': 4"),
-        (lambda: normalized_map({}), "no divergences"),
+        (lambda: normalized_divergence_map({}), "no divergences"),
     ],
 )
 def test_maps_that_cannot_be_drawn_are_refused(draw, text):

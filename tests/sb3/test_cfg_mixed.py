@@ -16,7 +16,7 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecNormalize
 
 from synth_replay import Transitions
-from synth_replay.buffers.ratios import LinearSchedule
+from synth_replay.buffers import LinearSchedule
 from synth_replay.datasets import create_dataset
 from synth_replay.errors import (
     ConfigError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,11 +19,15 @@ from synth_replay_sb3.conversion import stored_transitions
 from tests.testing.sb3_harness import SB3Harness
 
 
+def with_one_more(counts):
+    return replace(counts, counts=(counts.real + 1, counts.generated - 1)) if counts.generated else counts
+
+
 class OneRealRowTooMany(SyntheticReplayBuffer):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         plan = self.engine.plan
-        self.engine.plan = lambda size: (plan(size)[0] + 1, plan(size)[1] - 1) if plan(size)[1] else plan(size)
+        self.engine.plan = lambda size, **held: with_one_more(plan(size, **held))
 
 
 class Unshuffled(SyntheticReplayBuffer):
@@ -54,7 +59,7 @@ class StaleRows(SyntheticReplayBuffer):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         draw, held = self.engine.draw, {}
-        self.engine.draw = lambda count: held.setdefault(count, draw(count))
+        self.engine.draw = lambda counts: held.setdefault(counts, draw(counts))
 
 
 class WritesIntoTheHost(SyntheticReplayBuffer):
@@ -94,7 +99,7 @@ class EndsWhereItGoesOn(SyntheticReplayBuffer):
 class ForgetsWhenFull(SyntheticReplayBuffer):
     def sample(self, *args):
         update = self.engine.update
-        self.engine.update = lambda collect, to_host: update(lambda: collect()[: self.pos or None], to_host)
+        self.engine.update = lambda rows, to_host: update({"real": lambda: rows["real"]()[: self.pos or None]}, to_host)
         found = super().sample(*args)
         self.engine.update = update
         return found
@@ -109,7 +114,7 @@ class CountsOneEnvironment(SyntheticReplayBuffer):
 class FitsOneEnvironment(SyntheticReplayBuffer):
     def sample(self, *args):
         update = self.engine.update
-        self.engine.update = lambda collect, to_host: update(lambda: collect()[:: self.n_envs], to_host)
+        self.engine.update = lambda rows, to_host: update({"real": lambda: rows["real"]()[:: self.n_envs]}, to_host)
         found = super().sample(*args)
         self.engine.update = update
         return found
@@ -123,7 +128,7 @@ class TimeLimitsAreEnds(SyntheticReplayBuffer):
             columns = stored_transitions(self).columns()
             return Transitions(**columns | {"terminations": self.dones[: self.size()].reshape(-1) > 0})
 
-        self.engine.update = lambda _, to_host: update(collect, to_host)
+        self.engine.update = lambda _, to_host: update({"real": collect}, to_host)
         found = super().sample(*args)
         self.engine.update = update
         return found
@@ -132,7 +137,7 @@ class TimeLimitsAreEnds(SyntheticReplayBuffer):
 class ForgetsItsRefreshes(SyntheticReplayBuffer):
     def __setstate__(self, state):
         self.__dict__ |= copy.deepcopy({"engine": state["engine"]}) | {k: v for k, v in state.items() if k != "engine"}
-        self.engine.clock.last_at, self.engine.clock.steps = None, 0
+        self.engine._clock.last_at, self.engine._clock.steps = None, 0
 
 
 class IgnoresItsSeed(SyntheticReplayBuffer):
@@ -160,7 +165,7 @@ class FewGeneratedRows(SyntheticReplayBuffer):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         engine = self.engine
-        engine.draw = lambda count: engine.stores["all"].gather(np.arange(count) % 5)
+        engine.draw = lambda counts: engine.stores["all"].gather(np.arange(counts.generated) % 5)
 
 
 class NeverRefreshes(SyntheticReplayBuffer):
@@ -170,7 +175,7 @@ class NeverRefreshes(SyntheticReplayBuffer):
 
 class AlwaysRefreshes(SyntheticReplayBuffer):
     def sample(self, *args):
-        self.engine.clock.request()
+        self.engine.request_refresh()
         return super().sample(*args)
 
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from synth_replay.buffers.batch_plans import SYNTHETIC_OFFLINE, SYNTHETIC_ONLINE
 from synth_replay.testing.case import Case
 from synth_replay.testing.checking import MIXED_CHECKS
 from synth_replay_sb3 import CFGMixedBuffer
 from tests.testing.sb3_harness import SB3Harness
 
 
+def quarters(size):
+    return size // 4, size // 4, size // 4, size - 3 * (size // 4)
+
+
 class AsManyOfEach(CFGMixedBuffer):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.engine.plan_sources = lambda size, *held: (size // 4, size // 4, size // 4, size - 3 * (size // 4))
+        plan = self.engine.plan
+        self.engine.plan = lambda size, **held: replace(plan(size, **held), counts=quarters(size))
 
 
 class NoOnlineRows(CFGMixedBuffer):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        plan = self.engine.plan_sources
-        self.engine.plan_sources = lambda size, online, offline: plan(size, 0, offline)
+        plan = self.engine.plan
+        self.engine.plan = lambda size, online, offline: plan(size, online=0, offline=offline)
 
 
 class SourcesInBlocks(CFGMixedBuffer):
@@ -34,8 +40,8 @@ class SourcesInBlocks(CFGMixedBuffer):
 class StoresInterchanged(CFGMixedBuffer):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        draw, other = self.engine.draw_source, {3: SYNTHETIC_ONLINE, 2: SYNTHETIC_OFFLINE}
-        self.engine.draw_source = lambda source, count: draw(other[source], count)
+        mixture = self.engine.mixture
+        self.engine.mixture = replace(mixture, drawn_from=mixture.drawn_from[::-1])
 
 
 class SourcesOfTheBatchBefore(CFGMixedBuffer):
@@ -48,8 +54,8 @@ class SourcesOfTheBatchBefore(CFGMixedBuffer):
 
 
 class OfflineRowsThatAreNot(CFGMixedBuffer):
-    def _offline(self, count):
-        rows = super()._offline(count)
+    def _offline_rows(self, count):
+        rows = super()._offline_rows(count)
         return rows | {"observations": rows["observations"] + 1}
 
 

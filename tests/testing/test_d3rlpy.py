@@ -1,4 +1,4 @@
-from synth_replay.testing.suite import AdapterSuite
+from synth_replay.testing import AdapterSuite
 from tests.testing.d3rlpy_harness import D3RLPyHarness
 
 

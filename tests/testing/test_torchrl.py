@@ -1,4 +1,4 @@
-from synth_replay.testing.suite import AdapterSuite
+from synth_replay.testing import AdapterSuite
 from tests.testing.torchrl_harness import TorchRLHarness
 
 

@@ -1,1 +1,1 @@
-"""d3rlpy on frames: networks, encoders, latents, augmentation, DrQ+BC."""
+"""Pixel observations in d3rlpy: networks, frozen encoders, agents on latents, augmentation, DrQ+BC."""

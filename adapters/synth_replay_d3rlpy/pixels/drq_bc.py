@@ -1,4 +1,7 @@
-"""DrQ+BC (V-D4RL, Section 4; DrQ-v2): TD3+BC with convolutions that the critic alone trains, and scheduled noise."""
+"""DrQ+BC (V-D4RL, Section 4): DrQ-v2 with TD3+BC's behaviour cloning.
+
+The critic alone trains the convolutions, and the noise on the actor's actions shrinks on a schedule.
+"""
 
 from __future__ import annotations
 
@@ -11,40 +14,54 @@ from d3rlpy.algos import TD3PlusBC, TD3PlusBCConfig
 from d3rlpy.algos.qlearning.torch.ddpg_impl import DDPGModules
 from d3rlpy.algos.qlearning.torch.td3_plus_bc_impl import TD3PlusBCActorLoss, TD3PlusBCImpl
 from d3rlpy.base import DeviceArg, register_learnable
-from d3rlpy.models.builders import create_continuous_q_function, create_deterministic_policy
-from d3rlpy.models.torch.encoders import Encoder, EncoderWithAction
 from d3rlpy.models.torch.policies import ActionOutput
 from d3rlpy.torch_utility import TorchMiniBatch
 from torch import Tensor, nn
 
 from synth_replay.errors import ConfigError
-from synth_replay_d3rlpy.pixels.networks import (
-    Convolutions,
-    Features,
-    FrameEncoder,
-    FrameEncoderWithAction,
-    LatentEncoderFactory,
-    TrunkEncoderFactory,
-)
+from synth_replay_d3rlpy.pixels.drq_networks import DrQNetworks
+from synth_replay_d3rlpy.pixels.factories import LatentEncoderFactory, TrunkEncoderFactory
+from synth_replay_d3rlpy.pixels.networks import SharedConvolutions, TrunkFeatures
 
 Shape = tuple[int, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class NoiseSchedule:
+    """A standard deviation that changes linearly and then stays.
+
+    Attributes:
+        start: Standard deviation at update 0.
+        end: Standard deviation from update ``steps`` on.
+        steps: Number of updates between both.
+    """
+
+    start: float
+    end: float
+    steps: int
+
+    def at(self, update: int) -> float:
+        """Returns the standard deviation at an update."""
+        return self.start + min(1.0, update / self.steps) * (self.end - self.start)
+
+
 @dataclasses.dataclass()
 class DrQBCConfig(TD3PlusBCConfig):  # type: ignore[misc]
-    """Settings of DrQ-v2 with TD3+BC's weight; ``create()`` gives the algorithm.
+    """Settings of DrQ+BC; ``create()`` makes the algorithm.
 
-    Random shifts are the buffer's work (:class:`AugmentedReplayBuffer` with ``["random_shift"]``), n-step returns the
-    transition picker's. It differs from the original in this: a transition's observation and next observation share
-    one shift, the critics' targets have convolutions of their own that follow slowly, the hidden layers are narrower
-    (256 instead of 1024; set ``hidden_units``), and what d3rlpy does alike in all algorithms stays (initialisation, a
-    mean over the batch and a sum over critics).
+    Random shifts belong to the buffer (:class:`AugmentedReplayBuffer` with ``["random_shift"]``), n-step returns to the
+    transition picker. The algorithm differs from the original in four points:
+
+    - A transition's observation and next observation share one random shift.
+    - The critics' targets have convolutions of their own, which follow slowly.
+    - Hidden layers have 256 units instead of 1024 (``hidden_units`` of the encoder factories).
+    - Initialisation and the loss (a mean over the batch, a sum over critics) are d3rlpy's.
 
     Args:
         noise_start: Standard deviation of the noise on the actor's actions at the first update.
-        noise_end: After ``noise_steps`` updates.
-        noise_steps: Updates in between, linearly.
-        noise_clip: Bound of the noise in both updates.
+        noise_end: Standard deviation of the noise after ``noise_steps`` updates.
+        noise_steps: Number of updates over which the noise shrinks linearly.
+        noise_clip: Largest absolute noise in both updates.
     """
 
     actor_learning_rate: float = 1e-4
@@ -57,13 +74,15 @@ class DrQBCConfig(TD3PlusBCConfig):  # type: ignore[misc]
     noise_clip: float = 0.3
 
     def create(self, device: DeviceArg = False, enable_ddp: bool = False) -> DrQBC:
-        """A new algorithm; factories that were not given are :class:`TrunkEncoderFactory`.
+        """Makes the algorithm; encoder factories that were not given become :class:`TrunkEncoderFactory`.
 
         Raises:
-            ConfigError: If a factory is of another kind, or for ``compile_graph``.
+            ConfigError: If a factory is of another kind, or ``compile_graph`` is set.
         """
         if self.compile_graph:
-            raise ConfigError("A compiled graph would keep the noise of its first updates: leave compile_graph=False.")
+            raise ConfigError(
+                "A compiled graph would keep the noise of its first updates. Set compile_graph=False for DrQ+BC."
+            )
         for name in ("actor_encoder_factory", "critic_encoder_factory"):
             factory = getattr(self, name)
             if factory.get_type() == "default":
@@ -72,72 +91,83 @@ class DrQBCConfig(TD3PlusBCConfig):  # type: ignore[misc]
                 raise ConfigError(f"DrQ+BC needs a TrunkEncoderFactory as {name}; got {type(factory).__name__}.")
         return DrQBC(self, device, enable_ddp)
 
+    @property
+    def noise(self) -> NoiseSchedule:
+        """Schedule of the noise's standard deviation."""
+        return NoiseSchedule(self.noise_start, self.noise_end, self.noise_steps)
+
     @staticmethod
     def get_type() -> str:
-        """Its name in d3rlpy's files."""
+        """Returns the name of this algorithm in d3rlpy's files."""
         return "synth_replay_drq_bc"
 
 
 class DrQBC(TD3PlusBC):  # type: ignore[misc]
-    """The algorithm; made by :class:`DrQBCConfig`."""
+    """DrQ+BC as a d3rlpy algorithm; made by :meth:`DrQBCConfig.create`."""
 
     def inner_create_impl(self, observation_shape: Shape, action_size: int) -> None:
-        """Called by d3rlpy."""
-        config, device = self._config, self._device
-        live, target = _Networks.make(config, observation_shape), _Networks.make(config, observation_shape)
-        common = {"device": device, "enable_ddp": self._enable_ddp}
-        q_funcs, forwarder = _critics(live, config, observation_shape, action_size, common)
-        targ_q_funcs, targ_forwarder = _critics(target, config, observation_shape, action_size, common)
-        policy, targ_policy = (
-            create_deterministic_policy(observation_shape, action_size, made.actor, **common) for made in (live, target)
-        )
-        optimizers = {
-            f"{name}_optim": getattr(config, f"{name}_optim_factory").create(
-                network.named_modules(), lr=getattr(config, f"{name}_learning_rate"), compiled=self.compiled
-            )
-            for name, network in (("actor", policy), ("critic", q_funcs))
-        }
+        """Makes networks, targets and optimisers; called by d3rlpy."""
+        config: DrQBCConfig = self._config
+        common = {"device": self._device, "enable_ddp": self._enable_ddp}
+        live, target = (DrQNetworks(config, observation_shape, action_size, common) for _ in range(2))
+        q_funcs, forwarder = live.make_critics()
+        targ_q_funcs, targ_forwarder = target.make_critics()
+        policy, targ_policy = live.make_policy(), target.make_policy()
         self._impl = DrQBCImpl(
+            config.noise,
             observation_shape=observation_shape,
             action_size=action_size,
             modules=DDPGModules(
-                policy=policy, targ_policy=targ_policy, q_funcs=q_funcs, targ_q_funcs=targ_q_funcs, **optimizers
+                policy=policy,
+                targ_policy=targ_policy,
+                q_funcs=q_funcs,
+                targ_q_funcs=targ_q_funcs,
+                actor_optim=self._optimizer("actor", policy),
+                critic_optim=self._optimizer("critic", q_funcs),
             ),
             q_func_forwarder=forwarder,
             targ_q_func_forwarder=targ_forwarder,
             gamma=config.gamma,
             tau=config.tau,
-            target_smoothing_sigma=config.noise_start,
             target_smoothing_clip=config.noise_clip,
             alpha=config.alpha,
             update_actor_interval=config.update_actor_interval,
             compiled=self.compiled,
-            device=device,
+            device=self._device,
         )
-        self._impl.schedule = (config.noise_start, config.noise_end, config.noise_steps)
+
+    def _optimizer(self, name: str, network: nn.Module) -> Any:
+        factory, rate = (getattr(self._config, f"{name}_{field}") for field in ("optim_factory", "learning_rate"))
+        return factory.create(network.named_modules(), lr=rate, compiled=self.compiled)
 
 
 class DrQBCImpl(TD3PlusBCImpl):  # type: ignore[misc]
-    """Both updates look at the current actor, with noise that shrinks."""
+    """The updates of DrQ+BC, in which actor and target both use the current actor's actions with scheduled noise.
 
-    schedule: tuple[float, float, int] = (0.0, 0.0, 1)
+    Args:
+        noise: Schedule of the noise's standard deviation.
+        **kwargs: Arguments of d3rlpy's ``TD3PlusBCImpl``.
+    """
+
+    def __init__(self, noise: NoiseSchedule, **kwargs: Any) -> None:
+        super().__init__(target_smoothing_sigma=noise.start, **kwargs)
+        self._noise = noise
 
     def inner_update(self, batch: TorchMiniBatch, grad_step: int) -> dict[str, float]:
-        """Called by d3rlpy."""
-        start, end, steps = self.schedule
-        self._target_smoothing_sigma = start + min(1.0, grad_step / steps) * (end - start)
+        """Updates critics and actor with the noise of this gradient step; called by d3rlpy."""
+        self._target_smoothing_sigma = self._noise.at(grad_step)
         found: dict[str, float] = super().inner_update(batch, grad_step)
         return found
 
     def update_critic(self, batch: TorchMiniBatch) -> dict[str, float]:
-        """Called by d3rlpy; all critics share one run of the convolutions."""
-        with _held(self._modules.q_funcs, True), _held(self._modules.targ_q_funcs, False):
+        """Updates the critics, which share one run of the convolutions; called by d3rlpy."""
+        with _shared_run(self._modules.q_funcs, grad=True), _shared_run(self._modules.targ_q_funcs, grad=False):
             found: dict[str, float] = super().update_critic(batch)
         return found
 
     def update_actor(self, batch: TorchMiniBatch) -> dict[str, float]:
-        """Called by d3rlpy; the convolutions, which the actor does not train, run once for actor and critics."""
-        with _held(self._modules.q_funcs, False):
+        """Updates the actor, which does not train the convolutions, with one run of them; called by d3rlpy."""
+        with _shared_run(self._modules.q_funcs, grad=False):
             found: dict[str, float] = super().update_actor(batch)
         return found
 
@@ -145,17 +175,17 @@ class DrQBCImpl(TD3PlusBCImpl):  # type: ignore[misc]
         noise = torch.randn_like(action) * self._target_smoothing_sigma
         clip = self._target_smoothing_clip
         noisy = action + noise.clamp(-clip, clip)
-        return noisy + (noisy.clamp(-1.0, 1.0) - noisy).detach()  # the gradient passes where it is clipped
+        return noisy + (noisy.clamp(-1.0, 1.0) - noisy).detach()  # clipping does not stop the gradient
 
     def compute_target(self, batch: TorchMiniBatch) -> Tensor:
-        """Called by d3rlpy."""
+        """Computes the critics' targets ``[n, 1]`` at the current actor's noisy next actions; called by d3rlpy."""
         with torch.no_grad():
             action = self._noisy(self._modules.policy(batch.next_observations).squashed_mu)
             found: Tensor = self._targ_q_func_forwarder.compute_target(batch.next_observations, action, reduction="min")
         return found
 
     def compute_actor_loss(self, batch: TorchMiniBatch, action: ActionOutput) -> TD3PlusBCActorLoss:
-        """Called by d3rlpy."""
+        """Computes the loss of the actor's noisy actions: TD3+BC's weighted value and imitation; called by d3rlpy."""
         taken = self._noisy(action.squashed_mu)
         value = self._q_func_forwarder.compute_expected_q(batch.observations, taken, "min")
         weight = self._alpha / value.abs().mean().detach()
@@ -163,52 +193,12 @@ class DrQBCImpl(TD3PlusBCImpl):  # type: ignore[misc]
         return TD3PlusBCActorLoss(actor_loss=-weight * value.mean() + imitation, bc_loss=imitation)
 
 
-def _held(q_funcs: nn.ModuleList, grad: bool) -> AbstractContextManager[None]:
-    """One run of the critics' convolutions for each tensor of frames; nothing to do on latents."""
+def _shared_run(q_funcs: nn.ModuleList, grad: bool) -> AbstractContextManager[None]:
+    """Runs the critics' convolutions once for each tensor of frames; networks on latents have none."""
     first: Any = q_funcs[0]
     features = first.encoder.features
-    shared = features.shared if isinstance(features, Features) else None
-    return shared.held(grad) if isinstance(shared, Convolutions) else nullcontext()
-
-
-@dataclasses.dataclass(frozen=True)
-class _Networks:
-    """What d3rlpy's builders ask for encoders. Of pixels, all that one :meth:`make` gives share convolutions."""
-
-    actor: Any
-    critic: Any
-
-    @classmethod
-    def make(cls, config: DrQBCConfig, observation_shape: Shape) -> _Networks:
-        actor, critic = config.actor_encoder_factory, config.critic_encoder_factory
-        if isinstance(critic, LatentEncoderFactory):
-            return cls(actor, critic)
-        features, _ = critic._features(observation_shape)
-        borrowed = Features(features.shared, features.count, actor.feature_size, borrowed=True)
-        return cls(_Given(borrowed, actor), _Given(features, critic))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Given:
-    """A factory whose encoders share features that are already there."""
-
-    features: nn.Module
-    factory: TrunkEncoderFactory
-
-    def create(self, observation_shape: Shape) -> Encoder:  # noqa: ARG002
-        return FrameEncoder(self.features, self.factory.feature_size, self.factory.hidden_units)
-
-    def create_with_action(self, observation_shape: Shape, action_size: int) -> EncoderWithAction:  # noqa: ARG002
-        size, units = self.factory.feature_size, self.factory.hidden_units
-        return FrameEncoderWithAction(self.features, size, action_size, units)
-
-
-def _critics(
-    made: _Networks, config: DrQBCConfig, observation_shape: Shape, action_size: int, common: dict[str, Any]
-) -> Any:
-    return create_continuous_q_function(
-        observation_shape, action_size, made.critic, config.q_func_factory, n_ensembles=config.n_critics, **common
-    )
+    shared = features.shared if isinstance(features, TrunkFeatures) else None
+    return shared.cached(grad) if isinstance(shared, SharedConvolutions) else nullcontext()
 
 
 register_learnable(DrQBCConfig)

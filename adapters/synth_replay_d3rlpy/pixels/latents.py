@@ -1,40 +1,36 @@
-"""From an agent of pixels to one of latents, and back (arXiv 2508.12356, Section 3.3; SynthER, Appendix F).
+"""From a d3rlpy agent on pixels to one on latents, and back (arXiv 2508.12356, Section 3.3; SynthER, Appendix F).
 
-``encoder_of(agent)`` freezes what an agent of pixels sees, ``latent_agent`` makes an agent that starts with its heads
-and learns from latents, ``transplant`` gives the agent of pixels that acts as that one does.
+``encoder_of(agent)`` freezes the features of an agent on pixels, ``latent_agent`` makes an agent that starts with its
+heads and learns from latents, ``transplant`` puts the trained heads back on the encoder, for an agent that acts on
+frames.
 """
 
 from __future__ import annotations
 
 import copy
-import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from d3rlpy.algos import QLearningAlgoBase
 from torch import Tensor, nn
 
 from synth_replay.encoders import FrozenEncoder, cached_encoder
 from synth_replay.encoders.layout import CONCAT
-from synth_replay.errors import ConfigError, NotFittedError
-from synth_replay_d3rlpy.pixels.networks import (
-    Features,
-    FrameEncoder,
-    FrameEncoderWithAction,
-    LatentEncoderFactory,
-)
+from synth_replay.errors import ConfigError
+from synth_replay_d3rlpy.pixels.factories import LatentEncoderFactory
+from synth_replay_d3rlpy.pixels.heads import Agent, built, copy_heads, factory_fields, trunk_features
+from synth_replay_d3rlpy.pixels.networks import TrunkFeatures
 
-Agent: TypeAlias = "QLearningAlgoBase[Any, Any]"
-# d3rlpy's names of networks and factories, and the papers' names of what they read
-NAMES = {"policy": "actor", "imitator": "actor", "q_funcs": "critic", "value_func": "value"}
-BOUNDS = (-1.0, 1.0)
+TANH_BOUNDS = (-1.0, 1.0)
 
 
 class NamedFeatures(nn.Module):
-    """All features of an agent; convolutions that several of them share run once."""
+    """All features of an agent, by name; convolutions that several features share run once.
 
-    def __init__(self, features: dict[str, Features]) -> None:
+    Args:
+        features: Features by name.
+    """
+
+    def __init__(self, features: dict[str, TrunkFeatures]) -> None:
         super().__init__()
         shared = {id(f.shared): f.shared for f in features.values()}
         numbers = {key: i for i, key in enumerate(shared)}
@@ -43,7 +39,7 @@ class NamedFeatures(nn.Module):
         self.sources = {name: numbers[id(f.shared)] for name, f in features.items()}
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
-        """``[n, C, H, W]`` of 0 to 255."""
+        """Maps frames ``[n, C, H, W]`` in [0, 255] to features ``[n, size]``, by name."""
         hidden = [convolutions(frames) for convolutions in self.convolutions]
         return {name: trunk(hidden[self.sources[name]]) for name, trunk in self.trunks.items()}
 
@@ -52,132 +48,89 @@ def encoder_of(agent: Agent, latent: str = CONCAT) -> FrozenEncoder:
     """Freezes the features of an agent that was built with :class:`TrunkEncoderFactory`.
 
     Args:
-        agent: A built or trained d3rlpy algorithm; it is not changed, and later training does not reach the encoder.
-        latent: ``concat`` (each head reads its own part), ``sum`` (the paper's Eq. 5), or one feature's name:
+        agent: Built or trained d3rlpy algorithm; it is not changed, and its later training does not change the encoder.
+        latent: ``concat`` (each head reads its own part), ``sum`` (arXiv 2508.12356, Eq. 5), or one feature's name:
             ``actor``, ``critic`` (``critic_0``, ``critic_1`` where each critic has its own convolutions), ``value``.
 
     Raises:
         NotFittedError: If the agent has not been built.
-        ConfigError: If its networks are not of :class:`TrunkEncoderFactory`.
+        ConfigError: If its networks were not made by :class:`TrunkEncoderFactory`.
     """
-    found = _features(agent)
-    shape = tuple(_impl(agent).observation_shape)
-    return FrozenEncoder(NamedFeatures(found), shape, latent, BOUNDS)
+    features = NamedFeatures(trunk_features(agent))
+    return FrozenEncoder(features, tuple(built(agent).observation_shape), latent, TANH_BOUNDS)
 
 
 def latent_agent(agent: Agent, encoder: str | Path) -> Agent:
-    """An agent that learns from latents, of the same algorithm and settings, starting with the heads of ``agent``.
+    """Makes an agent that learns from latents, with the algorithm, settings and heads of ``agent``.
 
     Args:
-        agent: The agent of pixels whose :func:`encoder_of` was saved.
-        encoder: The file it was saved to.
+        agent: Agent on pixels whose :func:`encoder_of` was saved.
+        encoder: File to which the encoder was saved.
 
     Returns:
-        A built algorithm for observations ``[d]``.
+        A built algorithm for observations ``[d]``, with the gradient step of ``agent``.
 
     Raises:
-        ConfigError: If the encoder is another agent's, of this architecture or another.
+        CheckpointError: If the file is not an encoder.
+        ConfigError: If the encoder was saved from another agent, or from this one before further training.
     """
-    frozen, parts = cached_encoder(encoder), list(_features(agent))
+    frozen = cached_encoder(encoder)
     config = copy.deepcopy(agent.config)
     _check_scaler(config)
-    for name in _factory_fields(config):
-        # actor_encoder_factory makes the networks of "actor"; encoder_factory those of all there are
-        mine = [part for part in parts if part.startswith(name.removesuffix("encoder_factory").rstrip("_"))]
-        if not mine or len({part.partition("_")[0] for part in mine}) > 1:
-            raise ConfigError(
-                f"{type(agent).__name__} makes networks by its {name} that cannot be told apart. TD3+BC, DrQ+BC, IQL, "
-                "CQL, SAC, AWAC, BC, DQN and discrete CQL and BC are served."
-            )
-        for part in mine:
-            frozen.layout.part(part)
-        hidden_units = getattr(config, name).hidden_units
-        setattr(config, name, LatentEncoderFactory(str(Path(encoder).resolve()), mine, hidden_units))
+    _use_latent_factories(config, agent, frozen, Path(encoder))
     if encoder_of(agent, frozen.layout.latent).hash != frozen.hash:
         raise ConfigError(
-            f"{encoder} is not what this agent sees: it is another agent's, or the agent has learnt on since. Its "
-            "heads would read features that they do not know. Save encoder_of(agent) again."
+            f"{encoder} is not the encoder of this agent: it was saved from another agent, or this one has been "
+            "trained since. The heads would read features that they were not trained on. Save encoder_of(agent) again."
         )
     made = config.create(device=agent._device)
-    made.create_impl(frozen.space.shape, _impl(agent).action_size)
-    made.set_grad_step(agent.grad_step)  # schedules go on
-    _move(agent, made)
+    made.create_impl(frozen.space.shape, built(agent).action_size)
+    made.set_grad_step(agent.grad_step)  # schedules continue
+    copy_heads(agent, made)
     return made
 
 
 def transplant(agent: Agent) -> Agent:
-    """The agent of pixels that takes the actions which ``agent`` takes on their latents.
+    """Makes the agent on pixels that takes the same actions as an agent on latents.
 
     Args:
-        agent: Made by :func:`latent_agent` and trained, or any algorithm of :class:`LatentEncoderFactory`.
+        agent: Trained agent of :func:`latent_agent`, or any algorithm with :class:`LatentEncoderFactory`.
 
     Returns:
-        A built algorithm for frames ``[C, H, W]``, with the frozen encoder inside; it can be saved as usual, and needs
-        the encoder's file when it is loaded.
+        A built algorithm for frames ``[C, H, W]`` with the frozen encoder inside. It can be saved as usual; loading
+        needs the encoder's file.
 
     Raises:
-        ConfigError: If the agent is not one of latents.
+        ConfigError: If the agent is not on latents.
     """
     config = copy.deepcopy(agent.config)
-    factories = [getattr(config, name) for name in _factory_fields(config)]
+    factories = [getattr(config, name) for name in factory_fields(config)]
     if not factories or not all(isinstance(factory, LatentEncoderFactory) for factory in factories):
-        raise ConfigError("transplant() takes an agent of latents: make one with latent_agent().")
+        raise ConfigError("transplant() takes an agent on latents. Make one with latent_agent().")
     _check_scaler(config)
     made = config.create(device=agent._device)
-    made.create_impl(cached_encoder(factories[0].encoder).pixel_shape, _impl(agent).action_size)
-    _move(agent, made)
+    made.create_impl(cached_encoder(factories[0].encoder).pixel_shape, built(agent).action_size)
+    copy_heads(agent, made)
     return made
 
 
-# -- parts of an agent --------------------------------------------------------------------------
-
-
-def _impl(agent: Agent) -> Any:
-    if agent.impl is None:
-        raise NotFittedError("The agent has no networks yet: fit it, or call build_with_dataset().")
-    return agent.impl
-
-
-def _factory_fields(config: Any) -> list[str]:
-    return [f.name for f in dataclasses.fields(config) if f.name.endswith("encoder_factory")]
-
-
-def _networks(agent: Agent) -> Iterator[tuple[str, nn.Module]]:
-    modules = _impl(agent).modules
-    for held in dataclasses.fields(modules):
-        if held.name in NAMES:
-            yield NAMES[held.name], getattr(modules, held.name)
-
-
-def _features(agent: Agent) -> dict[str, Features]:
-    found: dict[str, Features] = {}
-    for name, network in _networks(agent):
-        encoders = [m for m in network.modules() if isinstance(m, FrameEncoder | FrameEncoderWithAction)]
-        towers = [f for f in {id(e.features): e.features for e in encoders}.values() if isinstance(f, Features)]
-        if not towers:
+def _use_latent_factories(config: Any, agent: Agent, frozen: FrozenEncoder, encoder: Path) -> None:
+    """Replaces every encoder factory of a d3rlpy config by one on the frozen encoder."""
+    parts = list(trunk_features(agent))
+    for name in factory_fields(config):
+        # actor_encoder_factory makes the networks of "actor"; encoder_factory makes all networks
+        own = [part for part in parts if part.startswith(name.removesuffix("encoder_factory").rstrip("_"))]
+        if not own or len({part.partition("_")[0] for part in own}) > 1:
             raise ConfigError(
-                f"The {name} of {type(agent).__name__} was not made by TrunkEncoderFactory: there is no trunk to "
-                "take latents from. Give the algorithm's encoder_factory arguments one."
+                f"{type(agent).__name__} makes different networks with its {name}, so their features cannot be told "
+                "apart. Use TD3+BC, DrQ+BC, IQL, CQL, SAC, AWAC, BC, DQN, discrete CQL or discrete BC."
             )
-        found |= {name: towers[0]} if len(towers) == 1 else {f"{name}_{i}": t for i, t in enumerate(towers)}
-    return found
+        for part in own:
+            frozen.layout.part(part)  # raises ConfigError for an encoder without this feature
+        hidden_units = getattr(config, name).hidden_units
+        setattr(config, name, LatentEncoderFactory(str(encoder.resolve()), own, hidden_units))
 
 
 def _check_scaler(config: Any) -> None:
     if config.observation_scaler is not None:
         raise ConfigError("Encoders scale frames themselves: create the algorithm with observation_scaler=None.")
-
-
-def _move(source: Agent, target: Agent) -> None:
-    """Copies what does not see pixels: hidden layers, last layers, temperatures, of target networks too."""
-    giving, taking = _impl(source).modules, _impl(target).modules
-    for held in dataclasses.fields(giving):
-        network = getattr(giving, held.name)
-        if isinstance(network, nn.Module):
-            state = {key: value for key, value in network.state_dict().items() if ".features." not in f".{key}"}
-            try:
-                missing, unexpected = getattr(taking, held.name).load_state_dict(state, strict=False)
-            except RuntimeError as error:
-                raise ConfigError(f"The heads of {held.name} do not fit this encoder: {error}") from error
-            if unexpected or [key for key in missing if ".features." not in f".{key}"]:
-                raise ConfigError(f"The heads of {held.name} do not fit this encoder: {missing}, {unexpected}")

@@ -1,1 +1,1 @@
-"""Stable-Baselines3 on frames: encoders, policies on latents, augmentation."""
+"""Pixel observations in Stable-Baselines3: frozen encoders, policies on latents, augmented batches."""

@@ -1,15 +1,14 @@
-"""What every adapter of synth_replay must keep."""
+"""Conformance tests of the adapter."""
 
 from __future__ import annotations
 
 from synth_replay_myhost import SyntheticReplayBuffer
 
-from synth_replay.testing import AdapterHarness
-from synth_replay.testing.suite import AdapterSuite
+from synth_replay.testing import AdapterHarness, AdapterSuite
 
 HostBuffer = object  # TODO 1, here too
 
-NAMES = {  # TODO 8: the host's names of these columns
+NAMES = {  # TODO 9: the host's names of these columns
     "observation": "observations",
     "action": "actions",
     "reward": "rewards",
@@ -19,7 +18,7 @@ NAMES = {  # TODO 8: the host's names of these columns
 
 
 class MyHostHarness(AdapterHarness):
-    """Drives the host's buffer and ours alike."""
+    """Drives the host's own buffer and ours."""
 
     def stock(self, env, capacity, n_envs):
         return HostBuffer(capacity, self.arguments(env))
@@ -28,8 +27,8 @@ class MyHostHarness(AdapterHarness):
         return SyntheticReplayBuffer(capacity, self.arguments(env), env=env, **options)
 
     def arguments(self, env):
-        """The host's own arguments for an environment."""
-        # TODO 9
+        """Returns the host's own arguments for an environment."""
+        # TODO 10
         raise NotImplementedError
 
     def add(self, buffer, step):
@@ -40,7 +39,7 @@ class MyHostHarness(AdapterHarness):
         return self.named(buffer.sample(batch_size))
 
     def storage(self, buffer):
-        # TODO 10: all stored rows, as the host gives them
+        # TODO 11: all stored rows, as the host gives them
         raise NotImplementedError
 
     def named(self, rows):
@@ -51,11 +50,11 @@ class MyHostHarness(AdapterHarness):
         buffer.save(path)
 
     def load(self, path):
-        # TODO 11: an empty buffer of the same arguments, then .load(path)
+        # TODO 12: an empty buffer of the same arguments, then .load(path)
         raise NotImplementedError
 
 
 class TestMyHost(AdapterSuite):
-    """One test for each promise and environment."""
+    """One test for each check and environment."""
 
     harness = MyHostHarness()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from cpprb import ReplayBuffer
 
-from synth_replay import GeneratorConfig, Transitions
-from synth_replay.buffers.engine import SynthesisEngine
-from synth_replay.buffers.refresh import RefreshConfig
-from synth_replay.runtime import seed_from_numpy
+from synth_replay import Transitions
+from synth_replay.buffers import HostColumns, SyntheticOptions, seed_from_numpy, synther_engine
 
 # cpprb lets its users name the columns; these are the names of its documentation
 NAMES = {
@@ -25,20 +23,17 @@ NAMES = {
 
 
 class SyntheticReplayBuffer(ReplayBuffer):
-    """The host's buffer: real rows stay in it, generated rows in the engine's store, and batches hold both.
+    """A buffer that stores real rows as the host does and mixes generated rows from the engine's store into its batches.
 
     Args:
-        size: Most real rows kept.
+        size: Most real rows to keep.
         env_dict: Shapes and types of ``obs``, ``act``, ``rew``, ``next_obs`` and ``done``, as in cpprb. ``done`` is a
             termination: a time limit is not.
-        env: The environment whose spaces are modelled.
-        real_ratio: Share of real rows in a batch, in [0, 1].
-        refresh_every: Environment steps between two refits.
-        generator: Preset, configuration or its file, or the folder of a saved generator.
-        store_rows: Generated rows kept.
+        env: Environment whose spaces are modelled.
         seed: Seed of the generated part; None follows NumPy's global stream.
-        device: Where the generator runs.
-        progress: Progress bars during a refresh; None shows them on a terminal.
+        device: Device of the generator.
+        **options: Keyword arguments of :class:`~synth_replay.buffers.SyntheticOptions` and
+            :class:`~synth_replay.buffers.EngineOptions`.
     """
 
     def __init__(
@@ -47,51 +42,39 @@ class SyntheticReplayBuffer(ReplayBuffer):
         env_dict: dict[str, Any],
         *,
         env: Any,
-        real_ratio: float = 0.5,
-        refresh_every: int = 10_000,
-        generator: str | Path | GeneratorConfig | None = None,
-        store_rows: int | None = None,
         seed: int | None = None,
         device: str = "auto",
-        progress: bool | None = None,
+        **options: Unpack[SyntheticOptions],
     ) -> None:
-        self.engine = SynthesisEngine(
-            env.observation_space,
-            env.action_space,
-            real_ratio=real_ratio,
-            refresh=RefreshConfig(refresh_every),
-            generator=generator,
-            store_rows=store_rows,
-            seed=seed_from_numpy() if seed is None else seed,
-            device=device,
-            progress=progress,
-        )
+        own_seed = seed_from_numpy() if seed is None else seed
+        spaces = env.observation_space, env.action_space
+        self.engine = synther_engine(*spaces, seed=own_seed, device=device, **options)
         super().__init__(size, env_dict)
 
     def add(self, **step: Any) -> Any:
-        """Stores a step, or one of each environment, as the host does, and counts it."""
+        """Stores one step of each environment, as the host does, and counts the steps."""
         index = super().add(**step)
         self.engine.notify(np.size(step["rew"]))
         return index
 
     def sample(self, batch_size: int) -> dict[str, Any]:
         """Draws a mixed, shuffled batch: real rows by the host, generated rows by the engine."""
-        self.engine.update(self.transitions, self.columns)
-        real, generated = self.engine.plan(batch_size)
-        batch = super().sample(real)
-        if not generated:
+        self.engine.update({"real": self.transitions}, self.columns)
+        counts = self.engine.plan(batch_size, real=self.get_stored_size())
+        batch = super().sample(counts.real)
+        if not counts.generated:
             return batch
-        made, order = self.engine.draw(generated), self.engine.permutation(batch_size)
+        made, order = self.engine.draw(counts), self.engine.permutation(batch_size)
         return {name: np.concatenate([a, made[name].astype(a.dtype)])[order] for name, a in batch.items()}
 
     def transitions(self) -> Transitions:
-        """All real rows, in environment units."""
+        """Converts all real rows to transitions in environment units."""
         held, spec = self.get_all_transitions(), self.engine.generator.spec
         shapes = {leaf.name: leaf.shape for leaf in spec.leaves}
         return Transitions(**{ours: held[name].reshape(-1, *shapes[ours]) for name, ours in NAMES.items()})
 
-    def columns(self, rows: Transitions) -> dict[str, Any]:
-        """Generated rows as the host's columns."""
+    def columns(self, rows: Transitions) -> HostColumns:
+        """Converts generated rows to the host's columns."""
         found, held = rows.columns(), self.get_all_transitions()
         return {name: found[ours].reshape(-1, *held[name].shape[1:]) for name, ours in NAMES.items()}
 
@@ -102,6 +85,6 @@ class SyntheticReplayBuffer(ReplayBuffer):
         (path / "engine.pkl").write_bytes(pickle.dumps(self.engine))
 
     def load(self, path: Path) -> None:
-        """The inverse of :meth:`save`. It unpickles: only load files that you trust."""
+        """Loads what :meth:`save` wrote. It unpickles, so only load files that you trust."""
         self.load_transitions(str(path / "transitions.npz"))
         self.engine = pickle.loads((path / "engine.pkl").read_bytes())

@@ -1,4 +1,4 @@
-"""What every adapter of synth_replay must keep."""
+"""Conformance tests of the adapter."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from cpprb import ReplayBuffer
 from synth_replay_cpprb import SyntheticReplayBuffer
 from synth_replay_cpprb.synthetic import NAMES
 
-from synth_replay.testing import AdapterHarness
-from synth_replay.testing.suite import AdapterSuite
+from synth_replay.testing import AdapterHarness, AdapterSuite
 
 
 class CpprbHarness(AdapterHarness):
-    """Drives the host's buffer and ours alike."""
+    """Drives the host's own buffer and ours."""
 
     env_counts = (1, 4)
 
@@ -22,7 +21,7 @@ class CpprbHarness(AdapterHarness):
         return SyntheticReplayBuffer(capacity, self.arguments(env), env=env, **options)
 
     def arguments(self, env):
-        """The host's own arguments for an environment."""
+        """Returns the host's own arguments for an environment."""
         self.env = env
         seen, acted = env.observation_space, env.action_space
         obs = {"shape": seen.shape, "dtype": seen.dtype}
@@ -58,6 +57,6 @@ class CpprbHarness(AdapterHarness):
 
 
 class TestCpprb(AdapterSuite):
-    """One test for each promise and environment."""
+    """One test for each check and environment."""
 
     harness = CpprbHarness()

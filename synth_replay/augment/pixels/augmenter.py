@@ -1,4 +1,4 @@
-"""PixelAugmenter: one draw per transition over all frames of both observations."""
+"""The pixel augmenter, which applies one random draw to all frames of a transition."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from synth_replay.augment.pixels.draws import Augmentation, check_setting
 from synth_replay.augment.pixels.frames import Frames, checked_stacks
 from synth_replay.errors import CheckpointError, ConfigError
 
-# Few enough rows at a time that a step finds in the cache what the step before it wrote.
+# Few enough rows for a step to find the output of the step before it in the processor's cache.
 BLOCK_ROWS = 8
 
 
 class PixelAugmenter:
     """Augments batches of stacked frames, in a sampled batch or before a dataset is stored.
 
-    All frames of a row, of its observation and its next observation, go through the same draw. What comes back is new
-    memory of the input's kind, type, layout and shape. Draws follow each other: the same seed and the same calls give
-    the same frames, and a dataset augmented in other chunks comes out otherwise.
+    All frames of a row, of its observation and its next observation, share one random draw. The result is newly
+    allocated and has the input's container, dtype, layout and shape. Draws come from one stream: the same seed and the
+    same calls give the same frames, but a dataset that is split into other chunks gets other draws.
 
     Args:
         augmentations: A preset ("generalization": rotation, colour jitter, colour cutout and background overlay, the
             four of arXiv 2508.12356), a name of :data:`PIXEL_AUGMENTATIONS`, or a sequence of names and callables of
             the type :data:`Augmentation`.
-        mode: "one" draws one augmentation for each row; "all" applies them all in turn.
-        keep_original: Expected share of rows that stay as they are. The paper states none, hence 0.
+        mode: "one" draws one augmentation for each row; "all" applies all of them in order.
+        keep_original: Expected share of rows that stay unchanged. The paper states none, hence 0.
         frame_channels: Channels of one frame: 3, or 1 for gray frames.
-        channels_last: True for ``[B, H, W, S*C]``, False for ``[B, S*C, H, W]``; None finds it from the shape.
-        backgrounds: For the overlay: a folder of images and videos, or uint8 ``[N, H, W, 3]``; None draws pictures.
-        seed: Of all draws; None takes one from the operating system.
-        device: Where to compute; None means where the frames are. Draws do not depend on it.
+        channels_last: True for ``[B, H, W, S*C]``, False for ``[B, S*C, H, W]``; None infers it from the shape.
+        backgrounds: Pictures of the overlay: a folder of images and videos, or uint8 ``[N, H, W, 3]``; None draws
+            procedural ones.
+        seed: Seed of all draws; None takes one from the operating system.
+        device: Device of the computation; None means the device of the frames. Draws do not depend on it.
 
     Raises:
         ConfigError: For an unknown name or a setting out of range.
@@ -67,7 +68,7 @@ class PixelAugmenter:
         self._rng.seed() if seed is None else self.reseed(seed)
 
     def reseed(self, seed: int) -> None:
-        """Starts the random stream anew."""
+        """Restarts the random stream from ``seed``."""
         self._rng.manual_seed(seed)
 
     @overload
@@ -82,14 +83,14 @@ class PixelAugmenter:
 
         Args:
             observations: Array or tensor ``[B, S*C, H, W]`` or ``[B, H, W, S*C]``, uint8, or floats in [0, 255].
-            next_observations: Likewise, of the same shape and type.
+            next_observations: Array or tensor with the shape and dtype of ``observations``, or None.
 
         Returns:
-            Both augmented, or the one that was given. Integers are rounded.
+            Augmented observations, or a pair if next observations were given. Integers are rounded.
 
         Raises:
             InvalidTransitionsError: For another shape, type, channel order, or values outside [0, 255].
-            SpecMismatchError: If the two differ in shape or type, or backgrounds in size.
+            SpecMismatchError: If the two differ in shape or type, or backgrounds have another size than the frames.
         """
         given = [observations] if next_observations is None else [observations, next_observations]
         stacks, last = checked_stacks(given, self.frame_channels, self.channels_last)
@@ -98,7 +99,7 @@ class PixelAugmenter:
         return returned[0] if next_observations is None else tuple(returned)
 
     def _augmented(self, stacks: list[Tensor], last: bool) -> list[Tensor]:
-        """Takes the rows block by block, in the order of their augmentations, and puts them back in their own."""
+        """Augments the rows block by block, grouped by augmentation, and restores their order."""
         order, pieces = [], []
         for rows, steps in self._plan(len(stacks[0])):
             for block in torch.split(rows.to(stacks[0].device), BLOCK_ROWS):
@@ -111,7 +112,7 @@ class PixelAugmenter:
         return [(result.movedim(1, 3) if last else result).contiguous() for result in results]
 
     def _plan(self, count: int) -> Iterator[tuple[Tensor, Sequence[Augmentation]]]:
-        """Draws which augmentations each of ``count`` rows goes through; every row is in one group."""
+        """Assigns augmentations to ``count`` rows at random; every row is in exactly one of the groups."""
         kept = torch.rand(count, generator=self._rng) < self.keep_original
         plans = [self.augmentations] if self.mode == "all" else [(a,) for a in self.augmentations]
         choice = torch.randint(len(plans), (count,), generator=self._rng).masked_fill_(kept, len(plans))
@@ -121,7 +122,7 @@ class PixelAugmenter:
                 yield rows, steps
 
     def _block(self, stacks: Tensor, steps: Sequence[Augmentation]) -> Tensor:
-        """Takes ``[b, F*C, H, W]`` through augmentations."""
+        """Applies augmentations to stacks ``[b, F*C, H, W]``."""
         if not steps:
             return stacks
         frames = stacks.to(self.device or stacks.device, torch.float32).contiguous().div_(255)
@@ -132,20 +133,22 @@ class PixelAugmenter:
                 raise ConfigError(f"{step} returned {list(frames.shape)} for {list(shape)}; it must keep the shape.")
         frames = frames.reshape(stacks.shape).mul_(255)
         if not stacks.is_floating_point():
-            frames = frames.round_().to(torch.int32)  # to int32 and on to uint8 is faster than straight to uint8
+            frames = frames.round_().to(torch.int32)  # uint8 by way of int32 is faster than directly
         return frames.to(stacks.device, stacks.dtype)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The random stream's state: a run that loads it goes on as if it had never stopped."""
+        """Returns the state of the random stream; a run that loads it continues as if it had not been interrupted."""
         return {"rng": self._rng.get_state()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Takes over what :meth:`state_dict` returned.
+        """Restores the state that :meth:`state_dict` returned.
 
         Raises:
-            CheckpointError: For anything else.
+            CheckpointError: If ``state`` is not such a state.
         """
         try:
             self._rng.set_state(state["rng"])
         except (KeyError, TypeError, RuntimeError) as error:
-            raise CheckpointError(f"This is no state of a PixelAugmenter: {error!r}.") from error
+            raise CheckpointError(
+                f"This is not the state of a PixelAugmenter ({error!r}); pass what state_dict() returned."
+            ) from error

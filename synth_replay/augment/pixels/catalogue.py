@@ -26,8 +26,8 @@ PIXEL_AUGMENTATIONS: dict[str, Callable[[], Augmentation]] = {
     "background_overlay": BackgroundOverlay,
 }
 
-#: "generalization" has the four of arXiv 2508.12356, Section 3.2, which gives no magnitudes. Ours: rotation up to 90
-#: degrees, jitter and cutout in the manner of RAD, the overlay of SVEA.
+#: "generalization" has the four augmentations of arXiv 2508.12356, Section 3.2. The paper gives no magnitudes; ours are
+#: rotation up to 90 degrees, jitter and cutout as in RAD, and the overlay of SVEA.
 PIXEL_PRESETS: dict[str, tuple[str, ...]] = {
     "generalization": ("rotation", "colour_jitter", "colour_cutout", "background_overlay"),
 }
@@ -39,11 +39,12 @@ def make_augmentations(
     """Makes augmentations from a preset, a name, or a sequence of names and ready ones.
 
     Args:
-        wanted: See :data:`PIXEL_PRESETS` and :data:`PIXEL_AUGMENTATIONS`.
-        backgrounds: For "background_overlay", see :class:`BackgroundOverlay`.
+        wanted: Name of a preset (:data:`PIXEL_PRESETS`) or augmentation (:data:`PIXEL_AUGMENTATIONS`), or a sequence of
+            names and callables.
+        backgrounds: Pictures for "background_overlay", see :class:`BackgroundOverlay`.
 
     Raises:
-        ConfigError: For an unknown name, none at all, or backgrounds that nothing uses.
+        ConfigError: For an unknown name, an empty sequence, or backgrounds that no augmentation uses.
         DatasetError: For a folder without backgrounds.
     """
     parts = PIXEL_PRESETS.get(wanted, (wanted,)) if isinstance(wanted, str) else tuple(wanted)

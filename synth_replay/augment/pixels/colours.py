@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from synth_replay.augment.pixels.draws import check_setting, chosen, luma, per_row, uniform
 
-# NTSC: brightness, and two axes of the colour plane. Hue is an angle in that plane and saturation a radius.
+# YIQ of NTSC: brightness and two axes of the colour plane, in which hue is an angle and saturation a radius
 RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
@@ -19,15 +19,15 @@ RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.522
 class ColourJitter:
     """Changes brightness, contrast, saturation and hue, at RAD's magnitudes (Laskin et al. 2020).
 
-    All four are one affine map of colours per row: hue and saturation turn and scale the colour plane of YIQ, and
-    contrast stretches about the mean brightness of all frames of the row. Hue by way of HSV costs some 70 times as
-    much and is no map that a whole stack could share. Single-channel frames have brightness and contrast only.
+    All four together are one affine map of colours per row: hue rotates and saturation scales the colour plane of YIQ,
+    and contrast scales about the mean brightness of all frames of the row. Hue by way of HSV costs about 70 times as
+    much and is not one map for a whole stack. Single-channel frames change in brightness and contrast only.
 
     Attributes:
-        brightness: Factor from ``U(1 - brightness, 1 + brightness)``.
-        contrast: Likewise.
-        saturation: Likewise.
-        hue: Largest turn to either side; 0.5 is half the colour circle.
+        brightness: Range of the brightness factor, drawn from ``U(1 - brightness, 1 + brightness)``.
+        contrast: Range of the contrast factor, drawn from ``U(1 - contrast, 1 + contrast)``.
+        saturation: Range of the saturation factor, drawn from ``U(1 - saturation, 1 + saturation)``.
+        hue: Largest rotation to either side; 0.5 is half the colour circle.
     """
 
     brightness: float = 0.4
@@ -41,7 +41,7 @@ class ColourJitter:
         check_setting("ColourJitter.hue", self.hue, 0, 0.5)
 
     def __call__(self, frames: Tensor, rng: torch.Generator) -> Tensor:
-        """Changes frames ``[B, F, C, H, W]``."""
+        """Changes the colours of frames ``[B, F, C, H, W]``."""
         brightness, contrast, saturation, turn = uniform(frames, rng, -1, 1, count=4)[..., None].unbind(1)
         factor = (1 + self.brightness * brightness) * (1 + self.contrast * contrast)
         level = luma(frames.mean((1, 3, 4))[..., None, None])[..., 0, 0] * (1 + self.brightness * brightness)
@@ -53,7 +53,7 @@ class ColourJitter:
 
 
 def _colour_plane(scale: Tensor, angle: Tensor) -> Tensor:
-    """RGB maps ``[B, 3, 3]`` that scale and turn colours and leave brightness alone."""
+    """Returns RGB maps ``[B, 3, 3]`` that scale and rotate the colour plane and keep brightness."""
     to_yiq = torch.tensor(RGB_TO_YIQ, device=scale.device)
     change = torch.zeros(len(scale), 3, 3, device=scale.device)
     change[:, 0, 0] = 1
@@ -65,10 +65,10 @@ def _colour_plane(scale: Tensor, angle: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Grayscale:
-    """Takes the colour away (RAD, with its probability).
+    """Removes the colour (RAD, Laskin et al. 2020, with its probability).
 
     Attributes:
-        probability: Of a row losing its colour.
+        probability: Probability that a row loses its colour.
     """
 
     probability: float = 0.3
@@ -77,13 +77,13 @@ class Grayscale:
         check_setting("Grayscale.probability", self.probability, 0, 1)
 
     def __call__(self, frames: Tensor, rng: torch.Generator) -> Tensor:
-        """Changes frames ``[B, F, C, H, W]``."""
+        """Turns some rows of frames ``[B, F, C, H, W]`` gray."""
         return frames.lerp_(luma(frames), chosen(frames, rng, self.probability))
 
 
 @dataclass(frozen=True)
 class RandomConvolution:
-    """Filters with a 3x3 kernel from N(0, 1), then a sigmoid (Lee et al. 2020, as SVEA, Hansen et al. 2021, has it)."""
+    """Filters with a 3x3 kernel from N(0, 1), then a sigmoid (Lee et al. 2020; as in SVEA, Hansen et al. 2021)."""
 
     def __call__(self, frames: Tensor, rng: torch.Generator) -> Tensor:
         """Filters frames ``[B, F, C, H, W]``."""
@@ -91,5 +91,5 @@ class RandomConvolution:
         kernels = torch.randn(rows * channels, channels, 3, 3, generator=rng).to(frames.device)
         padded = functional.pad(frames.flatten(1, 2), (1, 1, 1, 1), mode="replicate")
         padded = padded.view(rows, count, channels, height + 2, width + 2).transpose(0, 1).flatten(1, 2)
-        filtered = functional.conv2d(padded, kernels, groups=rows)  # a row is a group, so it has a kernel of its own
+        filtered = functional.conv2d(padded, kernels, groups=rows)  # one group per row gives each row its own kernel
         return filtered.view(count, rows, channels, height, width).transpose(0, 1).sigmoid()

@@ -16,8 +16,8 @@ class Cutout:
     """Blackens one rectangle (RAD, Laskin et al. 2020: sides of 10 to 30 of 84 pixels).
 
     Attributes:
-        low: Smallest side as a share of the frame's.
-        high: Largest side.
+        low: Shortest side as a share of the frame's side.
+        high: Longest side as a share of the frame's side.
     """
 
     low: float = 0.12
@@ -36,7 +36,7 @@ class Cutout:
         return frames.lerp_(per_row(self._colour(frames, rng)), box[:, None, None])
 
     def _side(self, frames: Tensor, rng: torch.Generator, pixels: int) -> Tensor:
-        """1 for those of an axis's pixels ``[B, pixels]`` that the rectangle has, 0 for the others."""
+        """Returns a mask ``[B, pixels]`` along one axis: 1 inside the rectangle, 0 outside."""
         length = (uniform(frames, rng, self.low, self.high) * pixels).round()
         start = (uniform(frames, rng, 0, 1) * (pixels - length + 1)).floor()
         where = torch.arange(pixels, device=frames.device)

@@ -1,4 +1,4 @@
-"""Batches of stacked frames: their checks, and one layout for all of them."""
+"""Checks of batches of stacked frames, and detection of their layout."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Frames = TypeVar("Frames", NDArray[Any], Tensor)
 def checked_stacks(
     batches: Sequence[NDArray[Any] | Tensor], frame_channels: int, channels_last: bool | None
 ) -> tuple[list[Tensor], bool]:
-    """Checks batches of stacked frames that belong together.
+    """Checks batches of stacked frames of the same transitions.
 
     Args:
         batches: Observations, and next observations if there are any: ``[B, S*C, H, W]`` or ``[B, H, W, S*C]``.
-        frame_channels: C.
-        channels_last: The layout, or None to find it from the shape.
+        frame_channels: Number C of channels of one frame.
+        channels_last: Layout of the batches, or None to infer it from the shape.
 
     Returns:
         The batches as tensors that share their memory, and whether their channels come last.
@@ -49,7 +49,7 @@ def _as_tensor(batch: NDArray[Any] | Tensor) -> Tensor:
     if isinstance(batch, np.ndarray):
         if batch.dtype != np.uint8 and not np.issubdtype(batch.dtype, np.floating):
             raise InvalidTransitionsError(f"Frames must be uint8, or floats in [0, 255], not {batch.dtype}.")
-        # torch warns about memory that it may not write, and knows no negative strides
+        # torch warns about read-only memory and does not support negative strides
         batch = torch.from_numpy(np.require(batch, requirements=["C", "W"]))
     if not isinstance(batch, Tensor):
         raise InvalidTransitionsError(f"Frames must be a NumPy array or a tensor, not {type(batch).__name__}.")
@@ -63,7 +63,7 @@ def _described(stack: Tensor) -> str:
 
 
 def _channels_last(shape: torch.Size, frame_channels: int, told: bool | None) -> bool:
-    """Finds the layout: channels are a multiple of a frame's, and fewer than rows and columns of pixels."""
+    """Infers the layout: channels are a multiple of a frame's, and fewer than the rows and columns of pixels."""
     if len(shape) != 4:
         raise InvalidTransitionsError(f"Frames must be [B, S*C, H, W] or [B, H, W, S*C], not {list(shape)}.")
     first, middle, last = shape[1:]
@@ -84,7 +84,7 @@ def _channels_last(shape: torch.Size, frame_channels: int, told: bool | None) ->
 def _check_values(stack: Tensor) -> None:
     if stack.dtype == torch.uint8 or not stack.numel():
         return
-    low, high = (float(edge) for edge in stack.aminmax())  # both are NaN if one value is
+    low, high = (float(edge) for edge in stack.aminmax())  # one NaN makes both NaN
     if not (low >= 0 and high <= 255):
         raise InvalidTransitionsError(f"Float frames must lie in [0, 255] without NaN; these span [{low}, {high}].")
     if high <= 1 and bool((stack != stack.floor()).any()):

@@ -14,10 +14,10 @@ from synth_replay.augment.pixels.draws import check_setting, chosen, uniform
 
 @dataclass(frozen=True)
 class RandomShift:
-    """Moves the picture by whole pixels and repeats its border (DrQ-v2, Yarats et al. 2021).
+    """Shifts the picture by whole pixels and repeats its border (DrQ-v2, Yarats et al. 2021).
 
     Attributes:
-        pixels: Largest shift along each axis.
+        pixels: Largest shift along each axis, in pixels.
     """
 
     pixels: int = 4
@@ -38,13 +38,13 @@ class RandomShift:
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """Cuts a window out and scales it to the frame's size.
+    """Crops a window and scales it to the frame's size.
 
-    RAD (Laskin et al. 2020) crops 84 pixels out of 100. Frames in a buffer have their final size, so the window is
-    84 % of each side, and label and shape stay what they were.
+    RAD (Laskin et al. 2020) crops 84 pixels out of 100. Frames in a buffer already have their final size, so the window
+    covers 84 % of each side and is scaled back to the full size.
 
     Attributes:
-        share: Side of the window as a share of the frame's.
+        share: Side of the window as a share of the frame's side.
     """
 
     share: float = 0.84
@@ -62,10 +62,10 @@ class RandomCrop:
 
 @dataclass(frozen=True)
 class Rotation:
-    """Turns the picture about its centre; corners that come in are black.
+    """Rotates the picture about its centre; pixels from outside the frame are black.
 
     Attributes:
-        degrees: Largest angle to either side.
+        degrees: Largest angle to either side, in degrees.
     """
 
     degrees: float = 90.0
@@ -74,20 +74,20 @@ class Rotation:
         check_setting("Rotation.degrees", self.degrees, 0, 180)
 
     def __call__(self, frames: Tensor, rng: torch.Generator) -> Tensor:
-        """Turns frames ``[B, F, C, H, W]``."""
+        """Rotates frames ``[B, F, C, H, W]``."""
         angle = torch.deg2rad(uniform(frames, rng, -self.degrees, self.degrees))
         cosine, sine, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-        aspect = frames.shape[-2] / frames.shape[-1]  # a grid counts in half heights and half widths, not in pixels
+        aspect = frames.shape[-2] / frames.shape[-1]  # the grid's units are half heights and half widths, not pixels
         affine = torch.cat([cosine, -sine * aspect, zero, sine / aspect, cosine, zero], dim=1)
         return _resample(frames, affine.view(-1, 2, 3), outside="zeros")
 
 
 @dataclass(frozen=True)
 class Flip:
-    """Mirrors left and right. It keeps a label only where the task has no left and right.
+    """Mirrors left and right; actions stay valid only in tasks that are symmetric.
 
     Attributes:
-        probability: Of a row being mirrored.
+        probability: Probability that a row is mirrored.
     """
 
     probability: float = 0.5
@@ -101,7 +101,7 @@ class Flip:
 
 
 def _resample(frames: Tensor, affine: Tensor, outside: str) -> Tensor:
-    """Reads every frame of a row through one grid: the frames are the channels of one picture."""
+    """Resamples all frames of a row with one grid, as channels of one picture."""
     flat = frames.flatten(1, 2)
     grid = functional.affine_grid(affine, [len(flat), 1, *flat.shape[2:]], align_corners=False)
     return functional.grid_sample(flat, grid, padding_mode=outside, align_corners=False).view_as(frames)

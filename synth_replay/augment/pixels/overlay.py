@@ -1,4 +1,4 @@
-"""Background overlay: frames blended with another picture."""
+"""Background overlay: blends frames with another picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from synth_replay.augment.backgrounds import (
-    PATTERNS,
+    BACKGROUND_PATTERNS,
     Pictures,
     background_files,
     load_backgrounds,
@@ -26,11 +26,11 @@ class BackgroundOverlay:
 
     Args:
         backgrounds: A folder of images or videos, pictures of the frames' size as uint8 ``[N, H, W, 3]``, or None for
-            procedural ones. Folders are read, and pictures drawn, when the first frames tell their size.
-        alpha: The picture's share; the frame keeps the rest.
-        limit: How many pictures are drawn, or read at most.
-        seed: Of procedural pictures. Evaluate on others than these.
-        patterns: Of procedural pictures, some of :data:`~synth_replay.augment.backgrounds.PATTERNS`.
+            procedural ones. Folders are read, and pictures drawn, at the first call, which sets their size.
+        alpha: Weight of the picture in [0, 1]; the frame has the rest.
+        limit: Number of procedural pictures, or most pictures to read.
+        seed: Seed of the procedural pictures; use another one for evaluation.
+        patterns: Patterns of the procedural pictures, some of :data:`~synth_replay.augment.BACKGROUND_PATTERNS`.
 
     Raises:
         ConfigError: For pictures of another shape or type, or a setting out of range.
@@ -43,7 +43,7 @@ class BackgroundOverlay:
         alpha: float = 0.5,
         limit: int = 256,
         seed: int = 0,
-        patterns: Sequence[str] = PATTERNS,
+        patterns: Sequence[str] = BACKGROUND_PATTERNS,
     ) -> None:
         check_setting("BackgroundOverlay.alpha", alpha, 0, 1)
         check_setting("BackgroundOverlay.limit", limit, 1, float("inf"))
@@ -67,7 +67,7 @@ class BackgroundOverlay:
         return frames.lerp_(behind[:, None], self.alpha)
 
     def _at_size(self, height: int, width: int) -> Tensor:
-        """The pictures, uint8 ``[N, 3, height, width]``."""
+        """Returns the pictures as uint8 ``[N, 3, height, width]``."""
         if self._pictures is None or self._pictures.shape[2:] != (height, width):
             self._pictures = torch.from_numpy(self._make(height, width)).permute(0, 3, 1, 2).contiguous()
         return self._pictures

@@ -1,1 +1,4 @@
-"""Minari's local datasets: our own reader, aligned step by step, and a writer."""
+"""Local Minari datasets: ``reader`` and ``writer``.
+
+``storage`` reads episodes from HDF5 or Arrow, and ``spaces`` converts spaces from and to the JSON of Minari's metadata.
+"""

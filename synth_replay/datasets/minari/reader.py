@@ -1,4 +1,4 @@
-"""Local Minari datasets: episodes of T steps and T + 1 observations."""
+"""Reader of local Minari datasets, which are episodes of T steps and T + 1 observations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from synth_replay.datasets.base import Dataset, ReadOptions
+from synth_replay.datasets.atomic_files import reading
+from synth_replay.datasets.dataset import Dataset, ReadOptions
 from synth_replay.datasets.episodes import Columns, aligned, join_episodes
-from synth_replay.datasets.files import reading
-from synth_replay.datasets.inference import settle_spec
 from synth_replay.datasets.minari.spaces import space_from_minari
 from synth_replay.datasets.minari.storage import MAIN_FILE, stored_episodes
+from synth_replay.datasets.space_inference import resolve_spec
 from synth_replay.errors import DatasetFormatError, InvalidTransitionsError
 from synth_replay.spaces import Array
 
@@ -23,12 +23,16 @@ METADATA = "metadata.json"
 
 
 def datasets_root() -> Path:
-    """Where Minari keeps local datasets."""
+    """Returns the folder in which Minari keeps local datasets."""
     return Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
 
 
 def find_minari(path: Path) -> Path | None:
-    """The data folder of a Minari dataset given as folder, data folder, main file, or id; None if it is none."""
+    """Returns the data folder of a Minari dataset, or None if there is no such dataset.
+
+    Args:
+        path: Folder, data folder, main file or id of the dataset.
+    """
     start = path.parent if path.name == MAIN_FILE else path
     for folder in (start / "data", start, datasets_root() / path / "data"):
         if (folder / METADATA).is_file():
@@ -37,7 +41,7 @@ def find_minari(path: Path) -> Path | None:
 
 
 class MinariDataset(Dataset):
-    """A Minari dataset; row t of an episode is ``(o_t, a_t, r_t, o_{t+1})``."""
+    """A Minari dataset; row t of each episode is ``(o_t, a_t, r_t, o_{t+1})``."""
 
     format = "minari"
 
@@ -57,7 +61,7 @@ class MinariDataset(Dataset):
             first = next(stored_episodes(folder, self._storage, 1))
             heads = {name: array[:0] for name, array in first.items()}
             heads |= {f"next_{name}": head for name, head in heads.items() if name.split("/")[0] == "observations"}
-            spec, notes = settle_spec(options, (stored[0], stored[1]), heads, self._actions)
+            spec, notes = resolve_spec(options, (stored[0], stored[1]), heads, self._actions)
         super().__init__(path, spec, rows, metadata.pop("synth_replay", {}) | metadata, notes)
 
     def _actions(self) -> Iterator[Array]:
@@ -70,12 +74,12 @@ class MinariDataset(Dataset):
     def _episodes(self) -> Iterator[Columns]:
         for number, episode in enumerate(stored_episodes(self._folder, self._storage, self._count)):
             observations = {name: episode.pop(name) for name in list(episode) if name.startswith("observations")}
-            _require_sound(f"{self.path}, episode {number}", observations, episode)
+            _require_complete(f"{self.path}, episode {number}", observations, episode)
             yield aligned(observations, episode)
 
 
-def _require_sound(place: str, observations: Columns, episode: Columns) -> None:
-    """Checks the lengths and the end of one episode."""
+def _require_complete(place: str, observations: Columns, episode: Columns) -> None:
+    """Checks that an episode's columns have fitting lengths, and that it ends at its last step only."""
     steps = len(episode["rewards"])
     lengths = {name: len(array) for name, array in episode.items()}
     if set(lengths.values()) != {steps} or steps == 0:

@@ -1,4 +1,4 @@
-"""Gymnasium spaces as Minari's metadata describe them."""
+"""Conversion between Gymnasium spaces and their JSON in Minari's metadata."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Space = spaces.Space[Any]
 
 
 def space_from_minari(text: str | None) -> Space | None:
-    """Rebuilds a space from metadata; None stays None.
+    """Rebuilds a space from its JSON; None stays None.
 
     Raises:
-        UnsupportedSpaceError: For Tuple, Text and other spaces that cannot be modelled.
+        UnsupportedSpaceError: If it is a Tuple, Text or another space that cannot be modelled.
     """
     return None if text is None else _space(json.loads(text))
 
@@ -40,7 +40,11 @@ def _space(data: dict[str, Any]) -> Space:
 
 
 def space_to_minari(space: Space) -> str:
-    """Describes a space as :func:`minari.load_dataset` expects it."""
+    """Returns the JSON of a space that :func:`minari.load_dataset` expects.
+
+    Raises:
+        UnsupportedSpaceError: If Minari cannot store the space.
+    """
     return json.dumps(_describe(space))
 
 

@@ -1,4 +1,4 @@
-"""Episodes of a Minari data folder, from HDF5 or Arrow."""
+"""Reads the episodes in a Minari data folder, from HDF5 or Arrow."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from synth_replay.datasets.episodes import Columns, leaves_of
-from synth_replay.datasets.extras import load_extra
 from synth_replay.datasets.hdf5 import open_hdf5
+from synth_replay.datasets.optional_imports import load_extra
 from synth_replay.errors import DatasetFormatError
 from synth_replay.spaces import Array
 
@@ -20,16 +20,16 @@ NAMES = ("observations", "actions", *SCALARS)
 
 
 def stored_episodes(folder: Path, storage: str, count: int, names: tuple[str, ...] = NAMES) -> Iterator[Columns]:
-    """Yields raw columns of each episode in order: T + 1 observations and T of everything else.
+    """Yields the raw columns of each episode in order: T + 1 observations and T rows of every other column.
 
     Args:
         folder: The ``data`` folder.
         storage: ``hdf5``, ``arrow`` or ``parquet``.
         count: Number of episodes.
-        names: Which columns.
+        names: Columns to read.
 
     Raises:
-        DatasetFormatError: For a storage of another name.
+        DatasetFormatError: If the storage has another name.
     """
     if storage == "hdf5":
         return _hdf5(folder / MAIN_FILE, count, names)

@@ -1,4 +1,4 @@
-"""Writing Minari datasets: every row becomes an episode of one step."""
+"""Writer of Minari datasets: every row becomes an episode of one step."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from synth_replay.datasets.compact_hdf5 import TinyDatasets
-from synth_replay.datasets.files import writing
+from synth_replay.datasets.atomic_files import writing
+from synth_replay.datasets.compact_hdf5 import CompactHdf5Writer
 from synth_replay.datasets.hdf5 import Hdf5Output
 from synth_replay.datasets.minari.reader import METADATA, datasets_root
 from synth_replay.datasets.minari.spaces import space_to_minari
@@ -27,10 +27,10 @@ DESCRIPTION = "Transitions written by synth_replay. Rows are unrelated: each is 
 class MinariWriter(DatasetWriter):
     """Writes a dataset that :func:`minari.load_dataset` reads (HDF5 storage).
 
-    A row is an episode of two observations and one step that terminates or is truncated. HDF5 needs six objects per
-    row, half a millisecond and about 2 kB: for millions of rows another format is faster.
+    Each row becomes an episode of two observations and one step, which terminates or is truncated. HDF5 needs six
+    objects per row, about 0.5 ms and 2 kB: for millions of rows, another format is faster.
 
-    ``meta["env_spec"]``, Gymnasium's JSON of the environment, lets Minari recover the environment.
+    With ``meta["env_spec"]``, Gymnasium's JSON of the environment, Minari can recover the environment.
     """
 
     format = "minari"
@@ -40,14 +40,14 @@ class MinariWriter(DatasetWriter):
     def __init__(self, path: Path, spec: TransitionSpec, rows: int, meta: dict[str, Any], overwrite: bool) -> None:
         if not re.search(r"^[-\w]+-v\d+$", path.name):
             raise DatasetError(
-                f"Minari wants a version in the name: call it {path.stem or 'name'}-v0, not {path.name!r}."
+                f"Minari requires a version in the name: call it {path.stem or 'name'}-v0, not {path.name!r}."
             )
         super().__init__(path, spec, rows, meta, overwrite)
 
     def _begin(self, partial: Path) -> None:
         (partial / "data").mkdir(parents=True)
         self._out = Hdf5Output(partial / "data" / MAIN_FILE, many_objects=True)
-        self._tiny = TinyDatasets(self._out.file)
+        self._compact = CompactHdf5Writer(self._out.file)
 
     def _append(self, leaves: dict[str, Array]) -> None:
         assert self._out is not None
@@ -58,8 +58,8 @@ class MinariWriter(DatasetWriter):
         for row in range(len(leaves["rewards"])):
             episode = self.written + row
             for name, array in steps.items():
-                self._tiny.write(f"episode_{episode}/{name}", array[row])
-            self._tiny.annotate(f"episode_{episode}", {"id": episode, "total_steps": 1})
+                self._compact.write(f"episode_{episode}/{name}", array[row])
+            self._compact.annotate(f"episode_{episode}", {"id": episode, "total_steps": 1})
         self._out.require_written()
 
     def _finish(self) -> None:
@@ -96,6 +96,6 @@ def _observations(columns: dict[str, Array]) -> list[str]:
 
 
 def _dataset_id(path: Path) -> str:
-    """The id under which Minari finds the dataset: its place below the datasets' root."""
+    """Returns the id under which Minari finds the dataset: its path below the root of all datasets."""
     place, root = path.resolve(), datasets_root().resolve()
     return place.relative_to(root).as_posix() if place.is_relative_to(root) else path.name

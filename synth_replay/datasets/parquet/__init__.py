@@ -1,1 +1,1 @@
-"""Parquet folders: shards that survive a kill, and their reader."""
+"""Folders of Parquet shards: ``reader`` and ``writer``; ``shards`` writes one shard at a time and survives a kill."""

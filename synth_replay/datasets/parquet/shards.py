@@ -1,7 +1,7 @@
-"""Folders of Parquet shards, written one by one and resumed after a kill.
+"""Writer of Parquet shards one by one, which can be resumed after a kill.
 
-``manifest.partial.json`` marks a folder in the making and says what it will hold; ``manifest.json`` replaces it when
-every shard is there. Each shard appears under its name only when it is whole.
+``manifest.partial.json`` marks an unfinished folder and says what it will hold. ``manifest.json`` replaces it when
+every shard is there. A shard gets its name only when it is complete.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from synth_replay.datasets.atomic_files import partial_path, publish, reading, write_text, writing
 from synth_replay.datasets.columns import stored_columns, stored_dtype, stored_leaves
-from synth_replay.datasets.extras import load_extra
-from synth_replay.datasets.files import partial_path, publish, reading, write_text, writing
-from synth_replay.datasets.stamp import plain_json
+from synth_replay.datasets.optional_imports import load_extra
+from synth_replay.datasets.spec_header import plain_json
 from synth_replay.errors import DatasetError, DatasetExistsError, DatasetFormatError, UnfinishedDatasetError
 from synth_replay.spaces import Array, Leaf
 from synth_replay.transitions import Transitions, TransitionSpec
@@ -28,7 +28,7 @@ SHARD_ROWS = 100_000
 
 
 def shard_name(number: int) -> str:
-    """File name of a shard."""
+    """Returns the file name of a shard."""
     return f"part-{number:05d}.parquet"
 
 
@@ -36,17 +36,16 @@ class ShardWriter:
     """Writes a dataset of a known number of rows as shards, in any order, over any number of runs.
 
     Args:
-        folder: Made if it is missing; otherwise empty, or holding an unfinished or finished run of the same
-            arguments.
-        spec: What the rows are.
-        rows: Rows in all.
+        folder: Folder to make; may be empty or hold a run with equal arguments, finished or not.
+        spec: Spaces and extra columns of the rows.
+        rows: Number of rows in all.
         shard_rows: Rows of every shard but the last.
-        meta: JSON values that tell this run from another; kept in the manifest.
+        meta: JSON values that tell this run from another; stored in the manifest.
 
     Raises:
         DatasetExistsError: If the folder holds something else, or a run with other arguments.
-        DatasetError: If ``rows`` or ``shard_rows`` is not positive.
-        DatasetWriteError: If the disk refuses.
+        DatasetError: If ``rows`` or ``shard_rows`` is below 1.
+        DatasetWriteError: If the disk is full or not writable.
     """
 
     def __init__(
@@ -77,25 +76,29 @@ class ShardWriter:
         return (self.folder / MANIFEST).exists()
 
     def bounds(self, number: int) -> tuple[int, int]:
-        """First row of a shard and the row after its last one."""
+        """Returns the first row of a shard and the row after its last one."""
         if not 0 <= number < len(self):
             raise DatasetError(f"There is no shard {number}; there are {len(self)}.")
         return number * self.shard_rows, min((number + 1) * self.shard_rows, self.rows)
 
     def missing(self) -> list[int]:
-        """Numbers of the shards that are not there, or not whole. Removes what a killed run left half-written."""
+        """Returns the numbers of the shards that are missing or cut short, and removes half-written files."""
         for stray in self.folder.glob("part-*.partial"):
             stray.unlink()
         return [number for number in range(len(self)) if not self._whole(number)]
 
     def write(self, number: int, transitions: Transitions) -> None:
-        """Writes a shard, whole or not at all.
+        """Writes a shard, complete or not at all.
+
+        Args:
+            number: Number of the shard, from 0.
+            transitions: Rows of the shard, as many as :meth:`bounds` says.
 
         Raises:
             DatasetError: If the number of rows is not the shard's.
             SpecMismatchError: If a column is missing or has another shape.
             InvalidTransitionsError: If a value does not fit its space.
-            DatasetWriteError: If the disk refuses; shards that were written stay.
+            DatasetWriteError: If the disk is full or not writable; shards that were written stay.
         """
         start, stop = self.bounds(number)
         if len(transitions) != stop - start:
@@ -105,7 +108,7 @@ class ShardWriter:
         self.write_leaves(number, stored_leaves(self.spec, transitions, none))
 
     def write_leaves(self, number: int, leaves: dict[str, Array]) -> None:
-        """Like :meth:`write`, for columns that are checked and cast."""
+        """Writes a shard from columns that are already checked and have the dtypes of a file."""
         path = self.folder / shard_name(number)
         partial = partial_path(path)
         with writing(path):
@@ -116,7 +119,7 @@ class ShardWriter:
                 partial.unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """Checks that every shard is there with its rows, and marks the dataset as complete.
+        """Checks that every shard is complete, and marks the dataset as complete.
 
         Raises:
             UnfinishedDatasetError: If shards are missing.
@@ -173,10 +176,10 @@ def _held_header(folder: Path) -> dict[str, Any] | None:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The JSON of a manifest.
+    """Reads a manifest.
 
     Raises:
-        DatasetFormatError: If it is damaged, or of a newer version of this package.
+        DatasetFormatError: If it is damaged, or another version of this package wrote it.
     """
     with reading(path):
         manifest: dict[str, Any] = json.loads(path.read_text())

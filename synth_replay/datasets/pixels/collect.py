@@ -1,4 +1,4 @@
-"""Episodes of frames from a running environment."""
+"""Records episodes of frames from a running environment."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def collect_episodes(
     seed: int,
     progress: bool | None = None,
 ) -> Iterator[PixelEpisode]:
-    """Streams episodes of a policy; memory holds one. Write them with one of this package's writers.
+    """Streams the episodes of a policy, to be written by one of this package's writers; memory holds one episode.
 
     Args:
-        env: Its observations are uint8 frames or stacks of them, see :func:`newest_frame`; its actions a Box or
-            Discrete. ``level_seed`` in the info of a reset is kept. ``final_frame_missing`` in that of a last step says
-            that the frame after it is not shown (Procgen): a terminated episode then goes without it, and a truncated
-            one without its last step.
-        policy: Observation to action, both as the environment has them.
-        steps: Transitions in all. The last episode is cut there, as by a time limit.
-        episodes: Whole episodes in all; give this or ``steps``.
-        seed: Seeds the environment's first reset.
-        progress: Shows a bar; None shows it on a terminal.
+        env: Environment with uint8 frames or stacks of frames as observations (see :func:`newest_frame`), and Box or
+            Discrete actions. ``level_seed`` in the info of a reset is stored. ``final_frame_missing`` in the info of a
+            last step says that the environment does not show the frame after it (Procgen). A terminated episode is then
+            stored without that frame, and a truncated one without its last step.
+        policy: Maps an observation of the environment to an action.
+        steps: Number of transitions in all. The last episode is truncated there.
+        episodes: Number of whole episodes in all; exactly one of ``steps`` and ``episodes`` must be given.
+        seed: Seed of the environment's first reset.
+        progress: Whether to show a progress bar; None shows it on a terminal.
 
     Raises:
         ConfigError: If not exactly one of ``steps`` and ``episodes`` is a positive number.
-        UnsupportedSpaceError: If the observations are no frames, or the actions of another kind.
+        UnsupportedSpaceError: If the observations are not frames, or the actions are of another kind.
     """
     given = [limit for limit in (steps, episodes) if limit is not None]
     if len(given) != 1 or given[0] < 1:
@@ -51,18 +51,18 @@ def collect_episodes(
 
 
 def newest_frame(space: spaces.Space[Any]) -> Callable[[Array], Frames]:
-    """How to take the newest frame ``[C, H, W]`` from an observation.
+    """Returns a function that takes the newest frame ``[C, H, W]`` from an observation.
 
     Args:
         space: A uint8 Box: a frame ``[H, W, C]`` or ``[C, H, W]``, frames stacked along the channels, or frames
-            stacked along an axis of their own at the front. The shorter of a frame's ends are the channels. A number
-            of channels that 3 divides is RGB, any other grey.
+            stacked along an additional first axis. The shorter of the first and last axis of a frame holds the
+            channels. Channels are RGB if 3 divides their number, otherwise grey.
 
     Returns:
-        A function that copies the frame, since environments may reuse their arrays.
+        A function that copies the frame, because environments may reuse their arrays.
 
     Raises:
-        UnsupportedSpaceError: For any other space.
+        UnsupportedSpaceError: If the space is another one.
     """
     shape = tuple(space.shape or ())
     if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(shape) not in (3, 4):

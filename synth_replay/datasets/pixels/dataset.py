@@ -1,7 +1,7 @@
-"""What every dataset of frames offers; the sibling of :class:`~synth_replay.datasets.Dataset`.
+"""The base class of the readers of frames.
 
-It is no :class:`~synth_replay.datasets.Dataset`: that one has a specification of rows that can be generated, and
-pixels cannot, before an encoder has made latent vectors of them.
+It does not inherit from :class:`~synth_replay.datasets.Dataset`, whose rows can be generated. Frames cannot be
+generated before an encoder has turned them into latent vectors.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class PixelDataset(ABC):
     Attributes:
         format: Name of the format.
         path: The file or folder.
-        lengths: ``[episodes]``, transitions of each episode.
-        frame_shape: ``(C, H, W)`` of one frame.
-        action_space: Box in [-1, 1] or Discrete.
-        notes: What was assumed while opening it.
+        lengths: ``[episodes]`` int64, number of transitions of each episode.
+        frame_shape: Shape ``(C, H, W)`` of one frame.
+        action_space: A Box in [-1, 1] or a Discrete.
+        notes: Assumptions made while the dataset was opened.
     """
 
     format: ClassVar[str]
@@ -58,7 +58,7 @@ class PixelDataset(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when a file of the dataset does: its name, size or time of change. Nothing is read."""
+        """A hash of the names, sizes and modification times of the dataset's files; no file is read."""
         found = hashlib.sha256(str(self.path.resolve()).encode())
         for file in sorted(self.path.rglob("*")) if self.path.is_dir() else [self.path]:
             held = file.stat()
@@ -71,18 +71,19 @@ class PixelDataset(ABC):
 
     @abstractmethod
     def _read(self, numbers: Sequence[int]) -> Iterator[PixelEpisode]:
-        """Yields these episodes in this order."""
+        """Yields the episodes with these numbers, in this order."""
 
     def episodes(self, numbers: Iterable[int] | None = None) -> Iterator[PixelEpisode]:
         """Streams episodes; memory holds one.
 
         Args:
-            numbers: Which, and in which order; None for all. Rising numbers are fastest.
+            numbers: Numbers of the episodes, in the order in which to read them; None reads all. Ascending numbers are
+                read fastest.
 
         Raises:
-            DatasetError: If there is no such episode.
-            DatasetFormatError: While reading: if a file is damaged or an episode is cut short.
-            InvalidTransitionsError: While reading: if lengths or values do not fit. No episode is ever left out.
+            DatasetError: If there is no episode with one of these numbers.
+            DatasetFormatError: While reading, if a file is damaged or an episode is cut short.
+            InvalidTransitionsError: While reading, if lengths or values do not fit. No episode is skipped.
         """
         chosen = list(range(len(self.lengths)) if numbers is None else numbers)
         for number in chosen:
@@ -91,7 +92,7 @@ class PixelDataset(ABC):
         return self._checked(chosen)
 
     def transitions(self, rows: int = CHUNK_ROWS, frame_stack: int = FRAME_STACK) -> Iterator[Transitions]:
-        """Streams every transition once, in order, see :func:`stack_transitions`."""
+        """Streams every transition once, in order, as :func:`stack_transitions` does."""
         return stack_transitions(self.episodes(), rows, frame_stack)
 
     def _checked(self, numbers: list[int]) -> Iterator[PixelEpisode]:
@@ -113,7 +114,7 @@ class PixelDataset(ABC):
 
 @contextmanager
 def located(place: str) -> Iterator[None]:
-    """Puts the place in front of the text of an error about values."""
+    """Puts a place in front of the text of an error about values, inside a ``with`` block."""
     try:
         yield
     except (InvalidTransitionsError, SpecMismatchError) as error:
@@ -125,10 +126,10 @@ def check_actions(actions: Array, space: ActionSpace) -> None:
 
     Args:
         actions: ``[T, ...]``, finite.
-        space: Where they must lie; 1e-4 beyond a Box's bounds is rounding.
+        space: Space that must contain them; up to 1e-4 beyond a Box's bounds is accepted as rounding.
 
     Raises:
-        SpecMismatchError: If they are of another kind or shape.
+        SpecMismatchError: If they have another kind or shape.
         InvalidTransitionsError: If one is outside the space.
     """
     discrete = isinstance(space, spaces.Discrete)
@@ -146,5 +147,5 @@ def check_actions(actions: Array, space: ActionSpace) -> None:
 
 
 def vector_space(size: int) -> spaces.Box:
-    """V-D4RL's action space: ``size`` numbers in [-1, 1]."""
+    """Returns the action space of V-D4RL: ``size`` numbers in [-1, 1]."""
     return spaces.Box(-1.0, 1.0, (size,), np.float32)

@@ -1,4 +1,4 @@
-"""Episodes of frames, and the stacked transitions that they hold."""
+"""An episode of frames, and transitions with stacked frames made from episodes."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class PixelEpisode:
     """One episode of T steps, each frame stored once.
 
     Args:
-        frames: ``[T + 1, C, H, W]`` uint8, C of 1 or 3; frame t is what the agent saw before step t. Floats are taken
-            if they are whole numbers from 0 to 255. ``[T, C, H, W]`` if the episode terminated and its source does not
-            keep the frame after that.
-        actions: ``[T, ...]``; kept as float32, or int64 for whole numbers.
-        rewards: ``[T]`` or ``[T, 1]``; kept as float32 ``[T]``.
-        terminated: Whether the last step was a true end. A time limit is none.
-        level_seed: Level of a procedural game, if known.
+        frames: ``[T + 1, C, H, W]`` uint8 with C = 1 or 3; frame t is the one before step t. Floats are accepted if
+            they are whole numbers from 0 to 255. ``[T, C, H, W]`` if the episode terminated and its source does not
+            store the frame after the termination.
+        actions: ``[T, ...]``; stored as float32, or as int64 if they are whole numbers.
+        rewards: ``[T]`` or ``[T, 1]``; stored as float32 ``[T]``.
+        terminated: Whether the last step was a termination; False for a time limit.
+        level_seed: Level of a procedural game; None if unknown.
 
     Raises:
-        InvalidTransitionsError: If lengths do not fit, frames are no pixels or have their channels last, or a value
+        InvalidTransitionsError: If lengths do not fit, frames are not pixels or have their channels last, or a value
             is not finite.
     """
 
@@ -63,16 +63,16 @@ class PixelEpisode:
         return len(self.rewards)
 
     def stacks(self, frame_stack: int = FRAME_STACK) -> tuple[Indices, Indices]:
-        """Which frames are stacked before and after each step.
+        """Returns which frames are stacked in the observation and in the next observation of each step.
 
-        Stacks begin with repeats of the first frame, as in DrQ and V-D4RL. Where the frame after a termination is
-        missing, the stack after is the stack before: s' = s.
+        The first stacks repeat the first frame, as in DrQ and V-D4RL. If the frame after a termination is missing, the
+        next stack equals the stack: s' = s.
 
         Args:
             frame_stack: Frames of one observation.
 
         Returns:
-            Two ``[T, frame_stack]`` arrays of numbers into ``frames``, oldest frame first.
+            Two ``[T, frame_stack]`` int64 arrays of indices into ``frames``, oldest frame first.
         """
         _require_positive("frame_stack", frame_stack)
         before = np.arange(len(self))
@@ -84,12 +84,12 @@ class PixelEpisode:
 def stack_transitions(
     episodes: Iterable[PixelEpisode], rows: int = CHUNK_ROWS, frame_stack: int = FRAME_STACK
 ) -> Iterator[Transitions]:
-    """Streams the transitions of episodes in order; a stack never reaches into another episode.
+    """Streams the transitions of episodes in order; a stack never contains frames of two episodes.
 
-    Memory holds a few chunks and one episode, however many there are.
+    Memory holds a few chunks and one episode at a time.
 
     Args:
-        episodes: Read one after the other.
+        episodes: Episodes, read one at a time.
         rows: Rows of a chunk (the last one may be shorter).
         frame_stack: Frames of one observation.
 
@@ -143,7 +143,7 @@ def _frames(array: Array) -> Frames:
 
 
 def as_pixels(array: Array) -> Frames:
-    """Frames as uint8, without a copy where they are.
+    """Returns frames as uint8, without a copy if they are uint8 already.
 
     Raises:
         InvalidTransitionsError: If a value is not a whole number from 0 to 255.
@@ -154,8 +154,8 @@ def as_pixels(array: Array) -> Frames:
         raise InvalidTransitionsError(f"Frames hold {array.dtype} values; pixels are whole numbers from 0 to 255.")
     if array.size and not (array.min() >= 0 and array.max() <= 255):
         raise InvalidTransitionsError(
-            f"Frames range from {array.min()} to {array.max()}; pixels are whole numbers from 0 to 255. Undo what "
-            "normalised them."
+            f"Frames range from {array.min()} to {array.max()}; pixels are whole numbers from 0 to 255. Undo "
+            "their normalisation."
         )
     whole = array.astype(np.uint8)
     if (whole != array).any():

@@ -1,8 +1,8 @@
-"""Offline Procgen: one archive per episode of a level.
+"""Reader and writer of Offline Procgen: one archive per episode of a level.
 
-Mediratta et al. 2024, "The Generalization Gap in Offline Reinforcement Learning". The name of a file is
-``{time}_{number}_{steps}_{level seed}_{return}``; it holds T + 1 observations, of which the last belongs to the next
-level, because Procgen never shows the frame after the end. Easy mode: levels 0 to 199 are for training, 200 to 249
+Source: Mediratta et al. 2024, "The Generalization Gap in Offline Reinforcement Learning". The name of a file is
+``{time}_{number}_{steps}_{level seed}_{return}``. It holds T + 1 observations; the last one belongs to the next level,
+because Procgen never shows the frame after the last step. In easy mode, levels 0 to 199 are for training, 200 to 249
 for validation, and all levels for tests.
 """
 
@@ -17,10 +17,10 @@ from gymnasium import spaces
 
 from synth_replay.datasets.pixels.dataset import PixelDataset, check_actions, located
 from synth_replay.datasets.pixels.episode import PixelEpisode
-from synth_replay.datasets.pixels.files import (
+from synth_replay.datasets.pixels.episode_files import (
     Arrays,
-    alike,
     all_frames,
+    checked_episodes,
     find_archives,
     load_arrays,
     require_layout,
@@ -37,26 +37,27 @@ ACTIONS = 15
 _NAME = re.compile(r"(?P<time>.+)_(?P<number>\d+)_(?P<steps>\d+)_(?P<level>-?\d+)_-?\d+\.\d+\.np[yz]")
 _EXAMPLE = "20230101T000000_17_63_42_10.00.npz"
 _LIMIT_NOTE = (
-    "{count} episodes of {limit} steps ended at the time limit of {game}: they count as truncated, and their last step "
-    "is left out, since the frame after it belongs to the next level"
+    "{count} episodes of {limit} steps ended at the time limit of {game}: they are truncated, and their last step is "
+    "left out, because the frame after it belongs to the next level"
 )
-_EMPTY_NOTE = "{count} files of episodes without a step are passed over"
+_EMPTY_NOTE = "{count} files of episodes without a step are skipped"
 
 
 class OfflineProcgenDataset(PixelDataset):
     """A folder of Offline Procgen's episodes, in the order in which they were collected.
 
-    The files say only that an episode is done. One that is as long as the game's time limit counts as truncated, and
-    its last step, whose next frame is unknown, is left out; any other one terminated, and the frame after its end is
-    missing. A file that is not done at its end (ours, of a truncated episode) holds its own last frame.
+    The files only say that an episode is done, not why. An episode as long as the game's time limit is taken as
+    truncated, and its last step is left out, because its next frame is unknown. Any other episode terminated, and the
+    frame after the termination is missing. This package writes a truncated episode as not done; such a file holds the
+    episode's own last frame.
 
     Args:
         path: The folder.
-        game: Procgen's name of it; None looks for one among the folders of the path.
-        size: Height and width of the frames.
+        game: Procgen's name of the game; None looks for it among the folders of the path.
+        size: Height and width of the frames in pixels.
 
     Raises:
-        DatasetError: If the path is no folder or the game is not known.
+        DatasetError: If the path is not a folder or the game is unknown.
         DatasetFormatError: If it holds no episodes, a file is damaged, or frames have another shape.
     """
 
@@ -102,13 +103,13 @@ class OfflineProcgenDataset(PixelDataset):
 def write_offline_procgen(folder: str | Path, episodes: Iterable[PixelEpisode]) -> int:
     """Writes Offline Procgen's layout, one episode at a time.
 
-    The frame after a termination has no place in it: readers take it for the next level's. A truncated episode is
-    written as not done, with its own last frame. An episode that terminates in the very step of the game's time limit
-    is read as truncated.
+    The frame after a termination is lost, because readers assume that it shows the next level. A truncated episode is
+    written as not done, with its own last frame. An episode that terminates exactly at the game's time limit is read
+    back as truncated.
 
     Args:
-        folder: Made; must not hold anything. It appears when the last episode is written.
-        episodes: Square RGB frames, actions ``[T]`` from 0 to 14.
+        folder: Folder to make; must not hold anything. It appears when the last episode is written.
+        episodes: Episodes with square RGB frames and actions ``[T]`` from 0 to 14.
 
     Returns:
         Number of transitions.
@@ -118,9 +119,9 @@ def write_offline_procgen(folder: str | Path, episodes: Iterable[PixelEpisode]) 
         DatasetError: If there are no episodes.
         SpecMismatchError: If episodes differ from one another, or do not fit the format.
         InvalidTransitionsError: If an action is not one of Procgen's.
-        DatasetWriteError: If the disk refuses.
+        DatasetWriteError: If the disk is full or not writable.
     """
-    return write_archives(Path(folder), alike(episodes, _require_procgen), _archive)
+    return write_archives(Path(folder), checked_episodes(episodes, _require_procgen), _archive)
 
 
 def _require_procgen(episode: PixelEpisode) -> None:

@@ -1,4 +1,7 @@
-"""V-D4RL's 84 px layout: HDF5 files of many episodes, as DrQ-v2 reads them."""
+"""Reader and writer of V-D4RL's 84 px layout: HDF5 files of many episodes, as DrQ-v2 reads them.
+
+Source: Lu et al. 2023, "Challenges and Opportunities in Offline Reinforcement Learning from Visual Observations".
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from synth_replay.datasets.files import reading, writing
+from synth_replay.datasets.atomic_files import reading, writing
 from synth_replay.datasets.hdf5 import Hdf5Output, open_hdf5
 from synth_replay.datasets.pixels.dataset import PixelDataset, vector_space
 from synth_replay.datasets.pixels.episode import PixelEpisode
-from synth_replay.datasets.pixels.files import Arrays, alike, all_frames, require_layout, whole_output
-from synth_replay.datasets.pixels.vd4rl import action_size, require_vd4rl, vd4rl_columns, vd4rl_episode
+from synth_replay.datasets.pixels.episode_files import (
+    Arrays,
+    all_frames,
+    checked_episodes,
+    require_layout,
+    whole_output,
+)
+from synth_replay.datasets.pixels.vd4rl_rows import action_size, require_vd4rl, vd4rl_columns, vd4rl_episode
 from synth_replay.errors import DatasetError, DatasetFormatError, InvalidTransitionsError, SpecMismatchError
 from synth_replay.spaces import Array
 
@@ -25,7 +34,7 @@ CHUNK_BYTES = 1 << 18
 
 
 class _Place(NamedTuple):
-    """Rows ``start`` to ``stop`` of a file are an episode."""
+    """The rows of an episode in a file: from ``start`` up to, but without, ``stop``."""
 
     file: Path
     start: int
@@ -34,11 +43,11 @@ class _Place(NamedTuple):
 
 
 class VD4rlHdf5Dataset(PixelDataset):
-    """A V-D4RL file, or a folder of them in the order of their names.
+    """A V-D4RL file, or a folder of such files, ordered by file name.
 
     Args:
         path: The file or folder.
-        size: Height and width of the frames.
+        size: Height and width of the frames in pixels.
 
     Raises:
         DatasetError: If the path does not exist.
@@ -74,37 +83,42 @@ class VD4rlHdf5Dataset(PixelDataset):
 def write_vd4rl_hdf5(path: str | Path, episodes: Iterable[PixelEpisode]) -> int:
     """Writes V-D4RL's 84 px layout (frames may have another size), one episode at a time.
 
-    A level seed has no place in it, and where the frame after a termination is missing, the last one is repeated.
+    Level seeds are not stored. If the frame after a termination is missing, the last frame is repeated.
 
     Args:
-        path: The file to make. It appears when the last episode is written.
-        episodes: Square RGB frames, actions ``[T, A]`` in [-1, 1].
+        path: File to make. It appears when the last episode is written.
+        episodes: Episodes with square RGB frames and actions ``[T, A]`` in [-1, 1].
 
     Returns:
         Number of transitions.
 
     Raises:
-        DatasetExistsError: If there is something at the path.
+        DatasetExistsError: If the path exists.
         DatasetError: If there are no episodes.
         SpecMismatchError: If episodes differ from one another, or do not fit the format.
         InvalidTransitionsError: If an action is outside [-1, 1].
-        DatasetWriteError: If the disk refuses.
+        DatasetWriteError: If the disk is full or not writable.
         MissingExtraError: If h5py is not installed.
     """
-    path, rows = Path(path), 0
+    path = Path(path)
     with whole_output(path) as partial:
         with writing(path):
             out = Hdf5Output(partial)
         try:
-            for episode in alike(episodes, require_vd4rl):
-                with writing(path):
-                    _append(out.file, _columns(episode))
-                    out.require_written()
-                rows += len(episode)
-            with writing(path):
-                out.finish()
+            return _write_episodes(path, out, checked_episodes(episodes, require_vd4rl))
         finally:
             out.close()
+
+
+def _write_episodes(path: Path, out: Hdf5Output, episodes: Iterable[PixelEpisode]) -> int:
+    rows = 0
+    for episode in episodes:
+        with writing(path):
+            _append(out.file, _columns(episode))
+            out.require_written()
+        rows += len(episode)
+    with writing(path):
+        out.finish()
     return rows
 
 
@@ -140,7 +154,7 @@ def _shards(path: Path) -> list[Path]:
 
 
 def _require_columns(path: Path, file: Any, size: int) -> int:
-    """Checks a file's columns; returns the size of an action."""
+    """Checks a file's columns; returns the number of dimensions of an action."""
     if missing := [name for name in COLUMNS if name not in file]:
         raise DatasetFormatError(f"{path} lacks {', '.join(missing)}; it holds {', '.join(sorted(file)) or 'nothing'}.")
     rows = {name: file[name].shape[0] for name in COLUMNS}
@@ -151,12 +165,12 @@ def _require_columns(path: Path, file: Any, size: int) -> int:
 
 
 def _find_episodes(path: Path, file: Any) -> list[_Place]:
-    """The episodes of a file, from a FIRST row to the next LAST one, without gaps."""
+    """Finds the episodes of a file: each runs from a FIRST row to the next LAST row, and there are no gaps."""
     kinds, discount = file["step_type"][:], file["discount"][:].reshape(-1)
     if not np.isin(kinds, (FIRST, MID, LAST)).all():
         raise DatasetFormatError(f"{path}: step_type may only hold {FIRST} (first), {MID} and {LAST} (last).")
     starts, ends = np.flatnonzero(kinds == FIRST), np.flatnonzero(kinds == LAST)
-    if len(kinds) and not _tiled(starts, ends, len(kinds)):
+    if len(kinds) and not _cover_all_rows(starts, ends, len(kinds)):
         raise DatasetFormatError(
             f"{path} holds an episode that is cut short: {len(starts)} begin and {len(ends)} end, and each must run "
             f"from a row of step_type {FIRST} to one of {LAST}. If episodes were split over files, join the files."
@@ -165,7 +179,7 @@ def _find_episodes(path: Path, file: Any) -> list[_Place]:
     return [_Place(path, *row) for row in rows]
 
 
-def _tiled(starts: Array, ends: Array, rows: int) -> bool:
+def _cover_all_rows(starts: Array, ends: Array, rows: int) -> bool:
     if len(starts) != len(ends) or not len(starts):
         return False
     whole = starts[0] == 0 and ends[-1] == rows - 1

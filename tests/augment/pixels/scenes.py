@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from synth_replay.augment.pixels import PIXEL_AUGMENTATIONS, Flip, Grayscale, PixelAugmenter
+from synth_replay.augment import PIXEL_AUGMENTATIONS, Flip, Grayscale, PixelAugmenter
 
 GOLDEN = Path(__file__).with_name("golden.npz")
 ROWS = 3

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from synth_replay.augment.pixels import (
+from synth_replay.augment import (
     PIXEL_AUGMENTATIONS,
     BackgroundOverlay,
     ColourCutout,

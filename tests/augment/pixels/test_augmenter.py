@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_replay.augment.pixels import PIXEL_AUGMENTATIONS, PIXEL_PRESETS, PixelAugmenter, Rotation
+from synth_replay.augment import PIXEL_AUGMENTATIONS, PIXEL_PRESETS, PixelAugmenter, Rotation
 from synth_replay.errors import (
     CheckpointError,
     ConfigError,

@@ -76,11 +76,11 @@ def test_the_encoder_of_another_agent_is_refused_even_if_its_latents_have_this_o
     path = saved(other, tmp_path)
     latent_agent(other, path)
     agent = trained("DrQ+BC")
-    with pytest.raises(ConfigError, match="not what this agent sees"):
+    with pytest.raises(ConfigError, match="not the encoder of this agent"):
         latent_agent(agent, path)
     path = saved(agent, tmp_path)
     agent.fit(dataset(), n_steps=1, n_steps_per_epoch=1, **QUIET)
-    with pytest.raises(ConfigError, match="learnt on since"):
+    with pytest.raises(ConfigError, match="trained since"):
         latent_agent(agent, path)
 
 

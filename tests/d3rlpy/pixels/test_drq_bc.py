@@ -75,7 +75,7 @@ def test_sharing_a_run_of_the_convolutions_changes_no_gradient():
         torch.manual_seed(0)
         modules.critic_optim.zero_grad()
         conv = modules.q_funcs[0]._encoder.features.shared
-        with conv.held(True) if shared else nullcontext():
+        with conv.cached(grad=True) if shared else nullcontext():
             target = agent.impl.compute_target(batch)
             agent.impl.compute_critic_loss(batch, target).critic_loss.backward()
         grads.append([p.grad.clone() for p in modules.q_funcs.parameters()])

@@ -14,7 +14,7 @@ from d3rlpy.dataset import (
     MultiStepTransitionPicker,
 )
 
-from synth_replay.augment.pixels import PixelAugmenter
+from synth_replay.augment import PixelAugmenter
 from synth_replay.encoders import FrozenEncoder, LatentObservation
 from synth_replay.errors import (
     UnsupportedBufferError,
@@ -30,7 +30,7 @@ from synth_replay_d3rlpy import (
     latent_agent,
     transplant,
 )
-from synth_replay_d3rlpy.pixels.latent_data import FirstFramePicker
+from synth_replay_d3rlpy.pixels.stacking import FirstFramePicker
 from tests.conftest import TINY
 from tests.d3rlpy.pixels.helpers import (
     AGENTS,

@@ -225,7 +225,7 @@ def test_a_run_that_is_killed_goes_on_where_it_stopped_and_ends_the_same(tmp_pat
 
 
 def test_create_dataset_splits_any_calls_into_whole_shards(tmp_path, monkeypatch):
-    monkeypatch.setattr("synth_replay.datasets.parquet.dataset.SHARD_ROWS", 100)
+    monkeypatch.setattr("synth_replay.datasets.parquet.writer.SHARD_ROWS", 100)
     spec, rows = spec_and_rows()
     for number, sizes in enumerate([[300], [1] * 50 + [250], [99, 2, 100, 99], [150, 150]]):
         with create_dataset(tmp_path / str(number), spec, 300) as writer:

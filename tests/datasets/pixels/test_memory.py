@@ -13,7 +13,7 @@ MEASURE = """
 import json, pathlib, resource, sys
 import numpy as np
 from synth_replay.datasets.pixels.offline_procgen import write_offline_procgen
-from synth_replay.datasets.pixels.catalog import open_pixels
+from synth_replay.datasets.pixels.formats import open_pixels
 from synth_replay.datasets.pixels.episode import PixelEpisode
 from synth_replay.datasets.pixels.vd4rl_hdf5 import write_vd4rl_hdf5
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_replay.datasets.pixels.catalog import open_pixels
 from synth_replay.datasets.pixels.collect import collect_episodes
+from synth_replay.datasets.pixels.formats import open_pixels
 from synth_replay.datasets.pixels.offline_procgen import TIME_LIMITS, OfflineProcgenDataset, write_offline_procgen
 from synth_replay.errors import (
     DatasetError,
@@ -228,7 +228,7 @@ def test_no_episodes_are_no_dataset_and_empty_ones_are_noted(tmp_path):
         opened(tmp_path)
     save_procgen(tmp_path, 1, 5)
     dataset = opened(tmp_path)
-    assert len(dataset) == 5 and dataset.notes == ["1 files of episodes without a step are passed over"]
+    assert len(dataset) == 5 and dataset.notes == ["1 files of episodes without a step are skipped"]
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path):

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth_replay.datasets.pixels.catalog import open_pixels
 from synth_replay.datasets.pixels.collect import collect_episodes
-from synth_replay.datasets.pixels.vd4rl import VD4rlNpzDataset, write_vd4rl_npz
+from synth_replay.datasets.pixels.formats import open_pixels
 from synth_replay.datasets.pixels.vd4rl_hdf5 import VD4rlHdf5Dataset, write_vd4rl_hdf5
+from synth_replay.datasets.pixels.vd4rl_npz import VD4rlNpzDataset, write_vd4rl_npz
 from tests.datasets.pixels.helpers import (
     BOX,
     SIZE,

@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from synth_replay.datasets.pixels.catalog import open_pixels
-from synth_replay.datasets.pixels.vd4rl import VD4rlNpzDataset, write_vd4rl_npz
+from synth_replay.datasets.pixels.formats import open_pixels
 from synth_replay.datasets.pixels.vd4rl_hdf5 import VD4rlHdf5Dataset, write_vd4rl_hdf5
+from synth_replay.datasets.pixels.vd4rl_npz import VD4rlNpzDataset, write_vd4rl_npz
 from synth_replay.errors import (
     DatasetError,
     DatasetExistsError,
@@ -273,7 +273,7 @@ FULL_DISK = """
 import pathlib, resource, signal, sys
 import numpy as np
 from synth_replay.datasets.pixels.episode import PixelEpisode
-from synth_replay.datasets.pixels.vd4rl import write_vd4rl_npz
+from synth_replay.datasets.pixels.vd4rl_npz import write_vd4rl_npz
 from synth_replay.datasets.pixels.vd4rl_hdf5 import write_vd4rl_hdf5
 from synth_replay.errors import DatasetWriteError
 

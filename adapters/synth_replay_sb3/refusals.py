@@ -1,0 +1,68 @@
+"""What Stable-Baselines3 offers and generated rows cannot serve, refused before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gymnasium import spaces
+from stable_baselines3 import HerReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
+
+from synth_replay.errors import ConfigError, UnsupportedBufferError
+
+HER_ARGUMENTS = {"n_sampled_goal", "goal_selection_strategy", "copy_info_dict"}
+N_STEP_ARGUMENTS = {"n_steps", "gamma"}
+
+
+def refuse_hindsight(owner: type, options: Iterable[str]) -> None:
+    """Refuses hindsight experience replay.
+
+    Raises:
+        UnsupportedBufferError: If its arguments, or its class, are used.
+    """
+    if HER_ARGUMENTS & set(options) or issubclass(owner, HerReplayBuffer):
+        raise UnsupportedBufferError(
+            "Hindsight experience replay recomputes rewards from the rest of the episode; a generated transition has "
+            "no episode. Use HerReplayBuffer alone, or this buffer without HER arguments on the Dict observations."
+        )
+
+
+def refuse_n_steps(n_steps: int, observation_space: spaces.Space[Any]) -> None:
+    """Refuses lengths of a return that make no sense, or that SB3 has no buffer for.
+
+    Raises:
+        ConfigError: If the number of steps is below 1.
+        UnsupportedBufferError: If observations are Dicts and returns have several steps.
+    """
+    if isinstance(n_steps, bool) or n_steps < 1:
+        raise ConfigError(f"n_steps must be at least 1; got {n_steps!r}.")
+    if n_steps > 1 and isinstance(observation_space, spaces.Dict):
+        raise UnsupportedBufferError("SB3 has no n-step returns for Dict observations; set n_steps=1.")
+
+
+def refuse_mixed(owner: type, offline: Any, options: Iterable[str]) -> None:
+    """Refuses what a mixed buffer cannot do.
+
+    Raises:
+        UnsupportedBufferError: For n-step returns and hindsight experience replay.
+        ConfigError: If there is no offline dataset.
+    """
+    if N_STEP_ARGUMENTS & set(options):
+        raise UnsupportedBufferError(
+            "CFGMixedBuffer has no n-step returns: an offline dataset's rows and generated ones have no neighbours. "
+            "Leave n_steps out, or use SyntheticReplayBuffer."
+        )
+    refuse_hindsight(owner, options)
+    if offline is None:
+        raise ConfigError("CFGMixedBuffer needs its offline dataset: replay_buffer_kwargs={'offline': path}.")
+
+
+def refuse_normalized(env: VecNormalize | None) -> None:
+    """Refuses normalised observations for a buffer that keeps latents, which VecNormalize has not seen.
+
+    Raises:
+        ConfigError: If the environment normalises observations.
+    """
+    if env is not None and env.norm_obs:
+        raise ConfigError("An encoder sees frames as they are: use VecNormalize(norm_obs=False).")

@@ -1,0 +1,144 @@
+"""Which share of a batch is generated: a number, a schedule, or a rule of any other kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from synth_replay.errors import ConfigError
+
+Ratio = float | Callable[[int], float]
+"""A share in [0, 1]: a number, or a function of the number of environment steps so far."""
+
+
+# -- ratios ---------------------------------------------------------------------------------
+
+
+def check_ratio(name: str, ratio: float) -> float:
+    """Returns ``ratio`` as a float if it is in [0, 1].
+
+    Raises:
+        ConfigError: Otherwise.
+    """
+    known = isinstance(ratio, (int, float, np.floating, np.integer)) and not isinstance(ratio, bool)
+    if not known or not 0 <= ratio <= 1:
+        raise ConfigError(f"{name} is the share of rows in a batch, in [0, 1]; got {ratio!r}.")
+    return float(ratio)
+
+
+def ratio_at(name: str, ratio: Ratio, step: int) -> float:
+    """Returns the share at an environment step.
+
+    Raises:
+        ConfigError: If it is not in [0, 1].
+    """
+    return check_ratio(f"{name} at step {step}", ratio(step)) if callable(ratio) else check_ratio(name, ratio)
+
+
+@dataclass(frozen=True)
+class LinearSchedule:
+    """A straight line from ``start`` to ``end`` over ``steps`` environment steps, then ``end``.
+
+    Attributes:
+        start: Share at step 0.
+        end: Share from ``steps`` on.
+        steps: Length of the line in environment steps.
+    """
+
+    start: float
+    end: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        check_ratio("LinearSchedule.start", self.start)
+        check_ratio("LinearSchedule.end", self.end)
+        if self.steps < 1:
+            raise ConfigError(f"LinearSchedule.steps counts environment steps, at least 1; got {self.steps!r}.")
+
+    def __call__(self, step: int) -> float:
+        """Returns the share at an environment step."""
+        return self.start + (self.end - self.start) * min(max(step / self.steps, 0.0), 1.0)
+
+
+# -- the share of generated rows ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a rule may look at before a batch.
+
+    Attributes:
+        step: Environment steps so far.
+        real_rows: Real rows that the host holds now.
+    """
+
+    step: int
+    real_rows: int
+
+
+class ShareRule(Protocol):
+    """Decides which share of the next batch is generated. A new rule is a new class with these two members."""
+
+    @property
+    def never(self) -> bool:
+        """Whether no batch will ever hold generated rows: then nothing is fitted."""
+        ...
+
+    def generated(self, moment: Moment) -> float:
+        """Returns the share of generated rows in the next batch, in [0, 1]."""
+        ...
+
+
+@dataclass(frozen=True)
+class RealRatio:
+    """The share of real rows is given: r in SynthER's Algorithm 1.
+
+    Attributes:
+        ratio: Share of real rows, a number or a schedule.
+
+    Raises:
+        ConfigError: If the ratio is not in [0, 1] at step 0.
+    """
+
+    ratio: Ratio
+
+    def __post_init__(self) -> None:
+        ratio_at("real_ratio", self.ratio, 0)
+
+    @property
+    def never(self) -> bool:
+        """Whether all rows of all batches are real."""
+        return self.ratio == 1
+
+    def generated(self, moment: Moment) -> float:
+        """Returns what the real rows leave."""
+        return 1 - ratio_at("real_ratio", self.ratio, moment.step)
+
+
+@dataclass(frozen=True)
+class SyntheticRatio:
+    """The share of generated rows is given: r in CFDG's Algorithm 1.
+
+    Attributes:
+        ratio: Share of generated rows, a number or a schedule.
+
+    Raises:
+        ConfigError: If the ratio is not in [0, 1] at step 0.
+    """
+
+    ratio: Ratio
+
+    def __post_init__(self) -> None:
+        ratio_at("synthetic_ratio", self.ratio, 0)
+
+    @property
+    def never(self) -> bool:
+        """Whether all rows of all batches are real."""
+        return self.ratio == 0
+
+    def generated(self, moment: Moment) -> float:
+        """Returns the ratio at the moment's environment step."""
+        return ratio_at("synthetic_ratio", self.ratio, moment.step)

@@ -1,0 +1,40 @@
+"""Figures of a buffer, for a user, a log and the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SynthesisStats:
+    """Figures of a buffer up to now; adapters log these as ``synth/<name>``.
+
+    Attributes:
+        refreshes: Number of successful refits.
+        failed_refreshes: Number of fits that diverged; the generator before them was kept.
+        rows: Generated rows in the stores.
+        age: Environment steps since the last refresh.
+        real_share: Share of real rows in the last batch.
+        denoising_loss: Best held-out loss of the last fit.
+        marginal: Mean 1 - KS between generated rows and the rows that were fitted, of the worst store.
+        fidelity: Generated rows' marginal on held-out rows over real rows' own, of the worst store; with ``validate``.
+        gated: Whether ``validate`` keeps the generated rows out of the batches (1) or not (0).
+        refresh_seconds: Duration of the last refresh in seconds.
+        last_error: Message of the last failed fit, or None.
+    """
+
+    refreshes: int = 0
+    failed_refreshes: int = 0
+    rows: int = 0
+    age: int = 0
+    real_share: float = 1.0
+    denoising_loss: float = float("nan")
+    marginal: float = float("nan")
+    fidelity: float = float("nan")
+    gated: bool = False
+    refresh_seconds: float = float("nan")
+    last_error: str | None = None
+
+    def to_dict(self) -> dict[str, float]:
+        """Returns the numbers by name."""
+        return {name: float(value) for name, value in vars(self).items() if isinstance(value, (int, float))}

@@ -1,0 +1,57 @@
+"""The command ``fit``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tyro
+
+from synth_replay.cli.messages import Usage, print_notes
+from synth_replay.cli.options import Input, InputOptions, Running, RunningOptions
+from synth_replay.cli.presets import starting_config
+from synth_replay.cli.provenance import describe_fit
+from synth_replay.errors import DatasetExistsError
+from synth_replay.generator import GeneratorConfig
+from synth_replay.upsampling import Workplace, fit_resumably
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fit a generator on a dataset and save it to a folder. After an interruption, the same command resumes."""
+
+    data: tyro.conf.Positional[Path]
+    """Dataset: npz, D4RL, d3rlpy, Minari, Parquet or (trusted) Stable-Baselines3."""
+    out: Path
+    """Folder of the generator."""
+    preset: str = "auto"
+    """Preset that the generator options start from: paper, fast, cpu, or a YAML or JSON file; auto suits the device."""
+    source: InputOptions = field(default_factory=Input)
+    running: RunningOptions = field(default_factory=Running)
+    generator: GeneratorConfig = field(default_factory=starting_config)
+
+    def run(self) -> None:
+        """Fits the generator, saves it, and prints its held-out loss.
+
+        Raises:
+            DatasetExistsError: If the folder exists.
+        """
+        self.running.check()
+        usage, dataset = Usage(), self.source.open(self.data, self.source.make_env())
+        place = Workplace(self.out, {"fit": describe_fit(dataset, self.generator, self.running.seed)})
+        if self.out.exists():
+            raise DatasetExistsError(f"{self.out} already exists: choose another folder, or delete it.")
+        with place.work():
+            made = fit_resumably(
+                dataset.read(),
+                dataset,
+                place.folder,
+                self.generator,
+                seed=self.running.seed,
+                device=self.running.device,
+                progress=self.running.progress,
+            )
+            (place.folder / "generator").rename(self.out)
+            place.clear()
+        print(f"{self.out}: fitted on {len(dataset):,} rows, held-out loss {made.holdout_loss:.4f} ({usage})")
+        print_notes(dataset)

@@ -1,0 +1,52 @@
+"""The HTML page that ``upsample`` and ``report`` write."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from synth_replay.transitions import Transitions
+
+REPORT_ROWS = 50_000
+REPORT_HOLDOUT = 0.05
+
+
+def check_page(path: Path | None) -> None:
+    """Checks that a page can be written, before any work is done.
+
+    Args:
+        path: File to write; None for no page.
+
+    Raises:
+        MissingExtraError: If the libraries that draw the page are not installed.
+        OSError: If the folder of the file does not exist.
+    """
+    if path is None:
+        return
+    from synth_replay.report.extra import require_report_extra
+    from synth_replay.report.files import check_destination
+
+    require_report_extra()
+    check_destination(path)
+
+
+def write_page(path: Path, real: Transitions, synthetic: Transitions, provenance: dict[str, Any], **kwargs: Any) -> str:
+    """Writes a report with the command line in its provenance.
+
+    Args:
+        path: File to write.
+        real: Rows that were fitted.
+        synthetic: Generated rows.
+        provenance: JSON values to show under "provenance".
+        **kwargs: Further arguments of :func:`synth_replay.report.write_report`.
+
+    Returns:
+        A line with the path and the verdict.
+    """
+    from synth_replay.report import write_report
+
+    command = {"command": shlex.join(["synth-replay", *sys.argv[1:]])}
+    verdict = write_report(path, real, synthetic, provenance=command | provenance, **kwargs)
+    return f"{path}: {verdict.headline}"

@@ -1,0 +1,117 @@
+"""Files and folders that appear complete or not at all, and clear errors about the disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from synth_replay.errors import DatasetExistsError, DatasetFormatError, DatasetWriteError, SynthReplayError
+
+FOLDER_MARKS = ("manifest.json", "manifest.partial.json", "data/metadata.json")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns the errors that libraries raise on a damaged file into a clear one, inside a ``with`` block.
+
+    Raises:
+        DatasetFormatError: If the block raises such an error; the text names ``path``.
+    """
+    try:
+        yield
+    except SynthReplayError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise DatasetFormatError(
+            f"{path} cannot be read: it is cut short, damaged or of another format ({text}). Copy or download it again."
+        ) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns the system's errors on writing into a clear one, inside a ``with`` block.
+
+    Raises:
+        DatasetWriteError: If the block raises an OSError; the text names ``path``.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DatasetWriteError(
+            f"{path} could not be written: {reason}. Free some space or choose another place, then run again."
+        ) from error
+
+
+def partial_path(path: Path) -> Path:
+    """Returns the path at which ``path`` is built until it is complete."""
+    return path.with_name(path.name + ".partial")
+
+
+def require_free(path: Path, overwrite: bool = False) -> None:
+    """Checks that writing to ``path`` replaces nothing that must be kept; an empty folder may be replaced.
+
+    Args:
+        path: File or folder to write.
+        overwrite: Whether an existing dataset may be replaced.
+
+    Raises:
+        DatasetExistsError: If ``path`` holds something and ``overwrite`` is off, or if it is a folder that is not a
+            dataset.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not overwrite:
+        raise DatasetExistsError(f"{path} already exists: take another name or remove it (in Python: overwrite=True).")
+    if path.is_dir() and not any((path / mark).exists() for mark in FOLDER_MARKS):
+        raise DatasetExistsError(f"{path} is a folder that is not a dataset: it is never overwritten.")
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Flushes a file, or all files of a folder, to the disk."""
+    files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    folders = [path.parent] if os.name == "posix" else []  # elsewhere a folder cannot be opened
+    for file in [*files, *folders]:
+        handle = os.open(file, os.O_RDONLY if file.is_dir() else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def publish(partial: Path, path: Path) -> None:
+    """Moves a complete file or folder to its final name, replacing what was there."""
+    sync(partial)
+    if path.is_dir():
+        old = path.with_name(path.name + ".old")
+        remove(old)
+        path.rename(old)
+        partial.rename(path)
+        remove(old)
+    else:
+        partial.replace(path)
+    sync(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a small text file, complete or not at all."""
+    partial = partial_path(path)
+    try:
+        partial.write_text(text)
+        publish(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,150 @@
+"""The base class of formats with one array per column: npz and D4RL's HDF5."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+import numpy as np
+
+from synth_replay.datasets.atomic_files import reading
+from synth_replay.datasets.column_names import common_length, find_columns
+from synth_replay.datasets.dataset import CHUNK_ROWS, Dataset, ReadOptions
+from synth_replay.datasets.space_inference import resolve_spec
+from synth_replay.datasets.spec_header import read_spec_header
+from synth_replay.errors import DatasetFormatError
+from synth_replay.spaces import Array
+from synth_replay.transitions import EXTRA_COLUMNS
+
+TERMINAL_NOTE = (
+    "the file does not store next_observations: at {count} terminations the last observation is used as the next one, "
+    "so the change of state there is 0"
+)
+NO_TIMEOUTS_NOTE = (
+    "the file stores neither next_observations nor timeouts: where a time limit cut an episode, one row joins two"
+)
+
+
+class ColumnFile(ABC):
+    """Named arrays of an open file, read in blocks of rows.
+
+    Attributes:
+        heads: Zero-row arrays ``[0, *shape]`` by stored name.
+        lengths: Rows by stored name.
+        spec_header: The header of :mod:`synth_replay.datasets.spec_header`; None in files of other tools.
+    """
+
+    heads: dict[str, Array]
+    lengths: dict[str, int]
+    spec_header: str | bytes | None
+
+    @abstractmethod
+    def __init__(self, path: Path) -> None: ...
+
+    @abstractmethod
+    def blocks(self, name: str, rows: int, skip: int = 0) -> Iterator[Array]:
+        """Yields writable blocks of at most ``rows`` rows, from row ``skip`` on."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes the file."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class ColumnFileDataset(Dataset):
+    """A file with one array per column; missing next observations are taken from the following row.
+
+    D4RL files may lack ``next_observations``. Then a row that a timeout or the end of the file cuts off is dropped. A
+    terminal row is kept, with its own observation as the next one: its real successor is unknown, learners mask it, and
+    without terminal rows a generator would never terminate an episode. ``meta["notes"]`` reports both.
+
+    Attributes:
+        file_type: The class that reads columns of this format.
+    """
+
+    file_type: ClassVar[type[ColumnFile]]
+
+    def __init__(self, path: Path, options: ReadOptions) -> None:
+        with reading(path), self.file_type(path) as file:
+            self._names = find_columns(path, file.heads)
+            rows = common_length(path, {name: file.lengths[name] for name in self._names.values()})
+            self._kept, notes = self._known_rows(path, file)
+            stored, meta = read_spec_header(file.spec_header)
+            heads = {leaf: file.heads[name] for leaf, name in self._names.items()}
+            for name in self._observations() if self._kept is not None else ():
+                heads[f"next_{name}"] = heads[name]
+            spec, assumed = resolve_spec(
+                options,
+                stored,
+                heads,
+                lambda: file.blocks(self._names["actions"], CHUNK_ROWS),
+                [name for name in EXTRA_COLUMNS if name in self._names],
+            )
+        kept = rows if self._kept is None else int(self._kept.sum())
+        super().__init__(path, spec, kept, meta, notes + assumed)
+
+    def _observations(self) -> list[str]:
+        return [leaf for leaf in self._names if leaf.split("/")[0] == "observations"]
+
+    def _known_rows(self, path: Path, file: ColumnFile) -> tuple[Array | None, list[str]]:
+        """Returns a mask ``[rows]`` of the rows to keep, and notes; None if the file stores next observations."""
+        if any(leaf.split("/")[0] == "next_observations" for leaf in self._names):
+            return None, []
+        terminal = _flags(file, self._names["terminations"])
+        timed = "truncations" in self._names
+        cut = _flags(file, self._names["truncations"]) if timed else np.zeros_like(terminal)
+        if not (terminal.any() or cut.any()):
+            raise DatasetFormatError(
+                f"{path} has no next_observations, and neither terminals nor timeouts ever mark the end of an episode: "
+                "it cannot be told which observation follows which. Store next_observations or timeouts."
+            )
+        kept = terminal | ~cut
+        kept[-1] = terminal[-1]
+        notes = [TERMINAL_NOTE.format(count=terminal.sum())] if terminal.any() else []
+        return kept, notes if timed else [*notes, NO_TIMEOUTS_NOTE]
+
+    def _blocks(self, rows: int) -> Generator[dict[str, Array]]:
+        with self.file_type(self.path) as file:
+            streams = {leaf: file.blocks(name, rows) for leaf, name in self._names.items()}
+            after = {leaf: file.blocks(leaf, rows, skip=1) for leaf in self._observations() if self._kept is not None}
+            start = 0
+            for blocks in zip(*streams.values(), strict=True):
+                block = dict(zip(streams, blocks, strict=True))
+                stop = start + len(blocks[0])
+                if self._kept is not None:
+                    _shift_observations(block, after)
+                    block = _select(block, self._kept[start:stop])
+                start = stop
+                if len(block["rewards"]):
+                    yield block
+
+
+def _flags(file: ColumnFile, name: str) -> Array:
+    flags: Array = np.concatenate([block.reshape(-1) != 0 for block in file.blocks(name, CHUNK_ROWS)])
+    return flags
+
+
+def _shift_observations(block: dict[str, Array], after: dict[str, Iterator[Array]]) -> None:
+    """Adds next observations to a block; the last row of a file and terminal rows repeat their own observation."""
+    terminal = block["terminations"].reshape(-1) != 0
+    for leaf, stream in after.items():
+        now = block[leaf]
+        following = next(stream, now[:0])
+        if len(following) < len(now):
+            following = np.concatenate([following, now[-1:]])
+        following[terminal] = now[terminal]
+        block[f"next_{leaf}"] = following
+
+
+def _select(block: dict[str, Array], kept: Array) -> dict[str, Array]:
+    return block if kept.all() else {leaf: array[kept] for leaf, array in block.items()}

@@ -1,0 +1,119 @@
+"""The base class of the readers of all formats."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+
+from synth_replay.datasets.atomic_files import reading
+from synth_replay.datasets.columns import conform
+from synth_replay.errors import DatasetError, DatasetFormatError, InvalidTransitionsError
+from synth_replay.spaces import Array
+from synth_replay.transitions import Transitions, TransitionSpec
+
+CHUNK_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Arguments of :func:`open_dataset` that a reader needs.
+
+    Attributes:
+        observation_space: Space of the observations, which overrides the file's; None takes the file's.
+        action_space: Space of the actions, which overrides the file's; None takes the file's.
+        trusted: Whether a pickle may be loaded. Loading it runs the code in it.
+    """
+
+    observation_space: spaces.Space[Any] | None = None
+    action_space: spaces.Space[Any] | None = None
+    trusted: bool = False
+
+
+class Dataset(ABC):
+    """A dataset of transitions on disk; each format is a subclass.
+
+    Attributes:
+        format: Name of the format, a key of :data:`FORMATS`.
+        path: The file or folder.
+        spec: Spaces and extra columns of the rows.
+        meta: Metadata of the file; ``meta["notes"]`` lists what was assumed while it was opened.
+    """
+
+    format: ClassVar[str]
+
+    def __init__(self, path: Path, spec: TransitionSpec, rows: int, meta: Mapping[str, Any], notes: list[str]) -> None:
+        if rows == 0:
+            raise DatasetFormatError(f"{path} holds no transitions.")
+        self.path, self.spec = path, spec
+        kept = meta.get("notes")
+        self.meta: dict[str, Any] = {**meta, "notes": [*(kept if isinstance(kept, list) else []), *notes]}
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r}, {len(self)} rows, {self.spec})"
+
+    @abstractmethod
+    def _blocks(self, rows: int) -> Generator[dict[str, Array]]:
+        """Yields raw columns ``[n, ...]`` by leaf name, with n of at most ``rows``."""
+
+    def chunks(self, rows: int = CHUNK_ROWS) -> Iterator[Transitions]:
+        """Streams every row once, in order.
+
+        Args:
+            rows: Largest number of rows in a chunk.
+
+        Raises:
+            DatasetError: If ``rows`` is below 1.
+            InvalidTransitionsError: If values are not finite or outside their space.
+            DatasetFormatError: If the file is damaged, or has fewer rows than it says.
+        """
+        if rows < 1:
+            raise DatasetError(f"A chunk needs at least 1 row; got {rows}.")
+        start = 0
+        with closing(self._blocks(rows)) as blocks:
+            while block := self._next(blocks):
+                chunk = self._conform(block, start)
+                start += len(chunk)
+                yield chunk
+        if start != len(self):
+            raise DatasetFormatError(f"{self.path} announces {len(self)} rows and holds {start}. Write it again.")
+
+    def read(self) -> Transitions:
+        """Reads all rows; peak memory is one copy of the data and one chunk.
+
+        Raises:
+            InvalidTransitionsError: If values are not finite or outside their space.
+            DatasetFormatError: If the file is damaged, or has fewer rows than it says.
+        """
+        columns: dict[str, Array] = {}
+        start = 0
+        for chunk in self.chunks():
+            leaves = chunk.leaves()
+            columns = columns or {n: np.empty((len(self), *a.shape[1:]), a.dtype) for n, a in leaves.items()}
+            stop = start + len(chunk)
+            if stop <= len(self):
+                for name, array in leaves.items():
+                    columns[name][start:stop] = array
+            start = stop
+        return Transitions.from_leaves(columns)
+
+    def _next(self, blocks: Iterator[dict[str, Array]]) -> dict[str, Array] | None:
+        with reading(self.path):
+            return next(blocks, None)
+
+    def _conform(self, block: Mapping[str, Array], start: int) -> Transitions:
+        try:
+            return conform(self.spec, block)
+        except InvalidTransitionsError as error:
+            place = f"{self.path} (rows counted from {start})" if start else str(self.path)
+            raise InvalidTransitionsError(f"{place}: {error}") from error
