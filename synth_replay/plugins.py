@@ -15,7 +15,7 @@ def require_extra(module: str, extra: str) -> None:
     """Checks that a host library is installed.
 
     Raises:
-        MissingExtraError: With the pip command that installs it.
+        MissingExtraError: If it is not installed; the message has the pip command.
     """
     if find_spec(module) is None:
         raise MissingExtraError(f"{module} is not installed: pip install 'synth-replay[{extra}]'")

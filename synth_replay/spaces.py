@@ -59,8 +59,8 @@ def space_leaves(name: str, space: spaces.Space[Any]) -> Iterator[Leaf]:
         space: Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these.
 
     Raises:
-        ImageObservationError: For pixel-shaped uint8 boxes.
-        UnsupportedSpaceError: For any other space.
+        ImageObservationError: If a box is uint8 and has the shape of pictures.
+        UnsupportedSpaceError: If the space is of another type.
     """
     if isinstance(space, spaces.Dict):
         for key, child in space.spaces.items():

@@ -147,8 +147,9 @@ class TransitionSpec:
         extras: Names of extra columns to model, some of :data:`EXTRA_COLUMNS`.
 
     Raises:
-        UnsupportedSpaceError: For other spaces; :class:`ImageObservationError` for pixels.
-        SpecMismatchError: For an unknown extra column.
+        UnsupportedSpaceError: If a space is of another type.
+        ImageObservationError: If observations are pixels.
+        SpecMismatchError: If an extra column is unknown.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ class AblationLine:
 def complete_results(runs: list[Run]) -> list[RunResult]:
     """Loads the results of runs; returns none if one is missing or had another evaluation."""
     found = [RunResult.load(run.path) for run in runs if run.path.exists()]
-    same = [run for run in found if run.result.settings == runs[0].config.evaluation]
+    same = [run for run in found if run.result.evaluation.settings == runs[0].config.evaluation]
     return same if len(same) == len(runs) else []
 
 

@@ -1,8 +1,8 @@
 """Four sources in every batch
 ===========================
 
-Offline-to-online learning with one labelled generator (CFDG): batches hold online rows, offline rows, and generated rows
-of both kinds. The maps show all four.
+Offline-to-online learning with one labelled generator (CFDG): batches hold online rows, offline rows, and generated
+rows of both kinds. The maps show all four.
 """
 
 from dataclasses import replace

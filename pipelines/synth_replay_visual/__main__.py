@@ -62,7 +62,7 @@ def open_data(args: argparse.Namespace) -> PixelDataset:
 def load_results(out: Path, config: VisualConfig) -> list[ArmResult]:
     """Loads the results of all arms and seeds in a folder; those of another evaluation are left out."""
     found = [ArmResult.load(path) for arm in ARMS for path in sorted(out.glob(f"seed-*/{arm}.json"))]
-    results = [result for result in found if result.settings == config.evaluation]
+    results = [result for result in found if result.evaluation.settings == config.evaluation]
     if left_out := len(found) - len(results):
         print(f"{left_out} arms had another evaluation: they are left out until they are run again.")
     return results

@@ -1,4 +1,4 @@
-"""Step 5: zero-shot evaluation in unseen environments (arXiv 2508.12356, Section 4)."""
+"""Step 5: zero-shot evaluation in unseen environments (arXiv 2508.12356, Section 5)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from synth_replay.encoders import LatentEncoder
 from synth_replay.evaluation import latent_divergence
 from synth_replay.runtime import show_progress
 from synth_replay.spaces import Array
+from synth_replay_visual.branch import Branch
 from synth_replay_visual.config import VisualConfig
 from synth_replay_visual.results import Evaluation
 from synth_replay_visual.tasks import Task
@@ -47,25 +48,23 @@ class PlayedEpisodes:
     observations: Array
 
 
-def evaluate_agent(
-    task: Task, actor: Actor, encoder: LatentEncoder, frame_size: int, config: VisualConfig, seed: int
-) -> Evaluation:
+def evaluate_agent(branch: Branch, actor: Actor, encoder: LatentEncoder, frame_size: int) -> Evaluation:
     """Evaluates an agent in training and test environments, and compares their latents.
 
     All arms of a seed meet the same episodes; another seed has other distractions and levels.
 
     Args:
-        task: Task of the agent.
+        branch: Branch of the experiment.
         actor: Agent on pixels.
         encoder: Frozen encoder of the agent.
         frame_size: Height and width of a frame.
-        config: Sizes of the pipeline.
-        seed: Seed of the arm.
     """
-    played = play_environments(task, actor, frame_size, config, seed)
-    latents = _latents(played, encoder, seed)
+    task = branch.task
+    played = play_environments(task, actor, frame_size, branch.config, branch.seed)
+    latents = _latents(played, encoder, branch.seed)
     divergences = {kind: latent_divergence(latents[task.train], latents[kind]) for kind in task.tests}
     return Evaluation(
+        branch.config.evaluation,
         {kind: found.returns for kind, found in played.items()},
         {kind: tuple(float(x) for x in found.per_dimension) for kind, found in divergences.items()},
     )

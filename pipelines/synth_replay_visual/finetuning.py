@@ -1,4 +1,4 @@
-"""Step 4: the heads learn from latents and return to pixels (arXiv 2508.12356, Section 3.3)."""
+"""Step 4: the heads learn from latents and return to pixels (arXiv 2508.12356, Section 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step 3: a diffusion model learns the latent transitions (arXiv 2508.12356, Section 3.2)."""
+"""Step 3: a diffusion model learns the latent transitions (arXiv 2508.12356, Eq. 6)."""
 
 from __future__ import annotations
 

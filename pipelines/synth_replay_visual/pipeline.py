@@ -79,7 +79,7 @@ def run_arm(task: Task, data: PixelDataset, config: VisualConfig, arm: str, seed
     claim_folder(out, task, data, config)
     branch = Branch(task, config, ARMS[arm].augmented, seed, out)
     path = branch.result_path(arm)
-    if path.exists() and (found := ArmResult.load(path)).settings == config.evaluation:
+    if path.exists() and (found := ArmResult.load(path)).evaluation.settings == config.evaluation:
         return found
     check_environments(task, data)
     result = _run_steps(branch, data, arm)
@@ -89,37 +89,29 @@ def run_arm(task: Task, data: PixelDataset, config: VisualConfig, arm: str, seed
 
 def _run_steps(branch: Branch, data: PixelDataset, arm: str) -> ArmResult:
     """Runs the five steps of the method."""
-    task, config, seed = branch.task, branch.config, branch.seed
-    log = partial(logger.info, "%s, seed %d: %s", arm, seed)
-
+    log = partial(logger.info, "%s, seed %d: %s", arm, branch.seed)
     log("learning from pixels")
-    episodes = sample_episodes(data, config.rows, seed)
+    episodes = sample_episodes(data, branch.config.rows, branch.seed)
     agent = pretrain(branch, episodes)
     encoder = freeze_encoder(branch, agent)
-
     log("encoding")
     latents = encode_dataset(branch, episodes, encoder)
     spec = TransitionSpec(encoder.space, data.action_space)
-
     generator, fidelity = None, None
     if ARMS[arm].upsampled:
         log("fitting the generator")
         generator = fit_generator(branch, latents, spec)
         fidelity = score_generator(branch, latents)
-
-    log("fine-tuning")
+    log("fine-tuning and evaluating")
     tuned = finetune(branch, agent, latents, spec, generator)
     save_agent(tuned.agent, branch.agent_path(arm))
-
-    log("evaluating")
-    evaluation = evaluate_agent(task, tuned.agent, encoder, data.frame_shape[1], config, seed)
+    evaluation = evaluate_agent(branch, tuned.agent, encoder, data.frame_shape[1])
     return ArmResult(
-        task=task.name,
+        task=branch.task.name,
         arm=arm,
-        seed=seed,
+        seed=branch.seed,
         rows=len(latents),
         encoder=encoder.hash,
-        settings=config.evaluation,
         fidelity=fidelity,
         updates=tuned.updates,
         real_share=tuned.real_share,

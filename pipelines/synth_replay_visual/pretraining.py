@@ -1,4 +1,4 @@
-"""Step 1: an agent learns from pixels, and its encoder is frozen (arXiv 2508.12356, Sections 3.1 and 3.3)."""
+"""Step 1: an agent learns from pixels, and its encoder is frozen (arXiv 2508.12356, Eqs. 2 to 4)."""
 
 from __future__ import annotations
 

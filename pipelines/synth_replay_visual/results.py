@@ -45,11 +45,13 @@ class Evaluation:
     """Zero-shot performance of an agent.
 
     Attributes:
+        settings: Settings of the evaluation.
         returns: Return of every episode, by kind of environment.
         divergence: Jensen-Shannon divergence in bits between training and test latents, ``[d]``, by kind of test
             environment.
     """
 
+    settings: EvaluationSettings
     returns: Mapping[str, Numbers]
     divergence: Mapping[str, Numbers]
 
@@ -64,7 +66,6 @@ class ArmResult:
         seed: Seed of the arm.
         rows: Number of real transitions.
         encoder: Hash of the frozen encoder.
-        settings: Settings of the evaluation.
         fidelity: Fidelity of the generated latents; None in arms without a generator.
         updates: Number of updates of the agent, on pixels and on latents together.
         real_share: Share of real rows in the last batch, in [0, 1].
@@ -76,7 +77,6 @@ class ArmResult:
     seed: int
     rows: int
     encoder: str
-    settings: EvaluationSettings
     fidelity: LatentFidelity | None
     updates: int
     real_share: float
@@ -90,7 +90,7 @@ class ArmResult:
             "seed": self.seed,
             "rows": self.rows,
             "encoder": self.encoder,
-            "evaluation": asdict(self.settings),
+            "evaluation": asdict(self.evaluation.settings),
             **({} if self.fidelity is None else asdict(self.fidelity)),
             "updates": self.updates,
             "real_share": self.real_share,
@@ -106,11 +106,11 @@ class ArmResult:
             KeyError: If a key is missing.
         """
         names = ("task", "arm", "seed", "rows", "encoder", "updates", "real_share")
+        settings = EvaluationSettings(**found["evaluation"])
         return cls(
             **{name: found[name] for name in names},
-            settings=EvaluationSettings(**found["evaluation"]),
             fidelity=LatentFidelity(found["marginal"], found["correlation"]) if "marginal" in found else None,
-            evaluation=Evaluation(_tuples(found["returns"]), _tuples(found["divergence"])),
+            evaluation=Evaluation(settings, _tuples(found["returns"]), _tuples(found["divergence"])),
         )
 
     def save(self, path: Path) -> None:

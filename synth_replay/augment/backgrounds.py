@@ -41,7 +41,7 @@ def procedural_backgrounds(
         uint8 ``[count, height, width, 3]``.
 
     Raises:
-        ConfigError: For a count or size below 1, a negative seed, or an unknown pattern.
+        ConfigError: If a count or size is below 1, the seed is negative, or a pattern is unknown.
     """
     _check_size(count, height, width)
     if not patterns or not set(patterns) <= set(BACKGROUND_PATTERNS):
@@ -94,8 +94,8 @@ def load_backgrounds(folder: str | Path, height: int, width: int, limit: int = 2
         uint8 ``[count, height, width, 3]`` with ``count <= limit``.
 
     Raises:
-        ConfigError: For a limit or size below 1.
-        DatasetError: For an empty folder or an unreadable file.
+        ConfigError: If the limit or a size is below 1.
+        DatasetError: If the folder has no pictures, or a file cannot be read.
         MissingExtraError: If Pillow, or imageio[ffmpeg] for videos, is not installed.
     """
     _check_size(limit, height, width)

@@ -87,7 +87,7 @@ class StateAugmentation:
         seed: Seed of rows and noise; None takes one from the operating system.
 
     Raises:
-        ConfigError: For an unknown name.
+        ConfigError: If the name is unknown.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class StateAugmentation:
 
         Raises:
             NotFittedError: Before :meth:`fit`.
-            InvalidTransitionsError: For a negative number.
+            InvalidTransitionsError: If ``num_samples`` is negative.
         """
         if self._rows is None:
             raise NotFittedError("There are no rows to augment: call fit(transitions) first.")

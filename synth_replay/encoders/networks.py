@@ -85,7 +85,7 @@ def convolutions(architecture: Architecture, shape: tuple[int, ...]) -> tuple[nn
         The module, and its number of outputs.
 
     Raises:
-        ConfigError: For an unknown architecture, or a shape that is not that of pictures with channels first.
+        ConfigError: If the architecture is unknown, or the shape is not that of pictures with channels first.
     """
     if architecture not in ("drq", "impala"):
         raise ConfigError(f"architecture is drq or impala; got {architecture!r}.")

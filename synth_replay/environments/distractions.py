@@ -36,7 +36,7 @@ class Distraction:
         seed: Seed that is combined with the episode's: other values give other distractions in the same episodes.
 
     Raises:
-        ConfigError: For an unknown level, kind or variant, no kind at all, or a negative seed.
+        ConfigError: If a level, kind or variant is unknown, there is no kind, or the seed is negative.
     """
 
     level: str = "easy"
@@ -84,7 +84,7 @@ class DistractedEnv(gym.Wrapper[Any, Any, Any, Any]):
 
     Raises:
         ConfigError: If the camera does not follow the agent, or the model has no sky.
-        DatasetError: For a folder without images.
+        DatasetError: If the folder has no images.
     """
 
     def __init__(

@@ -56,8 +56,8 @@ def make_dmc_pixels(
         seed: Seed of initial states and distractions until a seeded reset; None takes one from the operating system.
 
     Raises:
-        ConfigError: For an unknown domain, task, camera or level, or a number below 1.
-        DatasetError: For a folder of backgrounds without images.
+        ConfigError: If the domain, task, camera or level is unknown, or a number is below 1.
+        DatasetError: If the folder of backgrounds has no images.
         MissingExtraError: If dm_control, Shimmy or an OpenGL library is missing.
     """
     numbers = {"size": size, "frame_stack": frame_stack, "action_repeat": action_repeat}

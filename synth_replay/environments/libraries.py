@@ -19,7 +19,7 @@ def load_procgen() -> Any:
     """Imports ``procgen.env``.
 
     Raises:
-        MissingExtraError: With the pip commands, when a package is missing.
+        MissingExtraError: If a package is missing; the message has the pip commands.
     """
     try:
         with _quiet_imports():
@@ -50,7 +50,7 @@ def load_dm_control() -> tuple[Any, Any, Any]:
         The modules ``dm_control.suite`` and ``dm_control.mujoco.engine``, and the class ``DmControlCompatibilityV0``.
 
     Raises:
-        MissingExtraError: With the pip command for a missing package, or the system library for a missing backend.
+        MissingExtraError: If a package or an OpenGL backend is missing; the message says how to install it.
     """
     for module in ("dm_control", "shimmy"):
         if find_spec(module) is None:

@@ -55,7 +55,7 @@ class ProcgenEnv(gym.Env[NDArray[np.uint8], np.int64]):
             slower.
 
     Raises:
-        ConfigError: For an unknown game or mode, a mode that the game lacks, or levels outside ``[0, 2^31)``.
+        ConfigError: If the game or mode is unknown, the game lacks the mode, or levels lie outside ``[0, 2^31)``.
         MissingExtraError: If Procgen, or a system library that it needs, is missing.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from gymnasium import spaces
 
 from synth_replay.errors import SpecMismatchError, TooFewTransitionsError
@@ -63,7 +64,8 @@ def widened_spec(spec: TransitionSpec, action_space: spaces.Space[Any]) -> Trans
     widened = TransitionSpec(spec.observation_space, action_space, spec.extras)
     layout, new_layout = ([(leaf.name, leaf.shape, leaf.kind) for leaf in each.leaves] for each in (spec, widened))
     if layout != new_layout or any(
-        (new.low > old.low).any() or (new.high < old.high).any()
+        (new.low.astype(np.float32) > old.low.astype(np.float32)).any()  # a float64 bound may have been rounded
+        or (new.high.astype(np.float32) < old.high.astype(np.float32)).any()
         for old, new in zip(spec.leaves, widened.leaves, strict=True)
     ):
         raise SpecMismatchError(

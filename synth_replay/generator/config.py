@@ -32,7 +32,7 @@ class RelabelConfig:
         enabled: Relabel generated rows with a model p(r, d | s, a, s') that is fitted together with the denoiser.
         function: Import path ``module:name`` of a function of (observations, actions, next_observations) that returns
             (rewards, terminations), all of them whole arrays. It replaces the model where the task's own rule is
-            known. :meth:`from_function` finds the path.
+            known. ``RelabelConfig.from_function`` finds the path.
         width: Units of the model's two hidden layers.
         steps: Gradient steps of the model's fit.
         batch_size: Rows of a batch.

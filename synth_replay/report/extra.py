@@ -11,7 +11,7 @@ def require_report_extra() -> None:
     """Checks that matplotlib, jinja2 and scikit-learn are installed.
 
     Raises:
-        MissingExtraError: With the pip command that installs it.
+        MissingExtraError: If one of them is missing; the message has the pip command.
     """
     missing = [module for module in ("matplotlib", "jinja2", "sklearn") if find_spec(module) is None]
     if missing:

@@ -11,8 +11,7 @@ from gymnasium import spaces
 from gymnasium.wrappers import AddRenderObservation, FrameStackObservation, TransformObservation
 from torch import nn
 
-from synth_replay.encoders import FrozenEncoder, Trunk
-from synth_replay.encoders import convolutions
+from synth_replay.encoders import FrozenEncoder, Trunk, convolutions
 from synth_replay.transitions import Transitions
 
 SHAPE = (6, 25, 25)

@@ -8,8 +8,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_for_sb3
 
-from synth_replay.environments import make_dmc_pixels
-from synth_replay.environments import load_dm_control
+from synth_replay.environments import load_dm_control, make_dmc_pixels
 from synth_replay.errors import ConfigError, MissingExtraError
 from tests.environments.helpers import needs_rendering
 

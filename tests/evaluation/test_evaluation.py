@@ -12,9 +12,9 @@ from synth_replay.evaluation import (
     dynamics_error,
     ks_complement,
     nearest_distances,
+    numeric_columns,
     set_env_state,
 )
-from synth_replay.evaluation import numeric_columns
 from tests.conftest import rollout
 
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
 from synth_replay.errors import ConfigError
-from synth_replay.evaluation import Returns, generalization_performance
-from synth_replay.evaluation import generalization_table
+from synth_replay.evaluation import Returns, generalization_performance, generalization_table
 
 # Mean returns of arXiv 2508.12356, Table 1 with Table 2's last method: Original, Easy, Medium, Hard
 CHEETAH = {

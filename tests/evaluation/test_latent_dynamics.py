@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from synth_replay.environments import make_dmc_pixels
+from synth_replay.environments import PhysicsEnv, make_dmc_pixels
 from synth_replay.errors import InvalidTransitionsError, SimulatorError, SpecMismatchError
 from synth_replay.evaluation import StateProbe, latent_dynamics
-from synth_replay.environments import PhysicsEnv
 from tests.conftest import rollout
 from tests.environments.helpers import needs_rendering
 

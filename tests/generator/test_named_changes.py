@@ -57,3 +57,9 @@ def test_a_narrower_space_or_one_of_another_layout_is_refused(space):
     made = TransitionGenerator(OBSERVED, box(2), TINY, seed=0)
     with pytest.raises(SpecMismatchError, match="does not contain"):
         made.widen_actions(space)
+
+
+def test_bounds_that_are_rounded_to_float32_are_no_narrower():
+    made = TransitionGenerator(OBSERVED, spaces.Box(-0.7, 0.7, (1,), np.float64), TINY, seed=0)
+    made.widen_actions(spaces.Box(np.float32(-0.7), np.float32(0.9), (1,), np.float32))
+    assert made.spec.action_space.high == np.float32(0.9)

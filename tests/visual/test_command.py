@@ -18,8 +18,8 @@ def test_options_of_the_command_change_the_size_and_arms_of_another_evaluation_a
     monkeypatch.setattr(command, "run_pipeline", lambda task, data, config, *_, **__: asked.append(config))
     (tmp_path / "seed-0").mkdir()
     for arm, epsilon in (("baseline", 0.0), ("upsampled", 0.2)):
-        settings = EvaluationSettings(2, epsilon)
-        result = ArmResult("fruitbot", arm, 0, 10, "hash", settings, None, 1, 1.0, Evaluation({}, {}))
+        evaluation = Evaluation(EvaluationSettings(2, epsilon), {}, {})
+        result = ArmResult("fruitbot", arm, 0, 10, "hash", None, 1, 1.0, evaluation)
         result.save(tmp_path / "seed-0" / f"{arm}.json")
     options = ["--size", "smoke", "--epsilon", "0.2", "--feature-size", "7", "--latent", "critic"]
     places = ["--data", str(fruitbot.path), "--out", str(tmp_path)]

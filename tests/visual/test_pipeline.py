@@ -18,6 +18,7 @@ from synth_replay.errors import CheckpointError
 from synth_replay_visual import (
     ARMS,
     Branch,
+    EvaluationSettings,
     encode_dataset,
     evaluation,
     freeze_encoder,
@@ -92,7 +93,7 @@ def test_another_evaluation_makes_the_arm_again_and_nothing_before_it(fruitbot, 
     made = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.stem != "upsampled"}
     assert run_arm(task, fruitbot, SMALLEST, "upsampled", 0, out) == first
     again = run_arm(task, fruitbot, replace(SMALLEST, epsilon=1.0, episodes=2), "upsampled", 0, out)
-    assert (again.settings.episodes, again.settings.epsilon) == (2, 1.0)
+    assert again.evaluation.settings == EvaluationSettings(2, 1.0)
     assert len(again.evaluation.returns["test"]) == 2
     assert again.encoder == first.encoder
     assert made == {path: path.stat().st_mtime_ns for path in made}

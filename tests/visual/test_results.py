@@ -14,9 +14,9 @@ RUNS = Path(__file__).parents[2] / "benchmarks" / "visual" / "runs"
 
 
 def test_a_result_comes_back_from_its_file(tmp_path):
-    evaluation = Evaluation({"train": (1.0, 2.5), "test": (0.0,)}, {"test": (0.25, 0.5)})
+    evaluation = Evaluation(EvaluationSettings(2, 0.1), {"train": (1.0, 2.5), "test": (0.0,)}, {"test": (0.25, 0.5)})
     for fidelity in (None, LatentFidelity(0.9, 0.8)):
-        result = ArmResult("coinrun", "upsampled", 3, 7, "ab", EvaluationSettings(2, 0.1), fidelity, 9, 0.5, evaluation)
+        result = ArmResult("coinrun", "upsampled", 3, 7, "ab", fidelity, 9, 0.5, evaluation)
         result.save(tmp_path / "upsampled.json")
         assert ArmResult.load(tmp_path / "upsampled.json") == result
 

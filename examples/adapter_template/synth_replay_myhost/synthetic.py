@@ -12,7 +12,7 @@ HostBuffer = object  # TODO 1: import the host's buffer class in place of this l
 
 
 class SyntheticReplayBuffer(HostBuffer):
-    """A buffer that stores real rows as the host does and mixes generated rows from the engine's store into its batches.
+    """A replay buffer that stores real rows as the host does and mixes generated rows into its batches.
 
     Args:
         size: Most real rows to keep.

@@ -23,7 +23,7 @@ NAMES = {
 
 
 class SyntheticReplayBuffer(ReplayBuffer):
-    """A buffer that stores real rows as the host does and mixes generated rows from the engine's store into its batches.
+    """A replay buffer that stores real rows as the host does and mixes generated rows into its batches.
 
     Args:
         size: Most real rows to keep.

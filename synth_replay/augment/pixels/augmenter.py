@@ -40,8 +40,8 @@ class PixelAugmenter:
         device: Device of the computation; None means the device of the frames. Draws do not depend on it.
 
     Raises:
-        ConfigError: For an unknown name or a setting out of range.
-        DatasetError: For a folder without backgrounds.
+        ConfigError: If a name is unknown or a setting is out of range.
+        DatasetError: If the folder has no backgrounds.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class PixelAugmenter:
             Augmented observations, or a pair if next observations were given. Integers are rounded.
 
         Raises:
-            InvalidTransitionsError: For another shape, type, channel order, or values outside [0, 255].
+            InvalidTransitionsError: If shape, dtype or channel order are wrong, or values lie outside [0, 255].
             SpecMismatchError: If the two differ in shape or type, or backgrounds have another size than the frames.
         """
         given = [observations] if next_observations is None else [observations, next_observations]

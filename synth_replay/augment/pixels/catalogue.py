@@ -44,8 +44,8 @@ def make_augmentations(
         backgrounds: Pictures for "background_overlay", see :class:`BackgroundOverlay`.
 
     Raises:
-        ConfigError: For an unknown name, an empty sequence, or backgrounds that no augmentation uses.
-        DatasetError: For a folder without backgrounds.
+        ConfigError: If a name is unknown, the sequence is empty, or no augmentation uses the backgrounds.
+        DatasetError: If the folder has no backgrounds.
     """
     parts = PIXEL_PRESETS.get(wanted, (wanted,)) if isinstance(wanted, str) else tuple(wanted)
     if not parts:

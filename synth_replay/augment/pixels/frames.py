@@ -29,7 +29,7 @@ def checked_stacks(
         The batches as tensors that share their memory, and whether their channels come last.
 
     Raises:
-        InvalidTransitionsError: For another rank, type, channel order, or values outside [0, 255].
+        InvalidTransitionsError: If rank, dtype or channel order are wrong, or values lie outside [0, 255].
         SpecMismatchError: If the two differ in shape or type.
     """
     stacks = [_as_tensor(batch) for batch in batches]

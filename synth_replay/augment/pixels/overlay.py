@@ -33,8 +33,8 @@ class BackgroundOverlay:
         patterns: Patterns of the procedural pictures, some of :data:`~synth_replay.augment.BACKGROUND_PATTERNS`.
 
     Raises:
-        ConfigError: For pictures of another shape or type, or a setting out of range.
-        DatasetError: For a folder without images and videos.
+        ConfigError: If pictures have another shape or dtype, or a setting is out of range.
+        DatasetError: If the folder has no images and no videos.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class BackgroundOverlay:
 
         Raises:
             SpecMismatchError: If the pictures given have another size than the frames.
-            DatasetError: For an unreadable file.
+            DatasetError: If a file cannot be read.
         """
         pictures = self._at_size(frames.shape[-2], frames.shape[-1])
         chosen = pictures.index_select(0, torch.randint(len(pictures), (len(frames),), generator=rng))
