@@ -14,7 +14,8 @@ import torch
 import yaml
 
 from synth_replay.codec.config import CodecConfig
-from synth_replay.diffusion import GuidanceConfig, NetworkConfig, NoiseConfig, SamplerConfig, TrainingConfig
+from synth_replay.diffusion.config import NetworkConfig, NoiseConfig, SamplerConfig, TrainingConfig
+from synth_replay.diffusion.guidance import GuidanceConfig
 from synth_replay.errors import ConfigError
 from synth_replay.spaces import Array
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from synth_replay.codec.codec import TransitionCodec
 from synth_replay.codec.labels import LabelDict, LabelEncoder
-from synth_replay.diffusion import Denoiser, LossRecord, ResidualMLP
+from synth_replay.diffusion import Denoiser, ResidualMLP
+from synth_replay.diffusion.training import LossRecord
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.relabel import Relabeler

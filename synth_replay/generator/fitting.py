@@ -16,8 +16,8 @@ from tqdm.auto import tqdm
 from synth_replay.checkpoint import load_checkpoint, save_checkpoint
 from synth_replay.codec.codec import EncodedRows, TransitionCodec
 from synth_replay.codec.labels import LabelEncoder
-from synth_replay.diffusion import Denoiser, DenoiserTrainer, LossRecord
-from synth_replay.diffusion.training import TrainerMeta
+from synth_replay.diffusion import Denoiser, DenoiserTrainer
+from synth_replay.diffusion.training import LossRecord, TrainerMeta
 from synth_replay.errors import CheckpointError
 from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.fitted import FittedModel, new_denoiser

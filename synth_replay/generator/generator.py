@@ -13,7 +13,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from synth_replay.checkpoint import load_checkpoint, save_checkpoint, to_bytes
-from synth_replay.diffusion import LossRecord, SamplerConfig
+from synth_replay.diffusion.config import SamplerConfig
+from synth_replay.diffusion.training import LossRecord
 from synth_replay.errors import CheckpointError, InvalidTransitionsError, NotFittedError
 from synth_replay.generator.checks import check_rows, check_spaces, widened_spec
 from synth_replay.generator.config import GeneratorConfig, resolve_config

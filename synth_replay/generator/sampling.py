@@ -10,7 +10,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from synth_replay.codec.codec import TransitionCodec
-from synth_replay.diffusion import Denoiser, GuidanceConfig, SamplerConfig, residual, sample
+from synth_replay.diffusion import Denoiser, residual, sample
+from synth_replay.diffusion.config import SamplerConfig
+from synth_replay.diffusion.guidance import GuidanceConfig
 from synth_replay.generator.config import GeneratorConfig, RelabelConfig
 from synth_replay.generator.relabel import Relabeler, relabel_by_function, resolve_function
 from synth_replay.spaces import Array

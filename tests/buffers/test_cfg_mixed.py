@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from gymnasium import spaces
-from synth_replay.generator import RelabelConfig
 
 from synth_replay import Transitions
 from synth_replay.buffers import SOURCES, LinearSchedule
 from synth_replay.buffers.cfg_mixed import CFGMixedBuffer
+from synth_replay.generator import RelabelConfig
 from tests.buffers.helpers import ENV, SHIFT, counted, feed, make, offline_data, write
 from tests.conftest import TINY
 

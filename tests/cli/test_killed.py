@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth_replay.datasets import open_dataset
-from synth_replay.diffusion import TrainingConfig
+from synth_replay.diffusion.config import TrainingConfig
 from tests.cli.helpers import start, write_npz, write_preset
 
 ROWS, SHARD = 6_050, 500

@@ -199,7 +199,7 @@ def test_online_actions_beyond_the_offline_ones_are_kept():
     buffer = feed(make(offline=narrow))
     assert_sources(buffer, [100, 100, 80, 20])
     assert buffer.action_space.high[0] > 1.9
-    assert np.abs(buffer.engine.stores["online"].rows()["rows"][:, 3]).max() > 1.3
+    assert np.abs(buffer.engine.stores["online"].rows()["packed"][:, 3]).max() > 1.3
 
 
 @pytest.mark.parametrize("as_file", [True, False])
@@ -225,7 +225,7 @@ buffer = pickle.load(open(sys.argv[1] + "/buffer.pkl", "rb"))
 d3rlpy.seed(5)
 batch = buffer.sample_transition_batch(64)
 np.savez(sys.argv[1] + "/batch", rewards=batch.rewards, sources=buffer.last_sources,
-         steps=buffer.engine.clock.steps, next_at=buffer.engine.clock.next_at)
+         steps=buffer.engine.steps, next_at=buffer.engine._clock.next_at)
 import gymnasium as gym
 from d3rlpy.logging import NoopAdapterFactory
 iql = d3rlpy.load_learnable(sys.argv[1] + "/iql.d3")

@@ -4,16 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from synth_replay.diffusion import (
-    Denoiser,
-    DenoiserTrainer,
-    NetworkConfig,
-    NoiseConfig,
-    ResidualMLP,
-    SamplerConfig,
-    TrainingConfig,
-    sample,
-)
+from synth_replay.diffusion import Denoiser, DenoiserTrainer, ResidualMLP, sample
+from synth_replay.diffusion.config import NetworkConfig, NoiseConfig, SamplerConfig, TrainingConfig
 from synth_replay.diffusion.schedules import karras_sigmas, training_sigmas
 from synth_replay.errors import ConfigError, FitDivergedError
 

@@ -12,16 +12,9 @@ from gymnasium import spaces
 from scipy.integrate import quad
 
 from synth_replay import TransitionGenerator, Transitions
-from synth_replay.diffusion import (
-    Denoiser,
-    GuidanceConfig,
-    LabelColumns,
-    NetworkConfig,
-    NoiseConfig,
-    ResidualMLP,
-    SamplerConfig,
-    sample,
-)
+from synth_replay.diffusion import Denoiser, LabelColumns, ResidualMLP, sample
+from synth_replay.diffusion.config import NetworkConfig, NoiseConfig, SamplerConfig
+from synth_replay.diffusion.guidance import GuidanceConfig
 from synth_replay.errors import ConfigError
 from tests.conftest import TINY
 

@@ -109,7 +109,7 @@ def test_the_rest_of_the_page_on_offline_to_online():
     found = run("offline_to_online", 2, {"env": HOPPER, **step(rows)}, _1_000_000=500)
     buffer = found["buffer"]
     assert buffer.last_sources.shape == (256,)
-    buffer.engine.clock.request()
+    buffer.engine.request_refresh()
     buffer.sample(30)
     run("offline_to_online", 4, found)
     assert "<html" in Path("sources.html").read_text()[:500]

@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 
 from synth_replay import TransitionGenerator, Transitions
-from synth_replay.diffusion import SamplerConfig
+from synth_replay.diffusion.config import SamplerConfig
 from synth_replay.errors import (
     FitDivergedError,
     InvalidTransitionsError,

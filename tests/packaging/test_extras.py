@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import venv
 
 import pytest
@@ -126,6 +127,8 @@ def test_an_extra_alone_is_enough_for_what_it_is_for(extra, core, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("extra", USES)
 def test_an_extra_for_data_or_simulators_alone_can_use_them(extra, core, tmp_path):
+    if extra in ("dmc", "procgen") and sys.version_info >= (3, 13):
+        pytest.skip("labmaze, which dm_control needs, and procgen-mirror have no wheels for this Python")
     python = python_with(extra, core, tmp_path, *(() if extra == "procgen" else CONSTRAINTS))
     done = said(python, "-W", "ignore", "-c", f"{FIT}\n{USES[extra]}", cwd=tmp_path)
     assert "rows 10" in done.stdout and "used" in done.stdout, done.stderr

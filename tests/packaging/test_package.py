@@ -87,6 +87,7 @@ def test_the_wheel_holds_all_packages_and_imports_outside_the_checkout(tmp_path)
 
 @pytest.mark.slow
 def test_an_adapter_in_a_package_of_its_own_is_found_and_passes_the_suite(tmp_path):
+    pytest.importorskip("cpprb", reason="cpprb is not installed: it has no wheel beyond Python 3.12")
     example = ROOT / "examples" / "third_party_adapter"
     (tmp_path / "ours").mkdir()
     wheels = wheel_of(ROOT, tmp_path / "ours"), wheel_of(example, tmp_path)

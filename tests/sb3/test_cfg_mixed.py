@@ -139,7 +139,7 @@ def test_offline_and_generated_rows_are_normalised_like_online_ones():
 def test_several_environments_count_every_step():
     model = make(env=make_vec_env("Pendulum-v1", n_envs=4, seed=0), train_freq=5)
     model.learn(400)
-    assert model.replay_buffer.engine.clock.steps == 400
+    assert model.replay_buffer.engine.steps == 400
     assert sources(model.replay_buffer)[1] == [100, 100, 80, 20]
 
 
@@ -182,7 +182,7 @@ model.load_replay_buffer(sys.argv[1] + "/buffer")
 np.random.seed(5)
 batch = model.replay_buffer.sample(64)
 np.savez(sys.argv[1] + "/batch", rewards=batch.rewards, sources=model.replay_buffer.last_sources,
-         steps=model.replay_buffer.engine.clock.steps, next_at=model.replay_buffer.engine.clock.next_at)
+         steps=model.replay_buffer.engine.steps, next_at=model.replay_buffer.engine._clock.next_at)
 model.learn(300, reset_num_timesteps=False)
 print(model.replay_buffer.stats.refreshes)
 """

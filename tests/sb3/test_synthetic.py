@@ -75,7 +75,7 @@ def test_several_environments_count_every_step_and_are_all_fitted():
     model = make(env=make_vec_env("Pendulum-v1", n_envs=4, seed=0), train_freq=5)
     model.learn(400)
     assert model.replay_buffer.stats.refreshes in (1, 2)
-    assert model.replay_buffer.engine.clock.steps == 400
+    assert model.replay_buffer.engine.steps == 400
     rows = stored_transitions(model.replay_buffer)
     assert len(rows) == 400
     stored = model.replay_buffer.observations[:100].reshape(-1, 3)
@@ -107,7 +107,7 @@ def test_sampling_writes_nothing_into_sb3s_storage():
     model.learn(220)
     buffer = model.replay_buffer
     before = {n: getattr(buffer, n).copy() for n in ("observations", "actions", "rewards", "dones", "timeouts")}
-    buffer.engine.clock.request()
+    buffer.engine.request_refresh()
     buffer.sample(64)
     assert all(np.array_equal(getattr(buffer, name), value) for name, value in before.items())
 

@@ -18,7 +18,6 @@ HOMES = {
 SKIPPED = {"_build", "gallery", "generated", "__pycache__", "runs", "results"}
 PUBLIC_MODULES = {
     "synth_replay.errors",
-    "synth_replay.testing.suite",  # imports pytest, which `synth_replay.testing` must not
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -107,4 +107,4 @@ def test_rows_without_a_key_or_with_summed_rewards_are_refused_and_nothing_is_st
         made.extend(rows.exclude(("next", "reward")))
     with pytest.raises(UnsupportedBufferError, match="MultiStep"):
         made.extend(rows.clone().set("steps_to_next_obs", torch.ones(10, 1)))
-    assert len(made) == 0 and made.engine.clock.steps == 0
+    assert len(made) == 0 and made.engine.steps == 0
