@@ -36,17 +36,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20_000, help="environment steps to collect")
     parser.add_argument("--train-steps", type=int, help="environment steps of learning; default: 25000, a game 150000")
     parser.add_argument("--size", type=int, default=64, choices=[64, 84], help="pixels; 84 is written as HDF5")
-    parser.add_argument(
-        "--distraction", choices=DISTRACTION_LEVELS, help="level of distraction of dm_control's frames; default: none"
-    )
-    parser.add_argument(
-        "--variant", default="fixed", choices=DISTRACTION_VARIANTS, help="time of the distraction's draws"
-    )
+    parser.add_argument("--distraction", choices=DISTRACTION_LEVELS, help="level, for dm_control; default: none")
+    parser.add_argument("--variant", default="fixed", choices=DISTRACTION_VARIANTS, help="variant of the distraction")
     parser.add_argument("--backgrounds", type=Path, help="folder of images or DAVIS videos; default: drawn patterns")
     parser.add_argument("--seed", type=int, default=0, help="seed of agent, episodes and distraction")
-    parser.add_argument(
-        "--epsilon", type=share, help="share of random actions, others are the best ones; default: sampled"
-    )
+    parser.add_argument("--epsilon", type=share, help="share of random among best actions; default: sampled actions")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument("--out", type=Path, required=True, help="folder, or file for 84 px; must not exist")
     args = parser.parse_args()

@@ -30,13 +30,9 @@ def main() -> None:
     env.set_seed(args.seed)
     size, low, high = env.action_spec.shape[-1], env.action_spec.space.low, env.action_spec.space.high
     net = nn.Sequential(MLP(out_features=2 * size, num_cells=[128, 128]), NormalParamExtractor())
-    policy = ProbabilisticActor(
-        TensorDictModule(net, ["observation"], ["loc", "scale"]),
-        in_keys=["loc", "scale"],
-        spec=env.action_spec,
-        distribution_class=TanhNormal,
-        distribution_kwargs={"low": low, "high": high},
-    )
+    module = TensorDictModule(net, ["observation"], ["loc", "scale"])
+    law = {"distribution_class": TanhNormal, "distribution_kwargs": {"low": low, "high": high}}
+    policy = ProbabilisticActor(module, in_keys=["loc", "scale"], spec=env.action_spec, **law)
     critic = ValueOperator(MLP(out_features=1, num_cells=[128, 128]), in_keys=["observation", "action"])
     for module in (policy, critic):
         module(env.reset().set("action", env.action_spec.rand()))
