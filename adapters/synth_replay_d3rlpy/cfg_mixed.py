@@ -20,15 +20,15 @@ from d3rlpy.dataset import (
 )
 from gymnasium import spaces
 
-from synth_replay.buffers.groups import RealRows
 from synth_replay.buffers.options import MixedOptions, cfdg_engine, flat_signature
+from synth_replay.buffers.real_rows import RealRows
 from synth_replay.runtime import seed_from_numpy, show_progress
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
+from synth_replay_d3rlpy.batch import PACKED, RowLayout
 from synth_replay_d3rlpy.columns import EpisodeColumns
 from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, to_transitions
 from synth_replay_d3rlpy.host import HostBuffer
-from synth_replay_d3rlpy.layout import PACKED, RowLayout
 from synth_replay_d3rlpy.offline import Offline
 from synth_replay_d3rlpy.pixels.encoding import encode_offline
 from synth_replay_d3rlpy.refusals import refuse_episode_generator, refuse_limit, refuse_loading

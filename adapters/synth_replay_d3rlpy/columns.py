@@ -17,7 +17,7 @@ from d3rlpy.dataset import (
 from synth_replay.buffers.store import ColumnStore
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.spaces import Array
-from synth_replay_d3rlpy.layout import RowLayout
+from synth_replay_d3rlpy.batch import RowLayout
 
 KNOWN_PICKERS = (BasicTransitionPicker, MultiStepTransitionPicker, SparseRewardTransitionPicker)
 UNBOUNDED = 2**62

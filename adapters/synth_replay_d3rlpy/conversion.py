@@ -14,8 +14,8 @@ from synth_replay.buffers.store import HostColumns
 from synth_replay.errors import ConfigError, InvalidTransitionsError, SpecMismatchError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
+from synth_replay_d3rlpy.batch import PACKED, RowLayout
 from synth_replay_d3rlpy.columns import EpisodeColumns
-from synth_replay_d3rlpy.layout import PACKED, RowLayout
 
 DEFAULT_GAMMA = 0.99
 

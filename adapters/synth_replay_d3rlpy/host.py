@@ -15,8 +15,8 @@ from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import HostColumns
 from synth_replay.encoders import cached_encoder
 from synth_replay.transitions import Transitions
+from synth_replay_d3rlpy.batch import RowLayout
 from synth_replay_d3rlpy.conversion import host_columns
-from synth_replay_d3rlpy.layout import RowLayout
 from synth_replay_d3rlpy.refusals import refuse_running_episode, refuse_trajectories
 
 

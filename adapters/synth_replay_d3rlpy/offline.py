@@ -15,10 +15,10 @@ from synth_replay.buffers.offline import offline_rows, warn_if_rescaled
 from synth_replay.datasets import open_dataset
 from synth_replay.errors import ConfigError, InvalidTransitionsError
 from synth_replay.transitions import Transitions, TransitionSpec
+from synth_replay_d3rlpy.batch import RowLayout
 from synth_replay_d3rlpy.columns import EpisodeColumns
 from synth_replay_d3rlpy.conversion import default_extras, infer_spaces, to_transitions, wanted_extras
 from synth_replay_d3rlpy.episodes import to_replay_buffer
-from synth_replay_d3rlpy.layout import RowLayout
 from synth_replay_d3rlpy.sources import PackedRows, RowSource
 
 Spaces = tuple[spaces.Space[Any], spaces.Space[Any]]

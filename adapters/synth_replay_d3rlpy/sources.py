@@ -12,8 +12,8 @@ from gymnasium import spaces
 from synth_replay.errors import MissingColumnError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
+from synth_replay_d3rlpy.batch import PACKED, RowLayout
 from synth_replay_d3rlpy.conversion import host_columns
-from synth_replay_d3rlpy.layout import PACKED, RowLayout
 
 
 class RowSource(Protocol):

@@ -17,10 +17,10 @@ from synth_replay.errors import InvalidTransitionsError
 from synth_replay.generator.config import MIN_ROWS
 from synth_replay.runtime import seed_from_numpy, show_progress
 from synth_replay.transitions import Transitions
+from synth_replay_d3rlpy.batch import PACKED, RowLayout
 from synth_replay_d3rlpy.columns import EpisodeColumns
 from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, infer_spaces, to_transitions, wanted_extras
 from synth_replay_d3rlpy.host import HostBuffer
-from synth_replay_d3rlpy.layout import PACKED, RowLayout
 from synth_replay_d3rlpy.pixels.encoding import encode_buffer, latent_spaces
 from synth_replay_d3rlpy.refusals import refuse_foreign
 from synth_replay_d3rlpy.sources import MixedRows

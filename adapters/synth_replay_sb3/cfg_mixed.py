@@ -11,15 +11,16 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
-from synth_replay.buffers.groups import RealRows
 from synth_replay.buffers.offline import latent_rows, offline_rows, offline_store
 from synth_replay.buffers.options import MixedOptions, cfdg_engine, flat_signature
+from synth_replay.buffers.real_rows import RealRows
 from synth_replay.buffers.store import ColumnStore, HostColumns
 from synth_replay.runtime import seed_from_numpy, show_progress
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
+from synth_replay_sb3.batch import joined, sample_fields
 from synth_replay_sb3.conversion import from_host_columns, stored_transitions
-from synth_replay_sb3.host import HostBuffer, joined
+from synth_replay_sb3.host import HostBuffer
 from synth_replay_sb3.pixels.encoding import FrameEncoding
 from synth_replay_sb3.refusals import refuse_mixed
 
@@ -138,7 +139,7 @@ class CFGMixedBuffer(HostBuffer):
         if counts.generated:
             made = self.engine.draw(counts)
             rows = {name: np.concatenate([column, made[name]]) for name, column in rows.items()}
-        return joined(online, self.sample_fields(rows, env), order)
+        return joined(online, sample_fields(self, rows, env), order)
 
     def _offline_rows(self, count: int) -> HostColumns:
         return self.offline.gather(self._rng.integers(len(self.offline), size=count))

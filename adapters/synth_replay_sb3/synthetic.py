@@ -13,8 +13,9 @@ from stable_baselines3.common.vec_env import VecNormalize
 from synth_replay.buffers.options import SyntheticOptions, flat_signature, synther_engine
 from synth_replay.runtime import seed_from_numpy
 from synth_replay.transitions import Transitions
+from synth_replay_sb3.batch import joined, sample_fields
 from synth_replay_sb3.conversion import stored_transitions, write_transitions
-from synth_replay_sb3.host import HostBuffer, joined
+from synth_replay_sb3.host import HostBuffer
 from synth_replay_sb3.pixels.encoding import FrameEncoding
 from synth_replay_sb3.refusals import refuse_hindsight, refuse_n_steps
 
@@ -113,7 +114,7 @@ class SyntheticReplayBuffer(HostBuffer):
         samples = super().sample(counts.real, env)
         if not counts.generated:
             return samples
-        made = self.sample_fields(self.engine.draw(counts), env)
+        made = sample_fields(self, self.engine.draw(counts), env)
         return joined(samples, made, self.engine.permutation(batch_size))
 
     def preload(self, transitions: Transitions) -> None:

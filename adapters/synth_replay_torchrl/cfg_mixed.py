@@ -12,14 +12,15 @@ from tensordict import TensorDictBase
 from torchrl.data import Composite, ReplayBuffer, TensorSpec
 from torchrl.envs import EnvBase
 
-from synth_replay.buffers.groups import RealRows
 from synth_replay.buffers.offline import offline_rows, offline_store
 from synth_replay.buffers.options import MixedOptions, cfdg_engine, flat_signature, split_options
+from synth_replay.buffers.real_rows import RealRows
 from synth_replay.buffers.store import HostColumns
 from synth_replay.runtime import seed_from_torch
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
-from synth_replay_torchrl.host import HostBuffer, joined, joined_info
+from synth_replay_torchrl.batch import joined, joined_info
+from synth_replay_torchrl.host import HostBuffer
 
 
 @flat_signature(MixedOptions)

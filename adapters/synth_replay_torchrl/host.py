@@ -17,7 +17,7 @@ from synth_replay.buffers.engine import SynthesisEngine
 from synth_replay.errors import CheckpointError, ConfigError, UnsupportedBufferError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
-from synth_replay_torchrl.conversion import INDEX, Layout, nested
+from synth_replay_torchrl.conversion import INDEX, Layout
 from synth_replay_torchrl.refusals import refuse_arguments, refuse_components, refuse_transform
 
 ENGINE_FILE = "synthesis.pkl"
@@ -189,20 +189,3 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
 
     def _take_state(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state
-
-
-def joined(parts: Sequence[TensorDictBase], order: Array) -> TensorDictBase:
-    """Returns rows with the keys that all parts have, in the given order."""
-    leaves = [dict(part.items(True, True)) for part in parts]
-    common = [key for key in leaves[0] if all(key in held for held in leaves)]
-    at = torch.as_tensor(order, device=parts[0].device)
-    if all(isinstance(held[key], Tensor) for held in leaves for key in common):
-        return nested({key: torch.cat([held[key] for held in leaves])[at] for key in common}, len(at), parts[0].device)
-    rows: TensorDictBase = torch.cat([part.select(*common) for part in parts], 0)  # text among the real rows
-    return rows[at]
-
-
-def joined_info(real: Sequence[tuple[Any, dict[str, Any]]], others: int, order: Array) -> dict[str, Any]:
-    """Returns TorchRL's information on a batch, with the index -1 for rows that are not in its storage."""
-    parts = [torch.as_tensor(info[INDEX]).reshape(-1).cpu() for _, info in real]
-    return {INDEX: torch.cat([*parts, torch.full((others,), -1)])[torch.as_tensor(order)]}

@@ -13,8 +13,9 @@ from torchrl.envs import EnvBase
 from synth_replay.buffers.options import SyntheticOptions, flat_signature, split_options, synther_engine
 from synth_replay.runtime import seed_from_torch
 from synth_replay.transitions import Transitions
+from synth_replay_torchrl.batch import joined, joined_info
 from synth_replay_torchrl.conversion import INDEX
-from synth_replay_torchrl.host import HostBuffer, joined, joined_info
+from synth_replay_torchrl.host import HostBuffer
 
 
 @flat_signature(SyntheticOptions)

@@ -2,11 +2,11 @@
 
 from synth_replay.buffers.cfg_mixed import CFGMixedBuffer
 from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.generated_share import LinearSchedule, Moment, Ratio, ShareRule
 from synth_replay.buffers.generators import RowGenerator
 from synth_replay.buffers.mixing import SourceCounts
-from synth_replay.buffers.mixture import SOURCES, Mixture, four_sources, two_sources
 from synth_replay.buffers.options import EngineOptions, MixedOptions, SyntheticOptions, cfdg_engine, synther_engine
-from synth_replay.buffers.shares import LinearSchedule, Moment, Ratio, ShareRule
+from synth_replay.buffers.sources import SOURCES, Mixture, four_sources, two_sources
 from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import HostColumns
 from synth_replay.buffers.synthetic import SyntheticReplayBuffer

@@ -14,11 +14,11 @@ import torch
 from gymnasium import spaces
 
 from synth_replay.buffers.generators import GeneratorArgument, labels_of, make_generator, suit
-from synth_replay.buffers.groups import Groups, RealRows, alike, collect, labels, named, together
 from synth_replay.buffers.mixing import SourceCounts
-from synth_replay.buffers.mixture import Mixture
+from synth_replay.buffers.real_rows import Groups, RealRows, alike, collect, labels, named, together
 from synth_replay.buffers.refresh import Refit, RefreshClock, RefreshConfig
 from synth_replay.buffers.snapshots import Snapshots
+from synth_replay.buffers.sources import Mixture
 from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import ColumnStore, HostColumns
 from synth_replay.buffers.validation import SCORED_ROWS, hold_out, marginal, worst_fidelity

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 
 from synth_replay.augment import STATE_AUGMENTATIONS, StateAugmentation
-from synth_replay.buffers.mixture import Mixture
+from synth_replay.buffers.sources import Mixture
 from synth_replay.errors import ConfigError
 from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.generator import TransitionGenerator

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from synth_replay.buffers.shares import Ratio, ratio_at
+from synth_replay.buffers.generated_share import Ratio, ratio_at
 from synth_replay.errors import ConfigError
 from synth_replay.spaces import Array
 

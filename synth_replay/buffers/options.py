@@ -11,11 +11,11 @@ import torch
 from gymnasium import spaces
 
 from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.generated_share import Ratio
 from synth_replay.buffers.generators import GeneratorArgument
 from synth_replay.buffers.mixing import PlanName
-from synth_replay.buffers.mixture import Generation, four_sources, two_sources
 from synth_replay.buffers.refresh import Refit
-from synth_replay.buffers.shares import Ratio
+from synth_replay.buffers.sources import Generation, four_sources, two_sources
 
 
 class EngineOptions(TypedDict, total=False):

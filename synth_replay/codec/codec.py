@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synth_replay.codec.conditions import Conditions
 from synth_replay.codec.config import CodecConfig
+from synth_replay.codec.discrete_columns import Conditions
 from synth_replay.codec.labels import LabelEncoder
 from synth_replay.codec.normalizers import Affine, Quantile, heavy_tailed
 from synth_replay.codec.whitening import MAX_COLUMNS, MIN_COLUMNS, PrincipalAxes, delta_columns

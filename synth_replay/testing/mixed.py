@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from synth_replay.buffers.mixture import SOURCES
+from synth_replay.buffers.sources import SOURCES
 from synth_replay.spaces import Array
 from synth_replay.testing.batches import same_kind
 from synth_replay.testing.case import ROWS, Case, keys, matches, require

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_replay import TransitionGenerator
+from synth_replay.buffers.generated_share import check_ratio
 from synth_replay.buffers.mixing import apportion
 from synth_replay.buffers.refresh import RefreshClock, RefreshConfig
-from synth_replay.buffers.shares import check_ratio
 from synth_replay.buffers.store import ColumnStore
 from synth_replay.buffers.synthetic import SyntheticReplayBuffer
 from synth_replay.errors import ConfigError, InvalidTransitionsError, SpecMismatchError

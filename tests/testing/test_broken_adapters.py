@@ -49,10 +49,9 @@ class RewardsOfAnotherShape(SyntheticReplayBuffer):
 
 
 class NotANumber(SyntheticReplayBuffer):
-    def sample_fields(self, rows, env):
-        fields = super().sample_fields(rows, env)
-        fields[2][0] = np.nan
-        return fields
+    def to_host(self, rows):
+        columns = super().to_host(rows)
+        return columns | {"next_observations": np.full_like(columns["next_observations"], np.nan)}
 
 
 class StaleRows(SyntheticReplayBuffer):
@@ -63,9 +62,9 @@ class StaleRows(SyntheticReplayBuffer):
 
 
 class WritesIntoTheHost(SyntheticReplayBuffer):
-    def sample_fields(self, rows, env):
-        self.rewards[0, 0] = rows["rewards"][0]
-        return super().sample_fields(rows, env)
+    def to_host(self, rows):
+        self.rewards[0, 0] = rows.rewards[0]
+        return super().to_host(rows)
 
 
 class ActionsOfTheEnvironment(SyntheticReplayBuffer):

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from synth_replay.buffers.generated_share import Moment, Ratio, RealRatio, ShareRule, SyntheticRatio
 from synth_replay.buffers.mixing import PLANS, ConcatPlan, PairPlan, Plan, PlanName, SourceCounts, apportion
-from synth_replay.buffers.shares import Moment, Ratio, RealRatio, ShareRule, SyntheticRatio
 from synth_replay.errors import ConfigError
 
 Generation = Literal["conditional", "unconditional", "online", "none"]
