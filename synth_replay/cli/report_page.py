@@ -25,8 +25,8 @@ def check_page(path: Path | None) -> None:
     """
     if path is None:
         return
-    from synth_replay.report.extra import require_report_extra
     from synth_replay.report.files import check_destination
+    from synth_replay.report.optional_imports import require_report_extra
 
     require_report_extra()
     check_destination(path)

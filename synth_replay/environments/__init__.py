@@ -14,7 +14,7 @@ from synth_replay.environments.distractions import (
     Distraction,
 )
 from synth_replay.environments.dmc import ActionRepeat, make_dmc_pixels
-from synth_replay.environments.libraries import load_dm_control
+from synth_replay.environments.optional_imports import load_dm_control
 from synth_replay.environments.physics import PhysicsEnv
 from synth_replay.environments.procgen import GAMES, ProcgenEnv
 

@@ -11,7 +11,7 @@ from gymnasium.wrappers import AddRenderObservation, FrameStackObservation, Tran
 from numpy.typing import NDArray
 
 from synth_replay.environments.distractions import DistractedEnv, Distraction
-from synth_replay.environments.libraries import load_dm_control, refuse_rendering
+from synth_replay.environments.optional_imports import load_dm_control, refuse_rendering
 from synth_replay.errors import ConfigError
 
 OPAQUE_FLOORS = ("cheetah", "walker")  # their cameras look across the floor, those of other domains down on it

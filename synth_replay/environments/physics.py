@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from synth_replay.environments.libraries import load_dm_control
+from synth_replay.environments.optional_imports import load_dm_control
 from synth_replay.spaces import Array
 
 

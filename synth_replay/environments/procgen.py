@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.error import InvalidAction, ResetNeeded
 from numpy.typing import NDArray
 
-from synth_replay.environments.libraries import load_procgen, refuse_procgen
+from synth_replay.environments.optional_imports import load_procgen, refuse_procgen
 from synth_replay.environments.procgen_games import TIME_LIMITS
 from synth_replay.errors import ConfigError
 

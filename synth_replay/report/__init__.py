@@ -1,7 +1,7 @@
 """Reports on generated transitions: one self-contained HTML page, its verdict, and maps of latent divergences."""
 
-from synth_replay.report.extra import require_report_extra
 from synth_replay.report.judge import judge
+from synth_replay.report.optional_imports import require_report_extra
 from synth_replay.report.verdict import Check, Evidence, TerminationCounts, Verdict
 from synth_replay.report.visual import divergence_map, normalized_divergence_map, save_png
 from synth_replay.report.write import write_mixed_report, write_report

@@ -12,7 +12,7 @@ import numpy as np
 from synth_replay.checkpoint import write_atomically
 from synth_replay.errors import ConfigError
 from synth_replay.evaluation.divergence import Divergence, normalized_divergences
-from synth_replay.report.extra import require_report_extra
+from synth_replay.report.optional_imports import require_report_extra
 from synth_replay.spaces import Array
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from synth_replay.buffers.snapshots import Snapshot
 from synth_replay.diffusion.training import LossRecord
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.evaluation.simulator import StateSetter
-from synth_replay.report.extra import require_report_extra
 from synth_replay.report.files import atomic_text_file
 from synth_replay.report.measure import measure
+from synth_replay.report.optional_imports import require_report_extra
 from synth_replay.report.rows import comparable_rows
 from synth_replay.report.sampled import comparable_kinds
 from synth_replay.report.simulated import check_environment

@@ -11,13 +11,13 @@ from tqdm.auto import tqdm
 
 from synth_replay.errors import SynthReplayError
 from synth_replay.runtime import show_progress
-from synth_replay.testing import batches, life, mixed
+from synth_replay.testing import batches, lifecycle, mixed
 from synth_replay.testing.case import Case
 from synth_replay.testing.harness import AdapterHarness
 
 Check = Callable[[Case], None]
 
-CHECKS: dict[str, Check] = {check.__name__: check for check in (*batches.CHECKS, *life.CHECKS)}
+CHECKS: dict[str, Check] = {check.__name__: check for check in (*batches.CHECKS, *lifecycle.CHECKS)}
 MIXED_CHECKS: dict[str, Check] = {check.__name__: check for check in mixed.CHECKS}
 
 

@@ -67,7 +67,7 @@ def test_a_report_that_has_no_place_is_refused(capsys, command, no_work, tmp_pat
 
 
 def test_a_report_without_its_extra_is_refused(capsys, command, no_work, monkeypatch):
-    monkeypatch.setattr("synth_replay.report.extra.find_spec", lambda module: None)
+    monkeypatch.setattr("synth_replay.report.optional_imports.find_spec", lambda module: None)
     check_refused(run(capsys, *command, "--report", "r.html"), "synth-replay[report]")
 
 

@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_for_sb3
 
 from synth_replay.environments import ProcgenEnv
-from synth_replay.environments.libraries import load_procgen
+from synth_replay.environments.optional_imports import load_procgen
 from synth_replay.errors import ConfigError, MissingExtraError
 from tests.environments.helpers import needs_procgen
 
