@@ -1,4 +1,4 @@
-"""Between Stable-Baselines3's storage and transitions in environment units."""
+"""Conversion between Stable-Baselines3's storage and transitions in environment units."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SB3_NAMES = {"dones": "terminations"}
 
 
 def scale_actions(actions: Array, space: spaces.Space[Any]) -> Array:
-    """Environment units to SB3's stored [-1, 1]; discrete actions become a column."""
+    """Converts actions from environment units to SB3's stored [-1, 1]; discrete actions become a column."""
     if not isinstance(space, spaces.Box):
         return as_matrix(actions)
     scaled: Array = (2.0 * ((actions - space.low) / (space.high - space.low)) - 1.0).astype(np.float32)
@@ -27,7 +27,7 @@ def scale_actions(actions: Array, space: spaces.Space[Any]) -> Array:
 
 
 def unscale_actions(actions: Array, space: spaces.Space[Any]) -> Array:
-    """SB3's stored actions to environment units, within bounds, in the space's shape."""
+    """Converts SB3's stored actions to environment units, within bounds, in the space's shape."""
     actions = actions.reshape(len(actions), *(space.shape or ()))
     if not isinstance(space, spaces.Box):
         return actions
@@ -37,7 +37,7 @@ def unscale_actions(actions: Array, space: spaces.Space[Any]) -> Array:
 
 
 def stored_transitions(buffer: ReplayBuffer) -> Transitions:
-    """All rows of a replay buffer, as its own ``_get_samples`` makes them, in environment units.
+    """Returns all rows of a replay buffer, as its own ``_get_samples`` makes them, in environment units.
 
     One environment after the other is read through a view of the buffer with that environment alone, so that n-step
     returns, timeouts and memory-optimised storage are SB3's own work. NumPy's global random state is left as it was.
@@ -51,7 +51,7 @@ def stored_transitions(buffer: ReplayBuffer) -> Transitions:
 
 
 def _valid_rows(buffer: ReplayBuffer) -> Array:
-    """Storage positions from the oldest row to the newest."""
+    """Returns storage positions from the oldest row to the newest."""
     if not buffer.full:
         return np.arange(buffer.pos)
     # memory-optimised storage has overwritten the observation after the newest row's slot
@@ -85,14 +85,14 @@ def _numpy(value: Any) -> Any:
 
 
 def _as_space(observations: Any, space: spaces.Space[Any]) -> Any:
-    """SB3 keeps a Discrete observation as a column; the space has no such axis."""
+    """Returns observations in the space's shape: SB3 keeps a Discrete observation as a column."""
     if isinstance(space, spaces.Dict):
         return {key: _as_space(observations[key], child) for key, child in space.spaces.items()}
     return observations.reshape(len(observations), *(space.shape or ()))
 
 
 def host_columns(rows: Transitions, action_space: spaces.Space[Any]) -> dict[str, Array]:
-    """Generated rows under SB3's names, with SB3's action scale: what the synthetic store keeps."""
+    """Returns generated rows under SB3's names, with SB3's action scale, as the synthetic stores keep them."""
     leaves = rows.leaves()
     leaves["actions"] = scale_actions(leaves["actions"], action_space)
     leaves["dones"] = leaves.pop("terminations")
@@ -100,7 +100,7 @@ def host_columns(rows: Transitions, action_space: spaces.Space[Any]) -> dict[str
 
 
 def from_host_columns(columns: Mapping[str, Array], action_space: spaces.Space[Any]) -> Transitions:
-    """The inverse of :func:`host_columns`."""
+    """Returns columns of :func:`host_columns` as transitions in environment units."""
     leaves = dict(columns)
     leaves["actions"] = unscale_actions(leaves["actions"], action_space)
     leaves["terminations"] = leaves.pop("dones")
@@ -141,9 +141,9 @@ def write_transitions(buffer: ReplayBuffer, transitions: Transitions) -> None:
     buffer.actions[place] = by_env(actions)
     buffer.rewards[place] = by_env(transitions.rewards)
     truncations = transitions.truncations if transitions.truncations is not None else np.zeros(count, bool)
-    ends = by_env(transitions.terminations | truncations).astype(np.float32)
+    dones = by_env(transitions.terminations | truncations).astype(np.float32)
     timeouts = by_env(truncations & ~transitions.terminations).astype(np.float32)
-    timeouts[-1] = np.maximum(timeouts[-1], 1 - ends[-1])  # what follows in the ring is another episode
-    buffer.dones[place], buffer.timeouts[place] = np.maximum(ends, timeouts), timeouts
+    timeouts[-1] = np.maximum(timeouts[-1], 1 - dones[-1])  # what follows in the ring is another episode
+    buffer.dones[place], buffer.timeouts[place] = np.maximum(dones, timeouts), timeouts
     buffer.pos = (buffer.pos + steps) % buffer.buffer_size
     buffer.full = buffer.pos == 0

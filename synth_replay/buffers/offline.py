@@ -25,20 +25,20 @@ ENOUGH_ROWS = 1000
 
 
 def offline_rows(source: str | Path | Transitions, spec: TransitionSpec) -> Transitions:
-    """The rows of an offline dataset, checked against the environment that fine-tuning will use.
+    """Returns the rows of an offline dataset, checked against the environment that fine-tuning will use.
 
     Args:
         source: A file or folder of any format of :mod:`synth_replay.datasets`, the id of a local Minari dataset, or
             rows in environment units.
-        spec: The environment's spaces.
+        spec: Spaces of the environment.
 
     Returns:
         The rows with the columns of ``spec``, and the extra ones that they have.
 
     Raises:
-        ConfigError: If it is none of these.
+        ConfigError: If the source is none of these.
         DatasetError: If the file does not exist, or is no dataset.
-        SpecMismatchError: If it was collected in another environment.
+        SpecMismatchError: If the rows were collected in another environment.
         InvalidTransitionsError: If values are not finite, actions are out of bounds, there are no rows, or they are of
             several steps: batches have a column for neither discounts nor intervals.
     """
@@ -84,7 +84,7 @@ def _read(path: str | Path, spec: TransitionSpec) -> Transitions:
 
 
 def _check_spaces(dataset: Dataset, spec: TransitionSpec) -> None:
-    """What the file itself says of its actions must be the environment's; what was only assumed need not."""
+    """Checks the actions that the file itself describes; spaces that were only assumed need not match."""
     theirs, ours = dataset.spec.action_space, spec.action_space
     if any("action" in str(note) for note in dataset.meta["notes"]):
         return
@@ -99,7 +99,7 @@ def _check_spaces(dataset: Dataset, spec: TransitionSpec) -> None:
 
 
 def warn_if_rescaled(rows: Transitions, spec: TransitionSpec) -> None:
-    """Mentions actions that only use half of the environment's range: they may be of another scale."""
+    """Warns of actions that use only half of the environment's range: they may have another scale."""
     space = spec.action_space
     if not isinstance(space, spaces.Box) or not space.is_bounded() or len(rows) < ENOUGH_ROWS:
         return
@@ -116,9 +116,9 @@ def warn_if_rescaled(rows: Transitions, spec: TransitionSpec) -> None:
 def latent_rows(
     given: str | Path | Transitions, encoder: LatentEncoder, progress: bool = False
 ) -> str | Path | Transitions:
-    """Frames as latents: pixel transitions, or the path of a V-D4RL or Offline Procgen dataset.
+    """Encodes frames: pixel transitions, or the path of a V-D4RL or Offline Procgen dataset.
 
-    What holds no frames is given back as it is: latents that were encoded before, say.
+    Data without frames, such as latents that were encoded before, are returned unchanged.
 
     Raises:
         DatasetFormatError: If a dataset of frames is damaged.

@@ -76,9 +76,9 @@ def _rows(place: str, raw: Columns) -> Columns:
     if terminated:
         observations = np.concatenate([observations, observations[-1:]])
     steps = len(observations) - 1
-    ends = np.zeros(steps, bool)
-    ends[steps - 1 :] = terminated
-    columns = {"actions": raw["actions"][:steps], "rewards": raw["rewards"][:steps], "terminations": ends}
+    terminations = np.zeros(steps, bool)
+    terminations[steps - 1 :] = terminated
+    columns = {"actions": raw["actions"][:steps], "rewards": raw["rewards"][:steps], "terminations": terminations}
     return aligned({"observations": observations}, columns)
 
 
@@ -140,12 +140,12 @@ class D3rlpyWriter(DatasetWriter):
         reward[:, 0, 0] = leaves["rewards"]
         after = {"observations": leaves["next_observations"], "actions": leaves.get("next_actions", leaves["actions"])}
         pairs = {name: _vectors(np.stack([leaves[name], other], axis=1)) for name, other in after.items()}
-        ends = leaves["terminations"]
-        for row, steps in enumerate(np.where(ends, 1, 2).tolist()):
+        terminations = leaves["terminations"]
+        for row, steps in enumerate(np.where(terminations, 1, 2).tolist()):
             episode = self.written + row
             for name, array in (pairs | {"rewards": reward}).items():
                 self._compact.write(f"{name}_{episode}", array[row, :steps])
-            self._compact.write(f"terminated_{episode}", np.asarray(ends[row]))
+            self._compact.write(f"terminated_{episode}", np.asarray(terminations[row]))
         self._out.require_written()
 
     def _finish(self) -> None:

@@ -7,12 +7,11 @@ import numpy as np
 from stable_baselines3 import SAC
 
 from synth_replay import FidelityScores, GeneratorConfig, TransitionGenerator, Transitions, TransitionSpec, evaluate
-from synth_replay.buffers import LinearSchedule
-from synth_replay.buffers.engine import SynthesisStats
-from synth_replay.buffers.synthetic import SyntheticReplayBuffer as PlainBuffer
+from synth_replay.buffers import LinearSchedule, SynthesisStats
+from synth_replay.buffers import SyntheticReplayBuffer as PlainBuffer
 from synth_replay.datasets import open_dataset
 from synth_replay.errors import SynthReplayError
-from synth_replay.generator.config import CPU
+from synth_replay.generator import CPU
 from synth_replay_d3rlpy import to_replay_buffer
 from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayBuffer, SyntheticReplayCallback
 

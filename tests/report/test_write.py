@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from synth_replay.errors import InvalidTransitionsError, MissingExtraError, SpecMismatchError
-from synth_replay.report import extra, write, write_report
+from synth_replay.report import optional_imports, write, write_report
 from tests.conftest import rollout
 from tests.report.helpers import Page, changed, halves
 
@@ -80,7 +80,7 @@ def test_rows_that_cannot_be_compared_are_refused_before_any_work(tmp_path, rows
 
 
 def test_the_missing_extra_is_named(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "jinja2" else object())
+    monkeypatch.setattr(optional_imports, "find_spec", lambda name: None if name == "jinja2" else object())
     with pytest.raises(MissingExtraError, match=r'jinja2.*pip install "synth-replay\[report\]"'):
         report(tmp_path, *rows)
 
