@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import sys
 from ctypes.util import find_library
 
@@ -11,19 +12,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if sys.platform == "linux" and not os.environ.get("DISPLAY") and find_library("EGL"):
     os.environ.setdefault("MUJOCO_GL", "egl")  # before d3rlpy imports dm_control, which would choose GLFW
 
-import warnings
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import pytest
 import torch
-
-with warnings.catch_warnings():  # host libraries' own deprecations at import
-    warnings.simplefilter("ignore")
-    import procgen  # noqa: F401
-    import stable_baselines3  # noqa: F401
-    import torchrl.collectors  # noqa: F401
 
 from synth_replay import GeneratorConfig, Transitions
 from synth_replay.generator.config import CPU
@@ -69,3 +63,22 @@ def pendulum() -> Transitions:
 @pytest.fixture
 def cartpole() -> Transitions:
     return rollout("CartPole-v1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "rendering: is skipped where dm_control cannot draw")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("rendering") and (lack := _why_no_rendering()):
+        pytest.skip(lack)
+
+
+@cache
+def _why_no_rendering() -> str:
+    """Asks dm_control itself in a process, so that a mistake of ours fails tests and skips none."""
+    chosen = any(os.environ.get(name) for name in ("MUJOCO_GL", "DISPLAY", "WAYLAND_DISPLAY"))
+    env = os.environ if chosen else os.environ | {"MUJOCO_GL": "egl"}
+    code = "from dm_control import suite; suite.load('pendulum', 'swingup').physics.render(8, 8)"
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    return done.stderr.strip().splitlines()[-1] if done.returncode else ""

@@ -151,8 +151,7 @@ class Case:
     def fill(self, buffer: Any, steps: int, n_envs: int = 1, start: int = 0) -> Any:
         """Adds the steps from ``start`` to ``start + steps``."""
         rows = collected(self.env_id, start + steps, n_envs)
-        for i in range(start * n_envs, (start + steps) * n_envs, n_envs):
-            self.harness.add(buffer, rows[i : i + n_envs])
+        self.harness.add_many(buffer, rows[start * n_envs :], n_envs)
         return buffer
 
     def sample(self, buffer: Any, batch_size: int) -> Mapping[str, Array]:

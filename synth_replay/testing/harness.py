@@ -50,6 +50,14 @@ class AdapterHarness(ABC):
     def add(self, buffer: Any, step: Transitions) -> None:
         """Adds one step of all environments, in environment units, the way the host's training loop does."""
 
+    def add_many(self, buffer: Any, rows: Transitions, n_envs: int) -> None:
+        """Adds the rows of several steps, ``n_envs`` rows a step, in order: one :meth:`add` a step.
+
+        Override it where the host takes many steps at once and is slow with single ones.
+        """
+        for i in range(0, len(rows), n_envs):
+            self.add(buffer, rows[i : i + n_envs])
+
     @abstractmethod
     def sample(self, buffer: Any, batch_size: int) -> Mapping[str, Array]:
         """Samples a batch from the stock buffer or the adapter's."""
@@ -65,8 +73,7 @@ class AdapterHarness(ABC):
     def as_stored(self, env: gym.Env[Any, Any], rows: Transitions) -> Mapping[str, Array]:
         """Converts rows, which need not be consecutive, to the host's storage by adding them to a stock buffer."""
         buffer, rows = self.stock(env, len(rows), 1), replace(rows, truncations=np.zeros(len(rows), bool))
-        for i in range(len(rows)):
-            self.add(buffer, rows[i : i + 1])
+        self.add_many(buffer, rows, 1)
         return self.storage(buffer)
 
     def engine(self, buffer: Any) -> SynthesisEngine:

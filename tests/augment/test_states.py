@@ -1,10 +1,8 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from stable_baselines3 import SAC
 
 from synth_replay.augment import (
-    STATE_AUGMENTATIONS,
     StateAugmentation,
     additive_noise,
     dynamics_noise,
@@ -12,7 +10,6 @@ from synth_replay.augment import (
 )
 from synth_replay.buffers.synthetic import SyntheticReplayBuffer as PlainBuffer
 from synth_replay.errors import ConfigError, InvalidTransitionsError, NotFittedError
-from synth_replay_sb3 import SyntheticReplayBuffer
 from tests.conftest import rollout
 
 
@@ -47,22 +44,6 @@ def test_dynamics_noise_scales_the_step_and_keeps_the_state(pendulum):
     factors = (step * real).sum(1) / (real**2).sum(1)
     np.testing.assert_allclose(step, factors[:, None] * real, atol=1e-5)
     assert 0.5 <= factors.min() < 0.52 and 1.48 < factors.max() <= 1.5
-
-
-@pytest.mark.parametrize("name", STATE_AUGMENTATIONS)
-def test_an_augmentation_takes_the_generators_place_in_a_buffer(name):
-    options = {"generator": name, "refresh_every": 100, "store_rows": 300}
-    model = SAC(
-        "MlpPolicy",
-        "Pendulum-v1",
-        learning_starts=50,
-        replay_buffer_class=SyntheticReplayBuffer,
-        replay_buffer_kwargs=options,
-        policy_kwargs={"net_arch": [8]},
-        seed=0,
-    )
-    model.learn(130)
-    assert model.replay_buffer.stats.refreshes == 1 and model.replay_buffer.stats.rows == 300
 
 
 def test_augmented_rows_repeat_with_the_seed():

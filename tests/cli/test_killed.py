@@ -124,6 +124,7 @@ def test_a_second_process_does_not_join_in(tmp_path):
     first = start(*command(tmp_path, out, steps=10**9))
     while first.poll() is None and not any(out.with_name("more.unfinished").glob("fit/training.json")):
         time.sleep(0.005)
+    first.send_signal(signal.SIGSTOP)  # it keeps the folder and leaves the processor to the other one
     with start(*command(tmp_path, out, steps=10**9)) as second:
         _, err = second.communicate(timeout=600)
     assert second.returncode == 1 and "Another process is making" in err and err.count("\n") == 1

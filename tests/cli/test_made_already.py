@@ -40,7 +40,7 @@ def test_a_report_is_written_when_the_output_is_complete_already(capsys, made, t
     code, said, _ = run(capsys, *upsample(made, "more"), "--report", page)
     assert code == 0 and f"{page}: " in said and "complete already" in said
     text = " ".join(page.read_text().split())
-    assert "compared with the rows that were fitted" in text  # none were held out when the rows were made
+    assert "compared with the fitted rows" in text  # none were held out when the rows were made
     assert "held-out loss" in text.lower()  # the generator lies beside the rows
     assert (made / "more" / "manifest.json").stat().st_mtime_ns == stamp
 

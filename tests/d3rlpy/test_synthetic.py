@@ -58,7 +58,7 @@ def assert_mixed(buffer, ratio=0.5, count=64):
 @pytest.mark.parametrize("config", CONTINUOUS + DISCRETE, ids=lambda c: c.__name__.removesuffix("Config"))
 def test_every_algorithm_fits_on_exactly_mixed_batches(config):
     buffer = wrap("CartPole-v1" if config in DISCRETE else "Pendulum-v1")
-    train(small(config), buffer, steps=500)
+    train(small(config), buffer, steps=50)
     assert buffer.stats.refreshes == 1 and buffer.stats.real_share == 0.5
     batch = assert_mixed(buffer)
     if config in DISCRETE:

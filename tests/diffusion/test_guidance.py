@@ -156,7 +156,7 @@ def linear_gaussian() -> TransitionGenerator:
     config = replace(
         TINY,
         network=replace(TINY.network, width=64, depth=3, embedding_dim=64),
-        training=replace(TINY.training, steps=6000, eval_every=500, batch_size=512, learning_rate=3e-3),
+        training=replace(TINY.training, steps=1500, eval_every=500, batch_size=512, learning_rate=3e-3),
         codec=replace(TINY.codec, normalizer="zscore", next_observations="absolute"),
         sampler=SamplerConfig("heun_ode", steps=24, sigma_max=20.0),
         relabel=replace(TINY.relabel, enabled=False),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import gymnasium as gym
 import numpy as np
@@ -50,6 +52,17 @@ def distinct_frames(env_id: str, count: int = 1_000) -> np.ndarray:
     found = np.unique(np.asarray(pixel_rollout(env_id, 6 * count).observations), axis=0)
     assert len(found) >= count
     return found[np.random.default_rng(0).permutation(len(found))[:count]]
+
+
+@cache
+def _folder() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="encoders_")
+
+
+def kept(encoder: FrozenEncoder) -> Path:
+    """The file of an encoder, one for equal weights: exporting takes a second, and loading another file does too."""
+    path = Path(_folder().name) / f"{encoder.hash}.pt2"
+    return path if path.exists() else encoder.save(path)
 
 
 class Towers(nn.Module):

@@ -14,8 +14,10 @@ import pytest
 from synth_replay.datasets import create_dataset
 from synth_replay.transitions import TransitionSpec
 from synth_replay_visual import ARMS
+from synth_replay_visual.config import SIZES
 from tests.conftest import TINY, rollout
 from tests.environments.helpers import needs_procgen, needs_rendering
+from tests.visual.helpers import SMALLEST
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = {
@@ -57,15 +59,20 @@ SMALL = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SMALL)
-def test_a_short_example_runs_and_explains_its_options(script, inputs, tmp_path):
+def test_a_short_example_runs(script, inputs, tmp_path):
     options, said = SMALL[script]
     data = inputs[:2] if script == "generate.py" else []
-    command = [sys.executable, "-W", "ignore", str(EXAMPLES / script)]
-    words = [*command, *data, *options, "--preset", inputs[3]]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert said in done.stdout
-    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+    assert said in run(script, *data, *options, "--preset", inputs[3], cwd=tmp_path)
+
+
+@pytest.mark.parametrize("script", SMALL)
+def test_a_script_explains_its_options(script, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(script.removesuffix(".py")).main()
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
     assert "usage:" in shown and "--preset" in shown and "(default: 0)" in shown and "None" not in shown
 
 
@@ -147,6 +154,7 @@ def test_what_was_not_learnt_does_not_lose_what_was_seen(tmp_path, monkeypatch, 
     monkeypatch.syspath_prepend(EXAMPLES)
     few = ["--env", "Pendulum-v1", "--steps", "100", "--rollout-steps", "100", "--kinds", "medium", "replay", "random"]
     monkeypatch.setattr(sys, "argv", ["collect_dataset.py", *few, "--out", "."])
+    monkeypatch.setattr("common.collecting.EPISODES", 1)
     with pytest.raises(SystemExit):
         importlib.import_module("collect_dataset").main()
     assert "No dataset medium is written: nothing was learnt in 100 steps" in capsys.readouterr().err
@@ -175,7 +183,7 @@ def test_a_collected_dataset_is_learnt_from_offline(inputs, tmp_path):
 
 @pytest.mark.slow
 def test_the_demo_names_the_pictures_and_tables_that_it_wrote(tmp_path):
-    said = run("demo.py", "--steps", "2500", "--out", "demo", cwd=tmp_path)
+    said = run("demo.py", "--steps", "2000", "--out", "demo", cwd=tmp_path)
     names = ["learning_curve.png", "marginals.png", "fidelity.md", "fidelity.json"]
     assert all(f"demo/{name}" in said and (tmp_path / "demo" / name).stat().st_size > 100 for name in names)
 
@@ -184,8 +192,22 @@ def test_the_demo_names_the_pictures_and_tables_that_it_wrote(tmp_path):
 @pytest.mark.parametrize(
     "task", [pytest.param("coinrun", marks=needs_procgen), pytest.param("cheetah-run", marks=needs_rendering)]
 )
-def test_the_pipeline_on_pixels_ends_in_table_and_pictures(task, tmp_path):
-    run("visual_generalization.py", "--task", task, "--out", "visual", cwd=tmp_path)
+@pytest.mark.filterwarnings("ignore")
+def test_the_pipeline_on_pixels_ends_in_table_and_pictures(task, tmp_path, monkeypatch):
+    """Its two commands, in this process and with smaller numbers than those of ``smoke``."""
+
+    def here(*command):
+        monkeypatch.setattr(sys, "argv", list(command[command[0] == "-m" :]))
+        names = {"synth_replay_visual": "synth_replay_visual.__main__"}
+        importlib.import_module(names.get(sys.argv[0], Path(sys.argv[0]).stem)).main()
+
+    monkeypatch.syspath_prepend(EXAMPLES)
+    script = importlib.import_module("visual_generalization")
+    monkeypatch.setattr(script, "run", here)
+    monkeypatch.setattr(script, "DATA", {"smoke": {"dmc": (3, "medium-replay", 150), "procgen": (1, "expert", 150)}})
+    monkeypatch.setitem(SIZES, "smoke", SMALLEST)
+    monkeypatch.setattr(sys, "argv", ["visual_generalization.py", "--task", task, "--out", str(tmp_path / "visual")])
+    script.main()
     out = tmp_path / "visual" / f"{task}-smoke"
     assert "G_perf" in (out / "table.md").read_text() and len(list(out.glob("*.png"))) == 3
     assert [found["arm"] for found in json.loads((out / "results.json").read_text())["results"]] == list(ARMS)

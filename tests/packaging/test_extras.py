@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import venv
 
 import pytest
 
-from tests.packaging.test_package import ROOT, wheel_of
+from tests.packaging.helpers import CONSTRAINTS, behind, pip, said
 
 ADAPTERS = {"sb3": "synth_replay_sb3", "d3rlpy": "synth_replay_d3rlpy", "torchrl": "synth_replay_torchrl"}
 IMPORTS = {
@@ -62,61 +61,32 @@ print("rows", len(made.sample(10, progress=False)))
 """
 
 
-CONSTRAINTS = ("-c", ROOT / "constraints.txt")
-
-
-def pip(python, *words):
-    command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *words]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def said(python, *words, cwd):
-    return subprocess.run([python, *words], cwd=cwd, capture_output=True, text=True)
-
-
-@pytest.fixture(scope="module")
-def core(tmp_path_factory):
-    """The wheel and what it needs itself."""
-    folder = tmp_path_factory.mktemp("core")
-    wheel = wheel_of(ROOT, folder)
-    venv.create(folder / "venv", with_pip=True)
-    python = folder / "venv" / "bin" / "python"
-    (torch,) = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch==")]
-    pip(python, torch, *CONSTRAINTS)
-    pip(python, wheel, *CONSTRAINTS)
-    return folder, wheel, python
-
-
 @pytest.mark.slow
-def test_the_core_alone_fits_and_names_what_adapters_and_shell_lack(core):
-    folder, _, python = core
-    done = said(python, "-c", FIT, cwd=folder)
+def test_the_core_alone_fits_and_names_what_adapters_and_shell_lack(core, tmp_path):
+    done = said(core, "-c", FIT, cwd=tmp_path)
     assert "rows 10" in done.stdout, done.stderr
     for extra, module in ADAPTERS.items():
-        assert f"pip install 'synth-replay[{extra}]'" in said(python, "-c", f"import {module}", cwd=folder).stderr
-    shell = said(python, folder / "venv" / "bin" / "synth-replay", "--help", cwd=folder)
-    assert shell.returncode == 0 and "pip install 'synth-replay[cli]'" in shell.stdout
-    refused = said(python, folder / "venv" / "bin" / "synth-replay", "info", "x.npz", cwd=folder)
+        assert f"pip install 'synth-replay[{extra}]'" in said(core, "-c", f"import {module}", cwd=tmp_path).stderr
+    shell = core.with_name("synth-replay")
+    helped = said(core, shell, "--help", cwd=tmp_path)
+    assert helped.returncode == 0 and "pip install 'synth-replay[cli]'" in helped.stdout
+    refused = said(core, shell, "info", "x.npz", cwd=tmp_path)
     assert refused.returncode == 1 and "synth-replay[cli]" in refused.stderr
 
 
-def python_with(extra, core, tmp_path, *constraints):
+def python_with(extra, core, wheel, tmp_path, *constraints):
     """An environment with the extra alone, before that of the core."""
-    folder, wheel, _ = core
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
-    (own,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
-    (behind,) = (folder / "venv" / "lib").glob("python*/site-packages")
-    (own / "behind.pth").write_text(f"{behind}\n")
-    pip(python, f"{wheel}[{extra}]", *constraints)
+    behind(python, core)
+    pip(python, "--no-compile", f"{wheel}[{extra}]", *constraints)
     return python
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("extra", IMPORTS)
-def test_an_extra_alone_is_enough_for_what_it_is_for(extra, core, tmp_path):
-    python = python_with(extra, core, tmp_path, *CONSTRAINTS)
+def test_an_extra_alone_is_enough_for_what_it_is_for(extra, core, wheel, tmp_path):
+    python = python_with(extra, core, wheel, tmp_path, *CONSTRAINTS)
     done = said(python, "-W", "ignore", "-c", f"import {IMPORTS[extra]}\n{FIT}", cwd=tmp_path)
     assert "rows 10" in done.stdout, done.stderr
     if extra == "cli":
@@ -126,9 +96,9 @@ def test_an_extra_alone_is_enough_for_what_it_is_for(extra, core, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("extra", USES)
-def test_an_extra_for_data_or_simulators_alone_can_use_them(extra, core, tmp_path):
+def test_an_extra_for_data_or_simulators_alone_can_use_them(extra, core, wheel, tmp_path):
     if extra in ("dmc", "procgen") and sys.version_info >= (3, 13):
         pytest.skip("labmaze, which dm_control needs, and procgen-mirror have no wheels for this Python")
-    python = python_with(extra, core, tmp_path, *(() if extra == "procgen" else CONSTRAINTS))
+    python = python_with(extra, core, wheel, tmp_path, *(() if extra == "procgen" else CONSTRAINTS))
     done = said(python, "-W", "ignore", "-c", f"{FIT}\n{USES[extra]}", cwd=tmp_path)
     assert "rows 10" in done.stdout and "used" in done.stdout, done.stderr

@@ -1,17 +1,14 @@
 import shutil
 import subprocess
 import sys
-import venv
 from importlib.metadata import EntryPoint, EntryPoints
-from pathlib import Path
 
 import pytest
 
 from synth_replay.errors import MissingExtraError
 from synth_replay.plugins import available_adapters, load_adapter, require_extra
 from synth_replay.testing.checking import CHECKS
-
-ROOT = Path(__file__).parents[2]
+from tests.packaging.helpers import ROOT, beside, wheel_of
 
 
 def test_adapters_are_found_through_their_entry_points():
@@ -51,28 +48,10 @@ def test_importing_the_core_imports_no_rl_library():
     assert out.stdout.strip() == "[]"
 
 
-def wheel_of(folder, out):
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = out.glob("*.whl")
-    return wheel
-
-
-def installed(folder, *wheels):
-    """A new environment with these wheels, and what this one has installed behind them."""
-    venv.create(folder, system_site_packages=False, with_pip=True)
-    python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", *wheels], check=True)
-    (own,) = (folder / "lib").glob("python*/site-packages")
-    site = next((Path(sys.executable).parents[1] / "lib").glob("python*/site-packages"))
-    (own / "behind.pth").write_text(f"{site}\n")
-    return python
-
-
 @pytest.mark.slow
-def test_the_wheel_holds_all_packages_and_imports_outside_the_checkout(tmp_path):
-    python = installed(tmp_path / "venv", wheel_of(ROOT, tmp_path))
-    packages = ("synth_replay", "synth_replay_sb3", "synth_replay_d3rlpy", "synth_replay_torchrl")
+def test_the_wheel_holds_all_packages_and_imports_outside_the_checkout(installed, tmp_path):
+    adapters = ("synth_replay_sb3", "synth_replay_d3rlpy", "synth_replay_torchrl")
+    packages = ("synth_replay", *adapters, "synth_replay_visual")
     code = (
         f"import {', '.join(packages)}\n"
         "from pathlib import Path\n"
@@ -81,17 +60,15 @@ def test_the_wheel_holds_all_packages_and_imports_outside_the_checkout(tmp_path)
         "    assert (Path(m.__file__).parent / 'py.typed').exists()\n"
         "print('fine')\n"
     )
-    out = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    out = subprocess.run([installed, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "fine" in out.stdout
 
 
 @pytest.mark.slow
-def test_an_adapter_in_a_package_of_its_own_is_found_and_passes_the_suite(tmp_path):
+def test_an_adapter_in_a_package_of_its_own_is_found_and_passes_the_suite(wheel, tmp_path):
     pytest.importorskip("cpprb", reason="cpprb is not installed: it has no wheel beyond Python 3.12")
     example = ROOT / "examples" / "third_party_adapter"
-    (tmp_path / "ours").mkdir()
-    wheels = wheel_of(ROOT, tmp_path / "ours"), wheel_of(example, tmp_path)
-    python = installed(tmp_path / "venv", *wheels)
+    python = beside(tmp_path / "venv", wheel, wheel_of(example, tmp_path))
     code = "from synth_replay import *; print(load_adapter('cpprb').SyntheticReplayBuffer, available_adapters())"
     out = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "synth_replay_cpprb.synthetic.SyntheticReplayBuffer" in out.stdout and "'cpprb': None" in out.stdout

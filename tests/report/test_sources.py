@@ -55,7 +55,8 @@ def test_old_snapshots_are_thinned_and_never_more_than_fifty():
         ("online", "online synthetic online"),
     ],
 )
-def test_the_page_shows_the_sources_over_time(generation, names, tmp_path):
+def test_the_page_shows_the_sources_over_time(generation, names, tmp_path, monkeypatch):
+    monkeypatch.setattr("synth_replay.report.sources.POINTS", 50)  # a map of thousands takes seconds
     buffer = refreshed(generation=generation)
     write_mixed_report(tmp_path / "page.html", buffer.engine.snapshots.held, progress=False)
     page = Page(tmp_path / "page.html")

@@ -19,6 +19,8 @@ NAMES = {
     ("next", "terminated"): "terminations",
 }
 
+FRAMES = 40  # of one call; steps of 1 and of 4 environments fit
+
 
 class TorchRLHarness(AdapterHarness):
     env_counts = (1, 4)
@@ -46,6 +48,13 @@ class TorchRLHarness(AdapterHarness):
         before = {name: torch.zeros(count, 1, dtype=torch.bool) for name in flags}
         before |= {"observation": torch.as_tensor(step.observations), "action": action}
         buffer.extend(TensorDict(before | {"next": TensorDict(after, [count])}, [count]))
+
+    def add_many(self, buffer, rows, n_envs):
+        """As collectors do it: the steps of some time in one call, and what is left over step by step."""
+        whole = len(rows) // FRAMES * FRAMES
+        for i in range(0, whole, FRAMES):
+            self.add(buffer, rows[i : i + FRAMES])
+        super().add_many(buffer, rows[whole:], n_envs)
 
     def sample(self, buffer, batch_size):
         return self._named(buffer.sample(batch_size))

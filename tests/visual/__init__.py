@@ -1,0 +1,3 @@
+from tests.hosts import import_quietly
+
+import_quietly("d3rlpy", "procgen")

@@ -10,8 +10,14 @@ from tests.visual.helpers import random_data
 
 
 @pytest.fixture
-def fruitbot(tmp_path):
+def without_pages(monkeypatch):
+    """Leaves out the reports on generated latents, which take a third of a run's time."""
+    monkeypatch.setattr("synth_replay_visual.generation.write_report", lambda page, *_, **__: page.touch())
+
+
+@pytest.fixture(scope="session")
+def fruitbot(tmp_path_factory):
     """A pixel dataset of 200 random steps of Procgen's fruitbot."""
-    folder = tmp_path / "fruitbot"
+    folder = tmp_path_factory.mktemp("data") / "fruitbot"
     write_offline_procgen(folder, random_data(ProcgenEnv("fruitbot", seed=0), 200))
     return open_pixels(folder)

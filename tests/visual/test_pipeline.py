@@ -68,6 +68,7 @@ def test_latents_of_the_augmented_arms_are_of_augmented_frames(fruitbot, tmp_pat
     assert (np.abs(plain - augmented).max(1) > 1e-3).mean() > 0.9
 
 
+@pytest.mark.usefixtures("without_pages")
 @needs_procgen
 def test_a_stopped_run_goes_on_and_what_is_done_is_not_made_again(fruitbot, tmp_path):
     task, out = make_task("fruitbot"), tmp_path / "out"
@@ -86,6 +87,7 @@ def test_a_stopped_run_goes_on_and_what_is_done_is_not_made_again(fruitbot, tmp_
         run_arm(task, fruitbot, replace(SMALLEST, latent="critic"), "upsampled", 0, out)
 
 
+@pytest.mark.usefixtures("without_pages")
 @needs_procgen
 def test_another_evaluation_makes_the_arm_again_and_nothing_before_it(fruitbot, tmp_path):
     task, out = make_task("fruitbot"), tmp_path / "out"
@@ -99,6 +101,7 @@ def test_another_evaluation_makes_the_arm_again_and_nothing_before_it(fruitbot, 
     assert made == {path: path.stat().st_mtime_ns for path in made}
 
 
+@pytest.mark.usefixtures("without_pages")
 @needs_procgen
 def test_a_seed_has_its_own_tests_and_its_generator_does_not_see_what_it_is_judged_by(fruitbot, tmp_path, monkeypatch):
     tested, compared, fitted = [], [], []
@@ -123,6 +126,7 @@ def test_a_seed_has_its_own_tests_and_its_generator_does_not_see_what_it_is_judg
     assert fitted == [found.rows - found.rows // 10] * 2
 
 
+@pytest.mark.usefixtures("without_pages")
 @needs_rendering
 def test_a_task_of_dm_control_is_evaluated_under_three_levels_of_distraction(tmp_path):
     env = make_dmc_pixels("cheetah", "run", size=64, frame_stack=1)

@@ -28,7 +28,7 @@ from synth_replay_d3rlpy import (
     TrunkEncoderFactory,
     encoder_of,
 )
-from tests.encoders.helpers import pixel_rollout
+from tests.encoders.helpers import kept, pixel_rollout
 
 FRAMES = 2
 QUIET = {"logger_adapter": NoopAdapterFactory(), "show_progress": False}
@@ -42,11 +42,11 @@ AGENTS = {
     "IQL": (IQLConfig(**BOTH, value_encoder_factory=FACTORY), "Pendulum-v1"),
     "SAC": (SACConfig(**BOTH), "Pendulum-v1"),
     "CQL": (CQLConfig(**BOTH), "Pendulum-v1"),
-    "DQN": (DQNConfig(encoder_factory=IMPALA, **SOON), "CartPole-v1"),
+    "DQN": (DQNConfig(encoder_factory=FACTORY, **SOON), "CartPole-v1"),
     "AWAC": (AWACConfig(**BOTH), "Pendulum-v1"),
     "BC": (BCConfig(encoder_factory=FACTORY, batch_size=16), "Pendulum-v1"),
     "discrete CQL": (DiscreteCQLConfig(encoder_factory=IMPALA, **SOON), "CartPole-v1"),
-    "discrete BC": (DiscreteBCConfig(encoder_factory=IMPALA, batch_size=16), "CartPole-v1"),
+    "discrete BC": (DiscreteBCConfig(encoder_factory=FACTORY, batch_size=16), "CartPole-v1"),
 }
 
 
@@ -63,14 +63,17 @@ def dataset(env_id="Pendulum-v1", picker=None, terminated=False):
 
 
 def trained(name, steps=3):
+    """The same agent whenever it is asked for, whose encoder is then exported once."""
+    np.random.seed(1)
+    torch.manual_seed(1)
     config, env_id = AGENTS[name]
     agent = config.create(device="cpu")
     agent.fit(dataset(env_id), n_steps=steps, n_steps_per_epoch=steps, **QUIET)
     return agent
 
 
-def saved(agent, tmp_path, latent="concat"):
-    return encoder_of(agent, latent).save(tmp_path / f"{latent}.pt2")
+def saved(agent, latent="concat"):
+    return kept(encoder_of(agent, latent))
 
 
 def stacks(env_id="Pendulum-v1"):

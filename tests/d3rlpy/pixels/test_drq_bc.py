@@ -46,11 +46,12 @@ def test_drq_noise_shrinks_linearly():
     assert agent.impl._target_smoothing_sigma == pytest.approx(0.1)
 
 
-def test_noise_goes_on_where_the_agent_of_pixels_stopped(tmp_path):
+def test_noise_goes_on_where_the_agent_of_pixels_stopped():
     agent = DrQBCConfig(**BOTH, noise_steps=10).create("cpu")
     agent.fit(dataset(), n_steps=10, n_steps_per_epoch=10, **QUIET)
-    learner = latent_agent(agent, saved(agent, tmp_path))
-    learner.fit(encode_buffer(dataset(), tmp_path / "concat.pt2"), n_steps=1, n_steps_per_epoch=1, **QUIET)
+    path = saved(agent)
+    learner = latent_agent(agent, path)
+    learner.fit(encode_buffer(dataset(), path), n_steps=1, n_steps_per_epoch=1, **QUIET)
     assert learner.impl._target_smoothing_sigma == pytest.approx(0.1)
 
 

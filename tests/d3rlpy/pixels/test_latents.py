@@ -15,7 +15,7 @@ from d3rlpy.dataset import (
 )
 
 from synth_replay.augment import PixelAugmenter
-from synth_replay.encoders import FrozenEncoder, LatentObservation
+from synth_replay.encoders import FrozenEncoder, LatentObservation, cached_encoder
 from synth_replay.errors import (
     UnsupportedBufferError,
 )
@@ -48,11 +48,11 @@ from tests.encoders.helpers import distinct_frames, pixel_env, pixel_rollout
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_an_agent_of_latents_starts_as_the_agent_of_pixels_and_learns_without_touching_the_encoder(name, tmp_path):
+def test_an_agent_of_latents_starts_as_the_agent_of_pixels_and_learns_without_touching_the_encoder(name):
     agent = trained(name)
     env_id = AGENTS[name][1]
-    path = saved(agent, tmp_path)
-    frozen = FrozenEncoder.load(path)
+    path = saved(agent)
+    frozen = cached_encoder(path)
     before = frozen.hash
     latent = latent_agent(agent, path)
     latents = frozen.encode(stacks(env_id))
@@ -69,17 +69,17 @@ def test_an_agent_of_latents_starts_as_the_agent_of_pixels_and_learns_without_to
 
 
 @pytest.mark.parametrize("latent", ["sum", "actor", "critic"])
-def test_a_transplanted_agent_acts_as_the_agent_of_latents_for_every_kind_of_latent(latent, tmp_path):
+def test_a_transplanted_agent_acts_as_the_agent_of_latents_for_every_kind_of_latent(latent):
     agent = trained("DrQ+BC")
-    path = saved(agent, tmp_path, latent)
+    path = saved(agent, latent)
     learner = latent_agent(agent, path)
     learner.fit(encode_buffer(dataset(), path), n_steps=5, n_steps_per_epoch=5, **QUIET)
     actions = transplant(learner).predict(stacks())
-    np.testing.assert_allclose(actions, learner.predict(FrozenEncoder.load(path).encode(stacks())), atol=1e-5)
+    np.testing.assert_allclose(actions, learner.predict(cached_encoder(path).encode(stacks())), atol=1e-5)
 
 
-def test_a_frozen_encoder_survives_training_on_pixels_soft_updates_and_train_mode(tmp_path):
-    agent, before = of_frames(tmp_path)
+def test_a_frozen_encoder_survives_training_on_pixels_soft_updates_and_train_mode():
+    agent, before = of_frames()
     agent.fit(dataset(), n_steps=20, n_steps_per_epoch=20, **QUIET)
     agent.impl.modules.q_funcs.train()
     held = agent.impl.modules.policy._encoder.features._held[0]
@@ -88,15 +88,15 @@ def test_a_frozen_encoder_survives_training_on_pixels_soft_updates_and_train_mod
     assert names == ["_encoder.head.0.weight", "_encoder.head.0.bias", "_fc.weight", "_fc.bias"]
 
 
-def of_frames(tmp_path):
+def of_frames():
     """TD3+BC that learns from frames through a frozen encoder, and the encoder's hash."""
-    path = saved(trained("DrQ+BC"), tmp_path)
+    path = saved(trained("DrQ+BC"))
     factory = LatentEncoderFactory(str(path), ["actor"], [16])
     critic = LatentEncoderFactory(str(path), ["critic"], [16])
     config = TD3PlusBCConfig(actor_encoder_factory=factory, critic_encoder_factory=critic, batch_size=16)
     agent = config.create("cpu")
     agent.build_with_dataset(dataset())
-    return agent, FrozenEncoder.load(path).hash
+    return agent, cached_encoder(path).hash
 
 
 def frozen_parts(agent):
@@ -110,7 +110,7 @@ def test_a_saved_agent_of_pixels_loads_with_the_same_actions(tmp_path):
     agent.save(str(tmp_path / "agent.d3"))
     again = d3rlpy.load_learnable(str(tmp_path / "agent.d3"), device="cpu")
     np.testing.assert_array_equal(again.predict(stacks()), agent.predict(stacks()))
-    path = saved(agent, tmp_path)
+    path = saved(agent)
     pixels = transplant(latent_agent(agent, path))
     pixels.save(str(tmp_path / "pixels.d3"))
     again = d3rlpy.load_learnable(str(tmp_path / "pixels.d3"), device="cpu")
@@ -118,7 +118,7 @@ def test_a_saved_agent_of_pixels_loads_with_the_same_actions(tmp_path):
 
 
 @pytest.mark.parametrize("picker", [FrameStackTransitionPicker(FRAMES), MultiStepTransitionPicker(3, 0.9)])
-def test_encoded_episodes_are_the_encodings_of_what_the_picker_gives(picker, tmp_path):
+def test_encoded_episodes_are_the_encodings_of_what_the_picker_gives(picker):
     channels = 3 * (FRAMES if isinstance(picker, FrameStackTransitionPicker) else 1)
     agent = DrQBCConfig(**BOTH).create("cpu")
     agent.build_with_dataset(dataset(picker=picker))
@@ -135,8 +135,8 @@ def test_encoded_episodes_are_the_encodings_of_what_the_picker_gives(picker, tmp
         assert after.interval == before.interval
 
 
-def test_wrapping_frames_with_an_encoder_gives_batches_of_latents(tmp_path):
-    path = saved(trained("DrQ+BC"), tmp_path)
+def test_wrapping_frames_with_an_encoder_gives_batches_of_latents():
+    path = saved(trained("DrQ+BC"))
     buffer = SyntheticReplayBuffer.wrap(dataset(), encoder=path, generator=TINY, device="cpu", progress=False)
     batch = buffer.sample_transition_batch(32)
     assert batch.observations.shape == (32, 12) and np.abs(batch.observations).max() <= 1
@@ -179,9 +179,9 @@ def test_next_observations_after_a_termination_stay_zero():
     assert not batch.next_observations[ended].any() and batch.next_observations[~ended].any((1, 2, 3)).all()
 
 
-def test_a_mixed_buffer_takes_offline_frames_of_any_kind(tmp_path):
+def test_a_mixed_buffer_takes_offline_frames_of_any_kind():
     agent = trained("DrQ+BC")
-    path = saved(agent, tmp_path)
+    path = saved(agent)
     env = LatentObservation(pixel_env(), path)
     options = {"env": env, "encoder": path, "generator": TINY, "refresh_every": 100, "device": "cpu"}
     agent = latent_agent(agent, path)
@@ -194,9 +194,9 @@ def test_a_mixed_buffer_takes_offline_frames_of_any_kind(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["DrQ+BC", "IQL", "discrete CQL"])
-def test_an_encoder_is_the_same_after_two_thousand_updates(name, tmp_path):
+def test_an_encoder_is_the_same_after_two_thousand_updates(name):
     agent, env_id = trained(name), AGENTS[name][1]
-    path = saved(agent, tmp_path)
+    path = saved(agent)
     learner = latent_agent(agent, path)
     before = FrozenEncoder.load(path).hash
     buffer = SyntheticReplayBuffer.wrap(dataset(env_id), encoder=path, generator=TINY, extra_columns=(), progress=False)
@@ -214,25 +214,25 @@ def test_an_encoder_is_the_same_after_two_thousand_updates(name, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_encoder_that_runs_in_two_thousand_updates_on_pixels_is_the_same(tmp_path):
-    agent, before = of_frames(tmp_path)
+def test_an_encoder_that_runs_in_two_thousand_updates_on_pixels_is_the_same():
+    agent, before = of_frames()
     started = weights(agent)
     agent.fit(dataset(), n_steps=2_000, n_steps_per_epoch=2_000, **QUIET)
     assert {part.hash for part in frozen_parts(agent)} == {before}
     assert any(not torch.equal(*pair) for pair in zip(started, weights(agent), strict=True))
 
 
-def test_values_too_are_those_of_the_agent_of_pixels(tmp_path):
+def test_values_too_are_those_of_the_agent_of_pixels():
     agent = trained("IQL")
-    path = saved(agent, tmp_path)
-    latents, actions = FrozenEncoder.load(path).encode(stacks()), np.asarray(pixel_rollout().actions)
+    path = saved(agent)
+    latents, actions = cached_encoder(path).encode(stacks()), np.asarray(pixel_rollout().actions)
     found = latent_agent(agent, path).predict_value(latents, actions)
     np.testing.assert_allclose(found, agent.predict_value(stacks().astype(np.float32), actions), atol=1e-5)
 
 
-def test_steps_of_a_pixel_environment_are_stored_as_latents(tmp_path):
+def test_steps_of_a_pixel_environment_are_stored_as_latents():
     agent = trained("DrQ+BC")
-    path = saved(agent, tmp_path)
+    path = saved(agent)
     actor = transplant(latent_agent(agent, path))
     buffer = SyntheticReplayBuffer.wrap(dataset(), encoder=path, generator=TINY, extra_columns=(), progress=False)
     rows = buffer.transition_count

@@ -1,11 +1,9 @@
 """Parquet shards against pyarrow, and runs that are killed against runs that are not."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pyarrow as pa
@@ -179,11 +177,25 @@ def test_a_manifest_that_cannot_be_read_is_one_clear_error(text, error, tmp_path
 # -- killed and resumed ----------------------------------------------------------------------
 
 KILLED = """
-import sys
+import os, pathlib, signal, sys
 import numpy as np
 from gymnasium import spaces
 from synth_replay import Transitions, TransitionSpec
 from synth_replay.datasets import ShardWriter
+
+move, moved = pathlib.Path.replace, []
+
+
+def killed(path, target):
+    # when the fifth shard is written but not yet in its place
+    moved.append(target)
+    if sum(target.suffix == ".parquet" for target in moved) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return move(path, target)
+
+
+if sys.argv.pop(1) == "kill":
+    pathlib.Path.replace = killed
 spec = TransitionSpec(spaces.Box(-9, 9, (30,)), spaces.Discrete(3))
 for folder in sys.argv[1:]:
     writer = ShardWriter(folder, spec, 1950, shard_rows=100, meta={"seed": 1})
@@ -199,18 +211,14 @@ for folder in sys.argv[1:]:
 
 def test_a_run_that_is_killed_goes_on_where_it_stopped_and_ends_the_same(tmp_path):
     command = [sys.executable, "-c", KILLED]
-    process = subprocess.Popen([*command, str(tmp_path / "killed")])
-    deadline = time.monotonic() + 60
-    while len(list((tmp_path / "killed").glob("part-*.parquet"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process = subprocess.run([*command, "kill", str(tmp_path / "killed")])
+    assert process.returncode == -signal.SIGKILL
     written = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "killed").glob("part-*.parquet")}
-    assert 3 <= len(written) < 20
+    assert 4 <= len(written) < 20
     with pytest.raises(UnfinishedDatasetError):
         open_dataset(tmp_path / "killed")
 
-    subprocess.run([*command, str(tmp_path / "killed"), str(tmp_path / "whole")], check=True)
+    subprocess.run([*command, "finish", str(tmp_path / "killed"), str(tmp_path / "whole")], check=True)
     kept = {name: (tmp_path / "killed" / name).stat().st_mtime_ns for name in written}
     assert kept == written, "shards that were whole are not written twice"
     names = [sorted(p.name for p in (tmp_path / folder).iterdir()) for folder in ("killed", "whole")]

@@ -51,13 +51,15 @@ def measured(folder, kind, episodes, length):
     return json.loads(out.stdout)
 
 
-def test_a_hundred_thousand_frames_are_written_and_read_within_a_gigabyte(tmp_path):
-    episodes = FRAMES // (LENGTH + 1)
+@pytest.mark.parametrize(
+    ("frames", "limit"), [(35_070, 700_000), pytest.param(FRAMES, GIGABYTE, marks=pytest.mark.slow)]
+)
+def test_frames_are_written_and_read_within_less_than_their_size(frames, limit, tmp_path):
+    episodes = frames // (LENGTH + 1)
     found = measured(tmp_path, "vd4rl", episodes, LENGTH)
     assert found["rows"] == episodes * LENGTH
     assert found["rewards"] == episodes * sum(range(LENGTH))
-    assert found["peak"] < GIGABYTE
-    assert FRAMES * 3 * 84 * 84 / 1000 > 2 * GIGABYTE
+    assert found["peak"] < limit < frames * 3 * 84 * 84 / 1000
 
 
 @pytest.mark.slow

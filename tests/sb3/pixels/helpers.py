@@ -16,7 +16,7 @@ from synth_replay_sb3 import (
     encoder_of,
 )
 from tests.conftest import TINY
-from tests.encoders.helpers import pixel_env, pixel_rollout
+from tests.encoders.helpers import kept, pixel_env, pixel_rollout
 
 ARCH = [16]
 MODELS = {
@@ -96,5 +96,5 @@ def frames(name):
     return np.asarray(pixel_rollout(MODELS[name][2]).observations)
 
 
-def saved(model, tmp_path):
-    return encoder_of(model, "concat").save(tmp_path / "encoder.pt2")
+def saved(model):
+    return kept(encoder_of(model, "concat"))

@@ -27,7 +27,7 @@ from synth_replay_sb3 import (
     transplant,
 )
 from tests.conftest import TINY
-from tests.encoders.helpers import Towers, encoder, pixel_env
+from tests.encoders.helpers import Towers, encoder, kept, pixel_env
 from tests.sb3.pixels.helpers import (
     ARCH,
     SHORT,
@@ -40,7 +40,7 @@ from tests.sb3.pixels.helpers import (
 
 
 def test_what_cannot_work_is_refused(tmp_path):
-    path, env = encoder().save(tmp_path / "encoder.pt2"), pixel_env()
+    path, env = kept(encoder()), pixel_env()
     with pytest.raises(ConfigError, match="policy_kwargs"):
         SAC(LatentSACPolicy, env, device="cpu", buffer_size=100)
     with pytest.raises(ConfigError, match="neither frames"):
@@ -59,7 +59,7 @@ def test_what_cannot_work_is_refused(tmp_path):
 
 def test_heads_do_not_move_to_another_encoder(tmp_path):
     source, other = pixel_model("SAC", 40), pixel_model("SAC", 0, seed=1)
-    mine, theirs = saved(source, tmp_path), encoder_of(other).save(tmp_path / "other.pt2")
+    mine, theirs = saved(source), encoder_of(other).save(tmp_path / "other.pt2")
     for target in (latent_model("SAC", theirs), other):
         one = source if target is not other else latent_model("SAC", mine)
         with pytest.raises(ConfigError, match="different encoders"):
@@ -71,8 +71,8 @@ def test_heads_do_not_move_to_another_encoder(tmp_path):
     assert_alike(source, frames("SAC"), learner, frames("SAC"))
 
 
-def test_an_agent_that_acts_is_given_frames_of_its_encoder(tmp_path):
-    path = saved(pixel_model("SAC", 0), tmp_path)
+def test_an_agent_that_acts_is_given_frames_of_its_encoder():
+    path = saved(pixel_model("SAC", 0))
     floats = spaces.Box(0, 255, (6, 25, 25), np.float32)
     env = TransformObservation(pixel_env(), lambda frame: frame.astype(np.float32), floats)
     model = SAC(LatentSACPolicy, env, policy_kwargs={"encoder": path, "net_arch": ARCH}, **SHORT)
@@ -92,8 +92,8 @@ def test_a_model_does_not_load_with_another_encoder_under_the_same_name(tmp_path
         SAC.load(tmp_path / "model.zip", device="cpu")
 
 
-def test_normalised_frames_are_refused(tmp_path):
-    path = encoder().save(tmp_path / "encoder.pt2")
+def test_normalised_frames_are_refused():
+    path = kept(encoder())
     env = VecNormalize(DummyVecEnv([pixel_env]))
     buffer = SyntheticReplayBuffer(100, env.observation_space, env.action_space, encoder=path, generator=TINY)
     with pytest.raises(ConfigError, match="norm_obs=False"):

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from gymnasium.wrappers import TransformObservation
 from stable_baselines3 import SAC
 
-from synth_replay.encoders import FrozenEncoder, LatentObservation
+from synth_replay.encoders import FrozenEncoder, LatentObservation, cached_encoder
 from synth_replay.errors import CheckpointError
 from synth_replay_sb3 import (
     AugmentedReplayBuffer,
@@ -21,7 +21,7 @@ from synth_replay_sb3 import (
     transplant,
 )
 from tests.conftest import TINY
-from tests.encoders.helpers import Towers, distinct_frames, encoder, pixel_env, pixel_rollout
+from tests.encoders.helpers import Towers, distinct_frames, encoder, kept, pixel_env, pixel_rollout
 from tests.sb3.pixels.helpers import (
     ARCH,
     LARGER,
@@ -38,10 +38,10 @@ from tests.sb3.pixels.helpers import (
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_an_agent_of_latents_starts_as_the_agent_of_pixels_learns_and_leaves_the_encoder_alone(name, tmp_path):
+def test_an_agent_of_latents_starts_as_the_agent_of_pixels_learns_and_leaves_the_encoder_alone(name):
     source = pixel_model(name)
-    path = saved(source, tmp_path)
-    before = FrozenEncoder.load(path).hash
+    path = saved(source)
+    before = cached_encoder(path).hash
     model = latent_model(name, path)
     transplant(source, model)
     assert_alike(model, frames(name), source, frames(name))
@@ -51,14 +51,14 @@ def test_an_agent_of_latents_starts_as_the_agent_of_pixels_learns_and_leaves_the
     assert len(held) >= 2 and {part.hash for part in held} == {before}
     assert not any("features_extractor" in name for name, _ in model.policy.named_parameters())
     batch = model.replay_buffer.sample(32)
-    assert batch.observations.shape == (32, FrozenEncoder.load(path).layout.size)
+    assert batch.observations.shape == (32, cached_encoder(path).layout.size)
     assert model.replay_buffer.stats.refreshes == 1
 
 
 @pytest.mark.parametrize("name", ["SAC", "TD3"])
-def test_critics_and_their_targets_too_start_with_the_heads_of_the_agent_of_pixels(name, tmp_path):
+def test_critics_and_their_targets_too_start_with_the_heads_of_the_agent_of_pixels(name):
     source = pixel_model(name)
-    model = latent_model(name, saved(source, tmp_path))
+    model = latent_model(name, saved(source))
     transplant(source, model)
     rows, actions = torch.as_tensor(frames(name)[:20]), torch.as_tensor(pixel_rollout().actions[:20]) / 2
     with torch.no_grad():
@@ -72,18 +72,18 @@ def test_critics_and_their_targets_too_start_with_the_heads_of_the_agent_of_pixe
 
 
 @pytest.mark.parametrize("name", ["SAC", "DQN"])
-def test_an_agent_trained_on_latents_alone_is_transplanted_to_one_of_pixels(name, tmp_path):
-    path = saved(pixel_model(name, 40), tmp_path)
+def test_an_agent_trained_on_latents_alone_is_transplanted_to_one_of_pixels(name):
+    path = saved(pixel_model(name, 40))
     algorithm, policy, env_id = MODELS[name]
     options = {"encoder": path, "net_arch": ARCH}
     learner = algorithm(policy, LatentObservation(pixel_env(env_id), path), policy_kwargs=options, **SHORT).learn(60)
     actor = algorithm(policy, pixel_env(env_id), policy_kwargs=options, **SHORT)
     transplant(learner, actor)
-    assert_alike(actor, frames(name), learner, FrozenEncoder.load(path).encode(frames(name)))
+    assert_alike(actor, frames(name), learner, cached_encoder(path).encode(frames(name)))
 
 
-def test_the_buffer_holds_the_latents_of_what_was_added(tmp_path):
-    path, rows = encoder().save(tmp_path / "encoder.pt2"), pixel_rollout()
+def test_the_buffer_holds_the_latents_of_what_was_added():
+    path, rows = kept(encoder()), pixel_rollout()
     env = pixel_env()
     buffer = SyntheticReplayBuffer(500, env.observation_space, env.action_space, encoder=path, generator=TINY, seed=0)
     order = [*range(30), *range(150, 180)]  # a jump, as when another episode begins
@@ -98,16 +98,16 @@ def test_the_buffer_holds_the_latents_of_what_was_added(tmp_path):
     assert buffer.observations.dtype == np.float32
 
 
-def test_offline_frames_are_preloaded_as_latents(tmp_path):
-    path, rows, env = encoder().save(tmp_path / "encoder.pt2"), pixel_rollout(), pixel_env()
+def test_offline_frames_are_preloaded_as_latents():
+    path, rows, env = kept(encoder()), pixel_rollout(), pixel_env()
     spaces_ = (env.observation_space, env.action_space)
     buffer = SyntheticReplayBuffer.from_transitions(rows, *spaces_, encoder=path, generator=TINY, progress=False)
     np.testing.assert_allclose(buffer.observations[:, 0], encoder().encode(rows.observations), atol=1e-5)
     assert buffer.sample(16).observations.shape == (16, encoder().layout.size)
 
 
-def test_a_mixed_buffer_of_latents_has_all_four_sources(tmp_path):
-    path = encoder().save(tmp_path / "encoder.pt2")
+def test_a_mixed_buffer_of_latents_has_all_four_sources():
+    path = kept(encoder())
     options = {"offline": pixel_rollout(), "encoder": path, "generator": TINY, "refresh_every": 120, "progress": False}
     model = SAC(
         LatentSACPolicy,
@@ -122,7 +122,7 @@ def test_a_mixed_buffer_of_latents_has_all_four_sources(tmp_path):
 
 
 def test_models_and_buffers_come_back_from_disk(tmp_path):
-    path = saved(pixel_model("SAC", 40), tmp_path)
+    path = encoder_of(pixel_model("SAC", 40), "concat").save(tmp_path / "encoder.pt2")
     model = latent_model("SAC", path).learn(120)
     model.save(tmp_path / "model.zip")
     model.save_replay_buffer(tmp_path / "buffer.pkl")
@@ -165,8 +165,8 @@ def test_batches_of_the_augmented_buffer_are_sb3s_own_frames_augmented():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
-def test_an_encoder_is_the_same_after_two_thousand_updates(name, tmp_path):
-    path = saved(pixel_model(name), tmp_path)
+def test_an_encoder_is_the_same_after_two_thousand_updates(name):
+    path = saved(pixel_model(name))
     before = FrozenEncoder.load(path).hash
     soon = {"target_update_interval": 10} if name == "DQN" else {}
     model = latent_model(name, path, **soon).learn(150)
@@ -186,11 +186,11 @@ def test_an_encoder_is_the_same_after_two_thousand_updates(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_an_encoder_with_batch_norm_that_runs_in_updates_on_frames_is_the_same(name, tmp_path):
+def test_an_encoder_with_batch_norm_that_runs_in_updates_on_frames_is_the_same(name):
     algorithm, policy, env_id = MODELS[name]
     source = pixel_model(name, 0, policy_kwargs={"net_arch": ARCH, "features_extractor_class": RestlessCnn})
-    path = saved(source, tmp_path)
-    before = FrozenEncoder.load(path).hash
+    path = saved(source)
+    before = cached_encoder(path).hash
     options, soon = {"encoder": path, "net_arch": ARCH}, {"target_update_interval": 10} if name == "DQN" else {}
     model = algorithm(policy, pixel_env(env_id), policy_kwargs=options, **SHORT | soon).learn(60)  # SB3's own buffer
     assert model.replay_buffer.observations.dtype == np.uint8
@@ -223,19 +223,19 @@ def test_float_frames_are_not_divided_where_sb3_does_not_divide_them():
     np.testing.assert_allclose(encoder_of(model, "actor").encode(rows.numpy()), expected, atol=1e-5)
 
 
-def test_a_temperature_moves_with_the_heads(tmp_path):
+def test_a_temperature_moves_with_the_heads():
     source = pixel_model("SAC", 60)
-    model = latent_model("SAC", saved(source, tmp_path))
+    model = latent_model("SAC", saved(source))
     assert source.log_ent_coef.item() != model.log_ent_coef.item()
     transplant(source, model)
     assert source.log_ent_coef.item() == model.log_ent_coef.item()
 
 
-def test_actor_and_critic_that_share_their_extractor_have_one_feature(tmp_path):
+def test_actor_and_critic_that_share_their_extractor_have_one_feature():
     options = {"net_arch": ARCH, "features_extractor_class": SmallCnn, "share_features_extractor": True}
     source = SAC("CnnPolicy", pixel_env(), policy_kwargs=options, **SHORT)
-    path = saved(source, tmp_path)
-    assert dict(FrozenEncoder.load(path).layout.sizes) == {"actor": 8}
+    path = saved(source)
+    assert dict(cached_encoder(path).layout.sizes) == {"actor": 8}
     model = latent_model("SAC", path)
     transplant(source, model)
     actions = source.predict(frames("SAC"), deterministic=True)[0]
