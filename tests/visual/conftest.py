@@ -6,7 +6,8 @@ import pytest
 
 from synth_replay.datasets import open_pixels, write_offline_procgen
 from synth_replay.environments import ProcgenEnv
-from tests.visual.helpers import random_data
+from synth_replay_visual import make_task, run_pipeline
+from tests.visual.helpers import SMALLEST, random_data
 
 
 @pytest.fixture
@@ -21,3 +22,10 @@ def fruitbot(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "fruitbot"
     write_offline_procgen(folder, random_data(ProcgenEnv("fruitbot", seed=0), 200))
     return open_pixels(folder)
+
+
+@pytest.fixture(scope="session")
+def four_arms(fruitbot, tmp_path_factory):
+    """The folder of a run of all arms at the smallest size, which tests leave as it is, and the results."""
+    out = tmp_path_factory.mktemp("four") / "out"
+    return out, run_pipeline(make_task("fruitbot"), fruitbot, SMALLEST, out)

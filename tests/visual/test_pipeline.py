@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from shutil import rmtree
+from shutil import copytree, rmtree
 
 import d3rlpy
 import numpy as np
@@ -26,7 +26,6 @@ from synth_replay_visual import (
     play_episodes,
     pretrain,
     run_arm,
-    run_pipeline,
     sample_episodes,
     write_summary,
 )
@@ -35,9 +34,8 @@ from tests.visual.helpers import SMALLEST, random_data
 
 
 @needs_procgen
-def test_four_arms_of_a_game_make_equal_updates_and_end_in_table_and_pictures(fruitbot, tmp_path):
-    task, out = make_task("fruitbot"), tmp_path / "out"
-    results = run_pipeline(task, fruitbot, SMALLEST, out)
+def test_four_arms_of_a_game_make_equal_updates_and_end_in_table_and_pictures(fruitbot, four_arms, tmp_path):
+    task, (out, results) = make_task("fruitbot"), four_arms
     assert [found.arm for found in results] == list(ARMS)
     assert all(set(found.evaluation.returns) == {"train", "test"} for found in results)
     assert all(len(found.evaluation.returns["test"]) == 1 for found in results)
@@ -50,9 +48,9 @@ def test_four_arms_of_a_game_make_equal_updates_and_end_in_table_and_pictures(fr
     assert all((found.fidelity is not None) == ARMS[found.arm].upsampled for found in results)
     assert {found.updates for found in results} == {SMALLEST.pretrain_steps + SMALLEST.finetune_steps}
     assert [found.real_share for found in results] == [1.0, 0.5, 1.0, 0.5]
-    files = write_summary(task, fruitbot, results, out)
+    files = write_summary(task, fruitbot, results, tmp_path)
     assert all(file.stat().st_size > 100 for file in files)
-    table = (out / "table.md").read_text()
+    table = (tmp_path / "table.md").read_text()
     assert all(word in table for word in ("Baseline", "Upsampled", "Augmented", "Both", "Train", "Test", "G_perf"))
 
 
@@ -70,7 +68,7 @@ def test_latents_of_the_augmented_arms_are_of_augmented_frames(fruitbot, tmp_pat
 
 @pytest.mark.usefixtures("without_pages")
 @needs_procgen
-def test_a_stopped_run_goes_on_and_what_is_done_is_not_made_again(fruitbot, tmp_path):
+def test_a_stopped_run_goes_on_and_what_is_done_is_not_made_again(fruitbot, four_arms, tmp_path):
     task, out = make_task("fruitbot"), tmp_path / "out"
     half = replace(SMALLEST, pretrain_steps=2)
     run_arm(task, fruitbot, half, "baseline", 0, out)  # a run that stopped after its first checkpoint
@@ -80,7 +78,7 @@ def test_a_stopped_run_goes_on_and_what_is_done_is_not_made_again(fruitbot, tmp_
     rmtree(out / "seed-0" / "plain" / "latents")
     first = run_arm(task, fruitbot, SMALLEST, "baseline", 0, out)
     assert [path.name for path in (out / "seed-0" / "plain").glob("*.d3")] == ["agent-000000004.d3"]
-    assert run_arm(task, fruitbot, SMALLEST, "baseline", 0, tmp_path / "undisturbed") == first
+    assert first == four_arms[1][0]  # an undisturbed run
     (out / "seed-0" / "plain" / "agent-000000004.d3").unlink()
     assert run_arm(task, fruitbot, SMALLEST, "baseline", 0, out) == first  # of its file
     with pytest.raises(CheckpointError, match="another size"):
@@ -89,9 +87,9 @@ def test_a_stopped_run_goes_on_and_what_is_done_is_not_made_again(fruitbot, tmp_
 
 @pytest.mark.usefixtures("without_pages")
 @needs_procgen
-def test_another_evaluation_makes_the_arm_again_and_nothing_before_it(fruitbot, tmp_path):
-    task, out = make_task("fruitbot"), tmp_path / "out"
-    first = run_arm(task, fruitbot, SMALLEST, "upsampled", 0, out)
+def test_another_evaluation_makes_the_arm_again_and_nothing_before_it(fruitbot, four_arms, tmp_path):
+    task, out, first = make_task("fruitbot"), tmp_path / "out", four_arms[1][1]
+    copytree(four_arms[0], out)
     made = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.stem != "upsampled"}
     assert run_arm(task, fruitbot, SMALLEST, "upsampled", 0, out) == first
     again = run_arm(task, fruitbot, replace(SMALLEST, epsilon=1.0, episodes=2), "upsampled", 0, out)
@@ -119,11 +117,10 @@ def test_a_seed_has_its_own_tests_and_its_generator_does_not_see_what_it_is_judg
         TransitionGenerator, "fit", lambda self, rows, **k: (fitted.append(len(rows)), fit(self, rows, **k))[1]
     )
     config = replace(SMALLEST, epsilon=0.25)
-    for seed in (0, 1):
-        found = run_arm(make_task("fruitbot"), fruitbot, config, "upsampled", seed, tmp_path)
-    assert tested == [(10_000, 0.25)] * 2 + [(20_000, 0.25)] * 2
-    assert all(train == test for train, test in compared) and len(compared) == 2
-    assert fitted == [found.rows - found.rows // 10] * 2
+    found = run_arm(make_task("fruitbot"), fruitbot, config, "upsampled", 1, tmp_path)
+    assert tested == [(20_000, 0.25)] * 2  # of seed 0 it is 10,000: see the four arms
+    assert all(train == test for train, test in compared) and len(compared) == 1
+    assert fitted == [found.rows - found.rows // 10]
 
 
 @pytest.mark.usefixtures("without_pages")
