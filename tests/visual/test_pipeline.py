@@ -123,6 +123,7 @@ def test_a_seed_has_its_own_tests_and_its_generator_does_not_see_what_it_is_judg
     assert fitted == [found.rows - found.rows // 10]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_pages")
 @needs_rendering
 def test_a_task_of_dm_control_is_evaluated_under_three_levels_of_distraction(tmp_path):
