@@ -111,7 +111,10 @@ def test_upsample_with_a_report_holds_rows_out(capsys, data, preset, tmp_path):
     code, said, _ = run(capsys, *arguments, "--report", page, "--env", "Pendulum-v1")
     assert code == 0 and f"{page}: " in said
     text = page.read_text()
-    assert "pendulum.npz" in text and "a model of 570 real ones, compared with 30 real rows" in " ".join(text.split())
+    assert (
+        "pendulum.npz" in text
+        and "a model trained on 570 real rows, compared with 30 held-out real rows" in " ".join(text.split())
+    )
     assert json.loads((tmp_path / "more" / "manifest.json").read_text())["meta"]["job"]["upsample"]["holdout"] == 0.05
 
 

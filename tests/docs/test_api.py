@@ -29,7 +29,8 @@ def documented():
         text = (DOCS / f"{page}.md").read_text()
         for name, members in re.findall(r"automodule:: ([\w.]+)\n\s+:members:([^\n]*(?:\n {13}[^\n]+)*)", text):
             module = importlib.import_module(name)
-            names = [member.strip() for member in members.split(",") if member.strip()] or getattr(module, "__all__", vars(module))
+            named = [member.strip() for member in members.split(",") if member.strip()]
+            names = named or getattr(module, "__all__", vars(module))
             found |= {id(getattr(module, member)) for member in names}
     return found
 
