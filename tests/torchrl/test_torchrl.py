@@ -183,6 +183,18 @@ def test_a_time_limit_is_no_termination():
     assert not made.transitions().terminations.any()
 
 
+def test_a_time_limit_is_no_termination_where_only_done_and_truncated_are_stored():
+    made, rows = buffer(), pendulum().rollout(200, break_when_any_done=False)
+    rows = rows.exclude("terminated", ("next", "terminated"))
+    assert rows["next", "done"].any()
+    made.extend(rows)
+    assert not made.transitions().terminations.any()
+    rows = rows.exclude("truncated", ("next", "truncated"))
+    done = buffer()
+    done.extend(rows)
+    assert done.transitions().terminations.sum() == rows["next", "done"].sum()
+
+
 def test_sampling_without_replacement_keeps_its_counts():
     made = filled(sampler=SamplerWithoutReplacement())
     index = torch.cat([made.sample()["index"] for _ in range(10)])
