@@ -50,6 +50,13 @@ def test_the_same_seed_gives_the_same_rows_and_another_seed_others(pendulum):
     assert same(a, b) and not same(a, c)
 
 
+def test_another_seed_and_another_fit_learn_other_weights(pendulum):
+    first, again, other = (make(seed=s).fit(pendulum) for s in (1, 1, 2))
+    learnt = first.digest()
+    assert learnt == again.digest() != other.digest()
+    assert first.fit(pendulum).digest() != learnt
+
+
 def test_fitting_and_sampling_leave_global_random_states_alone(pendulum):
     torch.manual_seed(3)
     np.random.seed(3)
