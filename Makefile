@@ -60,7 +60,7 @@ test: lint  ## lint, types, floors and all tests but the slow ones, with coverag
 	@$(PYTEST) --cov --cov-report=term --cov-fail-under=95 $(ARGS)
 
 test-all: test  ## the slow tests as well
-	@$(PYTEST) -m slow -n 0
+	@$(PYTEST) -m slow
 
 test-%: FORCE
 	@case " $(ROOMS) " in *" $* "*) ;; *) echo "No room '$*'. Rooms: $(ROOMS)" >&2; exit 2;; esac
