@@ -183,7 +183,7 @@ def test_a_collected_dataset_is_learnt_from_offline(inputs, tmp_path):
 
 @pytest.mark.slow
 def test_the_demo_names_the_pictures_and_tables_that_it_wrote(tmp_path):
-    said = run("demo.py", "--steps", "2000", "--out", "demo", cwd=tmp_path)
+    said = run("demo.py", "--steps", "1500", "--out", "demo", cwd=tmp_path)
     names = ["learning_curve.png", "marginals.png", "fidelity.md", "fidelity.json"]
     assert all(f"demo/{name}" in said and (tmp_path / "demo" / name).stat().st_size > 100 for name in names)
 
