@@ -56,10 +56,12 @@ visual: $(VENV)/.test  ## the pipeline on pixels, small: tables and pictures in 
 check: lint  ## lint, types, floors and the core's tests: two minutes, for every change
 	@$(PYTEST) -q $(CORE_TESTS) $(ARGS)
 
-test: lint  ## lint, types, floors and all tests but the slow ones, with coverage
-	@$(PYTEST) --cov --cov-report=term --cov-fail-under=95 $(ARGS)
+test: lint  ## lint, types, floors and all tests but the slow ones
+	@$(PYTEST) $(ARGS)
 
-test-all: test  ## the slow tests as well
+COVERAGE := --cov --cov-report=term --cov-fail-under=95
+test-all:  ## the same with coverage of all packages, at least 95 %, and the slow tests
+	@$(MAKE) --no-print-directory test ARGS="$(COVERAGE)"
 	@$(PYTEST) -m slow
 
 test-%: FORCE

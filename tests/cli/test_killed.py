@@ -118,6 +118,7 @@ def test_interrupted_while_a_library_is_imported_it_ends_as_at_any_time(module):
     assert done.stderr.count("\n") == 1 and done.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_second_process_does_not_join_in(tmp_path):
     write_npz(tmp_path / "d.npz")
     out = tmp_path / "more"

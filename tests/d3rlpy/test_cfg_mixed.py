@@ -235,6 +235,7 @@ print(buffer.stats.refreshes, len(buffer.engine.stores["online"]))
 """
 
 
+@pytest.mark.slow
 def test_another_process_goes_on_with_the_same_stores_schedule_and_batch(tmp_path):
     buffer = feed(make(), steps=200)
     buffer.sample_transition_batch(32)

@@ -104,6 +104,7 @@ def test_bad_options_are_refused(options, text):
         make_dmc_pixels(**options)
 
 
+@pytest.mark.slow
 @needs_rendering
 @pytest.mark.skipif(sys.platform != "linux", reason="GLFW needs no display server on other systems")
 @pytest.mark.parametrize("backend", ["windows95", "glfw"])
@@ -112,11 +113,13 @@ def test_a_backend_that_does_not_start_is_named_with_the_system_packages(backend
     assert f"MUJOCO_GL is {backend}" in said and "libegl1" in said and "libosmesa6" in said
 
 
+@pytest.mark.slow
 def test_a_package_that_the_simulator_lacks_is_not_taken_for_a_rendering_library():
     said = refusal("import sys\nsys.modules['packaging'] = None\n")  # Gymnasium's MuJoCo renderer imports it
     assert "packaging" in said and "pip install 'synth-replay[dmc]'" in said and "libegl1" not in said
 
 
+@pytest.mark.slow
 @needs_rendering
 @pytest.mark.skipif(sys.platform != "linux" or not find_library("EGL"), reason="EGL is not installed")
 def test_d3rlpy_which_imports_the_simulator_itself_may_come_first():

@@ -188,6 +188,7 @@ print(model.replay_buffer.stats.refreshes)
 """
 
 
+@pytest.mark.slow
 def test_another_process_goes_on_with_the_same_stores_schedule_and_batch(tmp_path):
     data = tmp_path / "data.npz"
     space = gym.make("Pendulum-v1")

@@ -25,9 +25,8 @@ def test_every_environment_of_a_file_takes_our_buffer_as_rl_zoo3_reads_it(file):
         assert options["real_ratio"] == 0.5 and options["refresh_every"] >= 5000
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "env_id"), [("sac", FILES["sac"]), pytest.param("dqn", FILES["dqn"], marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("algorithm", "env_id"), FILES.items())
 def test_rl_zoo3_trains_past_a_refresh_with_the_file(algorithm, env_id, tmp_path):
     TINY.save(tmp_path / "tiny.yaml")
     assert GeneratorConfig.load(tmp_path / "tiny.yaml") == TINY
