@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from d3rlpy.algos import TD3PlusBCConfig
 from d3rlpy.models.builders import create_continuous_q_function, create_deterministic_policy
 from d3rlpy.models.torch.encoders import Encoder, EncoderWithAction
 from torch import nn
 
 from synth_replay_d3rlpy.pixels.factories import LatentEncoderFactory, TrunkEncoderFactory
 from synth_replay_d3rlpy.pixels.networks import FrameEncoder, FrameEncoderWithAction, TrunkFeatures
-
-if TYPE_CHECKING:
-    from synth_replay_d3rlpy.pixels.drq_bc import DrQBCConfig
 
 Shape = tuple[int, ...]
 
@@ -28,7 +26,9 @@ class DrQNetworks:
         common: Arguments of d3rlpy's builders: ``device`` and ``enable_ddp``.
     """
 
-    def __init__(self, config: DrQBCConfig, observation_shape: Shape, action_size: int, common: dict[str, Any]) -> None:
+    def __init__(
+        self, config: TD3PlusBCConfig, observation_shape: Shape, action_size: int, common: dict[str, Any]
+    ) -> None:
         self._config, self._shapes, self._common = config, (observation_shape, action_size), common
         self._actor, self._critic = _factories(config, observation_shape)
 
@@ -42,7 +42,7 @@ class DrQNetworks:
         return create_deterministic_policy(*self._shapes, self._actor, **self._common)
 
 
-def _factories(config: DrQBCConfig, observation_shape: Shape) -> tuple[Any, Any]:
+def _factories(config: TD3PlusBCConfig, observation_shape: Shape) -> tuple[Any, Any]:
     """Returns the encoder factories of actor and critics."""
     actor, critic = config.actor_encoder_factory, config.critic_encoder_factory
     if isinstance(critic, LatentEncoderFactory):
