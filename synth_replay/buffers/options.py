@@ -204,6 +204,8 @@ def flat_signature(options: type) -> Callable[[type[Owner]], type[Owner]]:
         own = [parameter for name, parameter in _parameters(init).items() if name not in ("options", "host")]
         rest = [parameter for name, parameter in _parameters(init).items() if name == "host"]
         init.__signature__ = inspect.Signature([*own, *shown, *rest])
+        seen: Any = owner  # the class too: a __new__ of its own would be shown in place of __init__
+        seen.__signature__ = inspect.Signature([*own[1:], *shown, *rest])
         return owner
 
     return decorate

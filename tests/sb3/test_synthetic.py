@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from synth_replay.errors import (
     ImageObservationError,
     UnsupportedBufferError,
 )
-from synth_replay_sb3 import SyntheticReplayBuffer, SyntheticReplayCallback
+from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayBuffer, SyntheticReplayCallback
 from synth_replay_sb3.conversion import stored_transitions
 from tests.sb3.helpers import CONTINUOUS, DISCRETE, DictPendulum, assert_mixed, make, real_mask
 
@@ -191,3 +193,10 @@ def test_discrete_observations_are_mixed():
     batch = model.replay_buffer.sample(64)
     assert model.replay_buffer.stats.refreshes == 1
     assert batch.observations.shape == (64, 1) and set(batch.observations.unique().tolist()) <= set(range(16))
+
+
+@pytest.mark.parametrize("buffer", [SyntheticReplayBuffer, CFGMixedBuffer])
+def test_a_signature_shows_every_option_by_itself(buffer):
+    shown = inspect.signature(buffer).parameters
+    assert shown["refresh_every"].default == 10_000 and {"buffer_size", "validate", "progress"} <= set(shown)
+    assert all(parameter.kind is not parameter.VAR_KEYWORD for parameter in shown.values())
