@@ -13,7 +13,7 @@ import pytest
 
 from synth_replay.datasets import create_dataset
 from synth_replay.transitions import TransitionSpec
-from synth_replay_visual import ARMS
+from synth_replay_visual import ARMS, DmcTask
 from synth_replay_visual.config import SIZES
 from tests.conftest import TINY, rollout
 from tests.environments.helpers import needs_procgen, needs_rendering
@@ -183,7 +183,7 @@ def test_a_collected_dataset_is_learnt_from_offline(inputs, tmp_path):
 
 @pytest.mark.slow
 def test_the_demo_names_the_pictures_and_tables_that_it_wrote(tmp_path):
-    said = run("demo.py", "--steps", "1500", "--out", "demo", cwd=tmp_path)
+    said = run("demo.py", "--steps", "700", "--out", "demo", cwd=tmp_path)
     names = ["learning_curve.png", "marginals.png", "fidelity.md", "fidelity.json"]
     assert all(f"demo/{name}" in said and (tmp_path / "demo" / name).stat().st_size > 100 for name in names)
 
@@ -206,6 +206,8 @@ def test_the_pipeline_on_pixels_ends_in_table_and_pictures(task, tmp_path, monke
     monkeypatch.setattr(script, "run", here)
     monkeypatch.setattr(script, "DATA", {"smoke": {"dmc": (3, "medium-replay", 150), "procgen": (1, "expert", 150)}})
     monkeypatch.setitem(SIZES, "smoke", SMALLEST)
+    make_env = DmcTask.make_env
+    monkeypatch.setattr(DmcTask, "make_env", lambda *args: gym.wrappers.TimeLimit(make_env(*args), 60))
     monkeypatch.setattr(sys, "argv", ["visual_generalization.py", "--task", task, "--out", str(tmp_path / "visual")])
     script.main()
     out = tmp_path / "visual" / f"{task}-smoke"
