@@ -106,7 +106,7 @@ class ColumnFileDataset(Dataset):
         if not (terminal.any() or cut.any()):
             raise DatasetFormatError(
                 f"{path} has no next_observations, and neither terminals nor timeouts ever mark the end of an episode: "
-                "it cannot be told which observation follows which. Store next_observations or timeouts."
+                "the order of the observations is unknown. Store next_observations or timeouts."
             )
         kept = terminal | ~cut
         kept[-1] = terminal[-1]

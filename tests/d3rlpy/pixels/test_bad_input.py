@@ -113,5 +113,5 @@ def test_an_algorithm_whose_networks_cannot_be_told_apart_is_refused():
     agent = DiscreteBCQConfig(encoder_factory=IMPALA, batch_size=8).create("cpu")
     agent.fit(dataset("CartPole-v1"), n_steps=1, n_steps_per_epoch=1, **QUIET)
     path = saved(agent)
-    with pytest.raises(ConfigError, match="told apart"):
+    with pytest.raises(ConfigError, match="share one name"):
         latent_agent(agent, path)
