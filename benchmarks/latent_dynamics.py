@@ -61,7 +61,7 @@ def main() -> None:
     folder = run_of(TASK).folder
     held = latents(TASK)[0]
     held = held[: len(held) // 10]
-    episodes = acted(FrozenEncoder.load(folder / "seed-0" / "plain" / "encoder.pt2"))
+    episodes = acted(FrozenEncoder.load(folder / "seed-0" / "plain" / "encoder.safetensors"))
     left, fitted = (
         tuple(map(np.concatenate, zip(*e, strict=True))) for e in (episodes[:HELD_OUT], episodes[HELD_OUT:])
     )

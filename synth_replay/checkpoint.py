@@ -1,14 +1,17 @@
 """Checkpoints of safetensors and JSON, written atomically.
 
-The JSON file is written last and names the tensor file with its hash, so an interrupted or failed save leaves the
-previous version readable.
+The JSON file is written last. It names the tensor file with its hash, and holds a hash of its own content, so an
+interrupted or failed save leaves the previous version readable, and a changed file is noticed.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +21,17 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from synth_replay.errors import CheckpointError
+from synth_replay.safe_paths import plain_file, plain_name
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+TEMPORARY = ".synth-replay-partial"  # the end of every name that only this package makes and may remove
+MOST_ATTEMPTS = 1000  # each one follows on another process's save
 
 
 def save_checkpoint(folder: str | Path, name: str, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
     """Writes ``name.json`` and a tensor file into ``folder``; an older pair is replaced once both are complete.
+
+    Processes that save into one folder wait for each other.
 
     Args:
         folder: Target folder, created when missing.
@@ -39,12 +47,31 @@ def save_checkpoint(folder: str | Path, name: str, tensors: dict[str, Tensor], m
     blob = to_bytes(tensors)
     digest = hashlib.sha256(blob).hexdigest()
     tensor_file = folder / f"{name}-{digest[:16]}.safetensors"
-    header = {"format": FORMAT_VERSION, "tensors": tensor_file.name, "sha256": digest}
-    write_atomically(tensor_file, blob)
-    write_atomically(folder / f"{name}.json", json.dumps(header | {"meta": meta}, indent=1).encode())
-    for old in folder.glob(f"{name}-*.safetensors"):
-        if old.name != tensor_file.name:
-            old.unlink()
+    header = {"format": FORMAT_VERSION, "tensors": tensor_file.name, "sha256": digest, "meta_sha256": _digest(meta)}
+    with _locked(folder):
+        _write(tensor_file, blob)
+        _write(folder / f"{name}.json", json.dumps(header | {"meta": meta}, indent=1).encode())
+        for old in folder.glob(f"{name}-*.safetensors"):
+            if old.name != tensor_file.name:
+                old.unlink()
+        for stray in folder.glob(f".{name}*{TEMPORARY}"):  # of a process that was killed
+            stray.unlink()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Excludes other processes' saves inside a ``with`` block, without a file of its own; not on Windows."""
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def to_bytes(tensors: dict[str, Tensor]) -> bytes:
@@ -52,9 +79,23 @@ def to_bytes(tensors: dict[str, Tensor]) -> bytes:
     return dump_tensors({key: value.detach().cpu().contiguous() for key, value in tensors.items()})
 
 
+def _digest(meta: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
+
+
+def temporary_path(path: Path) -> Path:
+    """Returns the path, beside ``path``, at which a file or folder is built until it is complete."""
+    return path.with_name(f".{path.name}{TEMPORARY}")
+
+
 def write_atomically(path: Path, blob: bytes) -> None:
-    """Writes a file under a temporary name and renames it once it is complete."""
-    partial = path.with_name(path.name + ".partial")
+    """Writes a file under a temporary name and renames it once it is complete; other processes wait."""
+    with _locked(path.parent):
+        _write(path, blob)
+
+
+def _write(path: Path, blob: bytes) -> None:
+    partial = temporary_path(path)
     try:
         with partial.open("wb") as file:
             file.write(blob)
@@ -66,25 +107,48 @@ def write_atomically(path: Path, blob: bytes) -> None:
 
 
 def load_checkpoint(folder: str | Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Reads the tensors and the metadata that :func:`save_checkpoint` wrote.
+    """Reads the tensors and the metadata that :func:`save_checkpoint` wrote; another process may save meanwhile.
 
     Raises:
-        CheckpointError: If the pair is missing, corrupt, cut short, or of a newer format.
+        CheckpointError: If the pair is missing, corrupt, cut short, or of another format.
     """
     path = Path(folder) / f"{name}.json"
-    try:
-        header = json.loads(path.read_text())
-        blob = (path.parent / header["tensors"]).read_bytes()
-        version, digest, meta = header["format"], header["sha256"], header["meta"]
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{folder} holds no {name} checkpoint: {error.filename} is missing.") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a {name} checkpoint ({type(error).__name__}: {error}).") from error
-    if version != FORMAT_VERSION:
-        raise CheckpointError(f"{path} has format {version}; this version reads {FORMAT_VERSION}. Upgrade.")
-    if hashlib.sha256(blob).hexdigest() != digest:
+    header, blob = _read_pair(path, name)
+    if header.get("format") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format {str(header.get('format'))[:20]}; this version reads {FORMAT_VERSION}. Upgrade, or "
+            "save it again."
+        )
+    if hashlib.sha256(blob).hexdigest() != header["sha256"]:
         raise CheckpointError(f"{path.parent / header['tensors']} is corrupt or cut short; save it again.")
+    meta = header.get("meta")
+    if not isinstance(meta, dict) or _digest(meta) != header.get("meta_sha256"):
+        raise CheckpointError(f"{path} was changed or damaged after it was saved: its hash differs. Save it again.")
     try:
         return load_tensors(blob), meta
-    except SafetensorError as error:  # pragma: no cover - the hash already vouches for the bytes
+    except SafetensorError as error:  # whoever changes the tensors can change their hash as well
         raise CheckpointError(f"{header['tensors']} cannot be read: {error}") from error
+
+
+def _read_pair(path: Path, name: str) -> tuple[dict[str, Any], bytes]:
+    """Reads the header and the bytes of the tensors that it names."""
+    read = b""
+    for _ in range(MOST_ATTEMPTS):
+        try:
+            before, read = read, path.read_bytes()
+            header = json.loads(read)
+            return header, _tensor_file(path.parent, header["tensors"]).read_bytes()
+        except FileNotFoundError as error:
+            if not read or read == before:  # else a save has replaced the pair since its header was read
+                missing = error.filename
+                raise CheckpointError(f"{path.parent} holds no {name} checkpoint: {missing} is missing.") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise CheckpointError(f"{path} is not a {name} checkpoint ({type(error).__name__}: {error}).") from error
+    raise CheckpointError(f"{path} is replaced faster than it can be read: load it when the other process is done.")
+
+
+def _tensor_file(folder: Path, name: object) -> Path:
+    """Returns the path of the tensor file that a header names."""
+    if plain_name(name) and not os.path.lexists(folder / str(name)):
+        raise FileNotFoundError(errno.ENOENT, "missing", str(folder / str(name)))
+    return plain_file(folder, name)

@@ -131,5 +131,9 @@ class UnfinishedDatasetError(DatasetError):
     """A dataset whose writing was interrupted and can be resumed."""
 
 
-class UntrustedDatasetError(DatasetError):
+class UntrustedFileError(SynthReplayError):
+    """A file that runs code when it is loaded, without the caller's word that its origin is trusted."""
+
+
+class UntrustedDatasetError(DatasetError, UntrustedFileError):
     """A pickled dataset was opened without the caller's word that its origin is trusted."""

@@ -35,7 +35,7 @@ class Branch:
     @property
     def encoder_path(self) -> Path:
         """File of the frozen encoder."""
-        return self.folder / "encoder.pt2"
+        return self.folder / "encoder.safetensors"
 
     @property
     def generator_path(self) -> Path:

@@ -9,6 +9,7 @@ import tyro
 
 from synth_replay.cli.messages import Usage, print_notes
 from synth_replay.cli.options import Input, InputOptions, Progress, ProgressOptions, WriteFormat
+from synth_replay.datasets import require_outside
 from synth_replay.upsampling import copy_dataset
 
 
@@ -28,6 +29,7 @@ class Convert:
     def run(self) -> None:
         """Copies the rows, and prints how many there are."""
         usage, dataset = Usage(), self.source.open(self.data, self.source.make_env())
+        require_outside(self.out, dataset.path)
         meta = {key: value for key, value in dataset.meta.items() if key != "notes"}
         copy_dataset(dataset, self.out, self.out_format, meta, self.running.progress)
         print(f"{self.out}: {len(dataset):,} rows ({usage})")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import tyro
 
+from synth_replay import TransitionGenerator
 from synth_replay.cli.messages import Usage, print_notes
 from synth_replay.cli.options import Input, InputOptions, Running, RunningOptions
 from synth_replay.cli.presets import starting_config
 from synth_replay.cli.provenance import describe_fit
+from synth_replay.datasets import Dataset, require_outside
+from synth_replay.datasets.atomic_files import followed
 from synth_replay.errors import DatasetExistsError
 from synth_replay.generator import GeneratorConfig
 from synth_replay.upsampling import Workplace, fit_resumably
@@ -38,20 +42,27 @@ class Fit:
         """
         self.running.check()
         usage, dataset = Usage(), self.source.open(self.data, self.source.make_env())
-        place = Workplace(self.out, {"fit": describe_fit(dataset, self.generator, self.running.seed)})
-        if self.out.exists():
+        require_outside(self.out, dataset.path)
+        out = followed(self.out)
+        place = Workplace(out, {"fit": describe_fit(dataset, self.generator, self.running.seed)})
+        moved = place.resuming and out.exists() and not place.holds("generator", "fit")
+        if out.exists() and not moved:
             raise DatasetExistsError(f"{self.out} already exists: choose another folder, or delete it.")
         with place.work():
-            made = fit_resumably(
-                dataset.read(),
-                dataset,
-                place.folder,
-                self.generator,
-                seed=self.running.seed,
-                device=self.running.device,
-                progress=self.running.progress,
-            )
-            (place.folder / "generator").rename(self.out)
+            made = self._load(out) if moved else self._fit(dataset, place.folder)
+            if not moved:
+                (place.folder / "generator").rename(out)
             place.clear()
         print(f"{self.out}: fitted on {len(dataset):,} rows, held-out loss {made.holdout_loss:.4f} ({usage})")
         print_notes(dataset)
+
+    def _load(self, folder: Path) -> TransitionGenerator:
+        """Returns the generator that a run moved to its place before it was killed."""
+        return TransitionGenerator.load(
+            folder, self.running.device, trusted=self.generator.relabel.function is not None
+        )
+
+    def _fit(self, dataset: Dataset, folder: Path) -> TransitionGenerator:
+        running = self.running
+        settings: dict[str, Any] = {"seed": running.seed, "device": running.device, "progress": running.progress}
+        return fit_resumably(dataset.read(), dataset, folder, self.generator, **settings)

@@ -32,7 +32,7 @@ class Info:
     def run(self) -> None:
         """Prints what the path holds, as text or as JSON."""
         if (self.path / "generator.json").exists():
-            found = _describe_generator(TransitionGenerator.load(self.path, "cpu"))
+            found = _describe_generator(TransitionGenerator.load(self.path, "cpu", trusted=self.source.trusted))
         elif (frames := find_pixels(self.path)) is not None:
             found = _describe_frames(frames)
         else:

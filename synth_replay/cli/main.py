@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(RESUME, INTERRUPTED)
     except (SynthReplayError, OSError) as error:
         return _fail(word_error(error), FAILED)
+    except MemoryError as error:
+        return _fail(f"the memory of this machine is too small for it ({word_error(error) or 'MemoryError'})", FAILED)
     return 0
 
 

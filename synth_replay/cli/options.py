@@ -26,7 +26,8 @@ class Input:
     env: str | None = None
     """Gymnasium id, e.g. Hopper-v5: gives the spaces of the rows, and the simulator that a report compares with."""
     trusted: bool = False
-    """Allow loading a pickle (Stable-Baselines3 replay buffer). Loading it runs the code in it."""
+    """Allow files that run code: a pickle (Stable-Baselines3 replay buffer), or a relabelling function that a
+    configuration or a generator names."""
 
     def make_env(self) -> gym.Env[Any, Any] | None:
         """Makes the environment of ``--env``; None without the option.

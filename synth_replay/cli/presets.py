@@ -5,27 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
 
-from synth_replay.generator.config import GeneratorConfig, resolve_config
+from synth_replay.generator.config import PRESETS, GeneratorConfig, resolve_config
 from synth_replay.runtime import resolve_device
 
-_preset_and_device: ContextVar[tuple[str, str]] = ContextVar("preset_and_device", default=("auto", "auto"))
+
+@dataclass(frozen=True)
+class _Given:
+    """The arguments that decide the starting configuration."""
+
+    preset: str = "auto"
+    device: str = "auto"
+    trusted: bool = False
+
+
+_given: ContextVar[_Given] = ContextVar("given", default=_Given())  # noqa: B039 - a frozen value
 
 
 def starting_config() -> GeneratorConfig:
     """Returns the configuration of ``--preset``; ``auto`` suits the device."""
-    preset, device = _preset_and_device.get()
-    return resolve_config(None if preset == "auto" else preset, resolve_device(device))
+    given = _given.get()
+    preset = None if given.preset == "auto" else given.preset
+    if preset is not None and given.trusted and preset not in PRESETS and Path(preset).is_file():
+        return GeneratorConfig.load(preset, trusted=True)
+    return resolve_config(preset, resolve_device(given.device))
 
 
 @contextmanager
 def starting_from(arguments: list[str]) -> Iterator[None]:
     """Lets :func:`starting_config` return the preset that the arguments name, inside a ``with`` block."""
-    token = _preset_and_device.set((_value(arguments, "--preset"), _value(arguments, "--device")))
+    values = _Given(_value(arguments, "--preset"), _value(arguments, "--device"), "--trusted" in arguments)
+    token = _given.set(values)
     try:
         yield
     finally:
-        _preset_and_device.reset(token)
+        _given.reset(token)
 
 
 def _value(arguments: list[str], name: str) -> str:

@@ -40,7 +40,7 @@ class Report:
         usage, env = Usage(), self.source.make_env()
         real = self.source.open(self.real, env)
         synthetic = open_dataset(self.synthetic)
-        loaded = None if self.generator is None else TransitionGenerator.load(generator_folder(self.generator))
+        loaded = None if self.generator is None else self._load(generator_folder(self.generator))
         provenance: dict[str, Any] = {
             "data": {"real": describe_dataset(real), "synthetic": describe_dataset(synthetic)}
         }
@@ -58,3 +58,6 @@ class Report:
             progress=self.running.progress,
         )
         print(f"{line} ({usage})")
+
+    def _load(self, folder: Path) -> TransitionGenerator:
+        return TransitionGenerator.load(folder, trusted=self.source.trusted)

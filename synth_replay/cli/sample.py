@@ -11,6 +11,7 @@ from synth_replay import TransitionGenerator
 from synth_replay.cli.messages import Usage, print_made
 from synth_replay.cli.options import Running, RunningOptions, WriteFormat
 from synth_replay.cli.provenance import generator_folder
+from synth_replay.datasets import require_outside
 from synth_replay.upsampling import SHARD_ROWS, Output, digest, make_dataset
 
 
@@ -30,13 +31,16 @@ class Sample:
     """Label of every generated row, for a generator that was fitted with labels (in Python)."""
     shard_rows: int = SHARD_ROWS
     """Rows that are generated and written at once."""
+    trusted: bool = False
+    """Allow a generator that names a relabelling function, which is imported and called."""
     running: RunningOptions = field(default_factory=Running)
 
     def run(self) -> None:
         """Loads the generator, generates the rows, and prints where they are."""
         self.running.check()
         usage, folder = Usage(), generator_folder(self.generator)
-        loaded = TransitionGenerator.load(folder, self.running.device)
+        require_outside(self.out, folder)
+        loaded = TransitionGenerator.load(folder, self.running.device, trusted=self.trusted)
         output = Output(
             self.out, self.num_samples, self.running.seed, self.out_format, self._label(loaded), self.shard_rows
         )

@@ -17,7 +17,7 @@ from synth_replay.cli.options import Input, InputOptions, Running, RunningOption
 from synth_replay.cli.presets import starting_config
 from synth_replay.cli.provenance import describe_fit, generator_folder
 from synth_replay.cli.report_page import REPORT_HOLDOUT, REPORT_ROWS, check_page, write_page
-from synth_replay.datasets import Dataset, open_dataset
+from synth_replay.datasets import Dataset, open_dataset, require_outside
 from synth_replay.generator import GeneratorConfig
 from synth_replay.upsampling import SHARD_ROWS, Output, finished_job, fit_resumably, make_dataset, split_holdout
 
@@ -54,6 +54,9 @@ class Upsample:
         check_page(self.report)
         usage, env = Usage(), self.source.make_env()
         dataset = self.source.open(self.data, env)
+        for path in (self.out, self.report):
+            if path is not None:
+                require_outside(path, dataset.path)
         output = Output(self.out, self.num_samples, self.running.seed, self.out_format, None, self.shard_rows)
         share = self._holdout_share(output)
         origin = describe_fit(dataset, self.generator, self.running.seed) | {"holdout": share}
@@ -68,7 +71,7 @@ class Upsample:
             progress=self.running.progress,
         )
         if not new and self.report is not None:
-            write_report(_kept_generator(self.out))
+            write_report(self._kept_generator())
         print_made(output, new, usage)
         print_notes(dataset)
 
@@ -107,8 +110,7 @@ class Upsample:
         )
         print(line)
 
-
-def _kept_generator(out: Path) -> TransitionGenerator | None:
-    """The generator that a Parquet folder keeps; None for other formats."""
-    folder = generator_folder(out)
-    return None if folder == out else TransitionGenerator.load(folder, "cpu")
+    def _kept_generator(self) -> TransitionGenerator | None:
+        """The generator that a Parquet folder keeps; None for other formats."""
+        folder = generator_folder(self.out)
+        return None if folder == self.out else TransitionGenerator.load(folder, "cpu", trusted=self.source.trusted)

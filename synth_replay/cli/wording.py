@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from synth_replay.errors import Difference, DifferentJobError, UnknownFormatError, UntrustedDatasetError
+from synth_replay.errors import Difference, DifferentJobError, UnknownFormatError, UntrustedFileError
 
 COMMANDS = ("fit", "sample", "upsample")
 OPTIONS = {
@@ -14,7 +14,7 @@ OPTIONS = {
     ("output", "shard_rows"): "shard-rows",
     ("format",): "out-format",
 }
-HINTS = {UnknownFormatError: "--out-format", UntrustedDatasetError: "--trusted"}
+HINTS = {UnknownFormatError: "--out-format", UntrustedFileError: "--trusted"}
 SPACES_NOTE = "on the command line, --env takes both spaces from a Gymnasium environment"
 
 

@@ -136,7 +136,11 @@ class LabelEncoder:
     @classmethod
     def from_dict(cls, data: LabelDict) -> LabelEncoder:
         """Builds the encoder from the JSON values of :meth:`to_dict`."""
-        return cls(tuple(data["classes"]), tuple(data["quantiles"]), data["mean"], data["std"])
+        if strange := [name for name in data["classes"] if type(name) not in (int, str)]:
+            raise TypeError(f"a class is a whole number or text, not {strange[0]!r:.80}")
+        return cls(
+            tuple(data["classes"]), tuple(map(float, data["quantiles"])), float(data["mean"]), float(data["std"])
+        )
 
 
 def _require_finite(array: Array) -> None:

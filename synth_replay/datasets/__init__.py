@@ -8,7 +8,7 @@ Datasets of frames have their own functions: :func:`open_pixels` streams episode
 an encoder (:mod:`synth_replay.encoders`) turns into latent vectors.
 """
 
-from synth_replay.datasets.atomic_files import require_free
+from synth_replay.datasets.atomic_files import require_free, require_outside
 from synth_replay.datasets.dataset import Dataset
 from synth_replay.datasets.formats import FORMATS, create_dataset, detect_format, guess_format, open_dataset
 from synth_replay.datasets.parquet.shards import ShardWriter
@@ -43,6 +43,7 @@ __all__ = [
     "open_dataset",
     "open_pixels",
     "require_free",
+    "require_outside",
     "stack_transitions",
     "transform_episodes",
     "write_offline_procgen",

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from synth_replay.checkpoint import temporary_path
 from synth_replay.errors import DatasetExistsError, DatasetFormatError, DatasetWriteError, SynthReplayError
 
+LONGEST_NAME = 255  # bytes, of all common file systems
 FOLDER_MARKS = ("manifest.json", "manifest.partial.json", "data/metadata.json")
 
 
@@ -49,9 +51,50 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def partial_path(path: Path) -> Path:
-    """Returns the path at which ``path`` is built until it is complete."""
-    return path.with_name(path.name + ".partial")
+def old_path(path: Path) -> Path:
+    """Returns the path of what was at ``path`` before, while it is replaced."""
+    return path.with_name(f".{path.name}.synth-replay-old")
+
+
+def sweep(path: Path) -> None:
+    """Removes what a killed run of this package left beside ``path``; its names are of no other program.
+
+    If the run was killed while it replaced ``path``, what was there before comes back.
+    """
+    if old_path(path).exists() and not path.exists():
+        old_path(path).rename(path)
+    for stray in (temporary_path(path), temporary_path(temporary_path(path)), old_path(path)):
+        remove(stray)
+
+
+def followed(path: Path) -> Path:
+    """Returns the place to write to: where a symbolic link leads, else the path itself."""
+    return path.resolve() if path.is_symlink() else path
+
+
+def require_outside(path: Path, source: Path) -> None:
+    """Checks that an output does not lie in the folder that it is made from, which it would change.
+
+    Args:
+        path: File or folder to write.
+        source: Dataset or generator that is read.
+
+    Raises:
+        DatasetExistsError: If it does.
+    """
+    if source.is_dir() and path.resolve().is_relative_to(source.resolve()):
+        raise DatasetExistsError(f"{path} is inside of {source}, which is read: choose a place outside of it.")
+
+
+def require_name(path: Path) -> None:
+    """Checks that the names of the temporary files of an output are not too long for the system.
+
+    Raises:
+        DatasetWriteError: If they are.
+    """
+    most = LONGEST_NAME - len(temporary_path(temporary_path(Path("x"))).name)
+    if len(os.fsencode(path.name)) > most:
+        raise DatasetWriteError(f"{path.name[:60]}... is too long a name: take one of at most {most} bytes.")
 
 
 def require_free(path: Path, overwrite: bool = False) -> None:
@@ -64,7 +107,9 @@ def require_free(path: Path, overwrite: bool = False) -> None:
     Raises:
         DatasetExistsError: If ``path`` holds something and ``overwrite`` is off, or if it is a folder that is not a
             dataset.
+        DatasetWriteError: If the name is too long.
     """
+    require_name(path)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not overwrite:
@@ -97,7 +142,7 @@ def publish(partial: Path, path: Path) -> None:
     """Moves a complete file or folder to its final name, replacing what was there."""
     sync(partial)
     if path.is_dir():
-        old = path.with_name(path.name + ".old")
+        old = old_path(path)
         remove(old)
         path.rename(old)
         partial.rename(path)
@@ -109,7 +154,7 @@ def publish(partial: Path, path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a small text file, complete or not at all."""
-    partial = partial_path(path)
+    partial = temporary_path(path)
     try:
         partial.write_text(text)
         publish(partial, path)

@@ -10,7 +10,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from synth_replay.datasets.atomic_files import partial_path, remove
+from synth_replay.checkpoint import temporary_path
+from synth_replay.datasets.atomic_files import remove
 from synth_replay.datasets.column_files import ColumnFile, ColumnFileDataset
 from synth_replay.datasets.columns import stored_columns, stored_dtype
 from synth_replay.datasets.writer import DatasetWriter
@@ -107,7 +108,7 @@ class NpzWriter(DatasetWriter):
 
     def _begin(self, partial: Path) -> None:
         self._files: dict[str, IO[bytes]] = {}
-        self._folder = partial_path(partial)
+        self._folder = temporary_path(partial)
         remove(self._folder)
         for name, leaf in stored_columns(self.spec).items():
             path = self._folder / f"{name}.npy"
@@ -129,6 +130,7 @@ class NpzWriter(DatasetWriter):
                 for alias in (name, "terminals") if name == "terminations" else (name,):
                     archive.write(path, f"{alias}.npy")
                 path.unlink()
+            remove(self._folder)
             archive.comment = self.spec_header.encode()
 
     def _release(self) -> None:

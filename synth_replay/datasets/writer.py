@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from synth_replay.datasets.atomic_files import partial_path, publish, remove, require_free, writing
+from synth_replay.checkpoint import temporary_path
+from synth_replay.datasets.atomic_files import followed, publish, remove, require_free, sweep, writing
 from synth_replay.datasets.columns import stored_leaves
 from synth_replay.datasets.spec_header import make_spec_header, plain_json
 from synth_replay.errors import DatasetError
@@ -52,17 +53,17 @@ class DatasetWriter(ABC):
             raise DatasetError(f"A dataset needs at least 1 row; got {rows}.")
         if lost := sorted(set(spec.extras) - set(self.extras)):
             raise DatasetError(f"{self.format} has no place for {lost}: write npz, d4rl or parquet.")
-        self.path, self.spec, self.rows, self.overwrite = path, spec, int(rows), overwrite
+        self.path, self.spec, self.rows, self.overwrite = followed(path), spec, int(rows), overwrite
         self.meta = plain_json(meta)
         self.spec_header = make_spec_header(spec, self.meta) if self.has_spec_header else ""
         self.written = 0
         self._entered = False
-        self._partial = partial_path(path)
+        self._partial = temporary_path(self.path)
 
     def __enter__(self) -> DatasetWriter:
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            remove(self._partial)
+            sweep(self.path)
             try:
                 self._begin(self._partial)
             except BaseException:

@@ -1,5 +1,6 @@
 """Frozen encoders, which turn pixels into latents that can be modelled, generated and learnt from."""
 
+from synth_replay.encoders.architectures import FeatureTowers
 from synth_replay.encoders.encoding import Augmenter, encode_transitions
 from synth_replay.encoders.frozen import FrozenEncoder, LatentEncoder, cached_encoder
 from synth_replay.encoders.layout import LatentLayout
@@ -11,6 +12,7 @@ __all__ = [
     "Architecture",
     "Augmenter",
     "DrQConvolutions",
+    "FeatureTowers",
     "FrozenEncoder",
     "FrozenModule",
     "ImpalaConvolutions",

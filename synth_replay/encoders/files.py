@@ -1,68 +1,137 @@
-"""The file of an encoder: a graph of torch.export with its weights, and metadata in JSON."""
+"""The file of an encoder: safetensors with a description of known layers, or a graph of torch.export, which is code."""
 
 from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as dump_tensors
 from torch import nn
 
 from synth_replay.checkpoint import write_atomically
+from synth_replay.encoders.architectures import build, describe
 from synth_replay.errors import CheckpointError, ConfigError
+from synth_replay.trust import require_trust
 
-META, SUFFIX = "encoder.json", ".pt2"
+META = "encoder.json"
+DATA, CODE = ".safetensors", ".pt2"
 MOST_ROWS = 1 << 20
+MOST_VALUES = 1 << 24  # of one observation: 16 stacked RGB frames of 591 x 591 pixels
 
 
-def export(module: nn.Module, pixel_shape: tuple[int, ...], path: Path, meta: dict[str, Any]) -> Path:
-    """Writes a module and metadata; the exported graph takes batches of any length.
+def write(module: nn.Module, pixel_shape: tuple[int, ...], path: Path, meta: dict[str, Any]) -> Path:
+    """Writes a module and metadata; the suffix chooses between data (``.safetensors``) and code (``.pt2``).
 
     Args:
         module: Maps frames ``[n, *pixel_shape]`` to features.
         pixel_shape: Shape of one observation, channels first.
-        path: Target file, which ends in ``.pt2``.
+        path: Target file.
         meta: Metadata in JSON types.
 
     Raises:
-        ConfigError: If the path does not end in ``.pt2``, or the module cannot be exported.
+        ConfigError: If the path has another suffix, or the module cannot be written in this way.
     """
-    if path.suffix != SUFFIX:
-        raise ConfigError(f"An encoder's file ends in {SUFFIX}: got {path.name!r}.")
+    if path.suffix not in (DATA, CODE):
+        raise ConfigError(
+            f"An encoder's file ends in {DATA}, or in {CODE} for a network of your own: got {path.name!r}."
+        )
+    meta = meta | {"pixel_shape": list(pixel_shape)}
+    blob = _dump_layers(module, meta) if path.suffix == DATA else _dump_graph(module, meta)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, blob)
+    return path
+
+
+def _dump_layers(module: nn.Module, meta: dict[str, Any]) -> bytes:
+    text = json.dumps(meta | {"architecture": describe(module)})
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    return dump_tensors(tensors, {META: text})
+
+
+def _dump_graph(module: nn.Module, meta: dict[str, Any]) -> bytes:
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     module.to("cpu")  # a graph that was traced on another device loads only there
-    rows = torch.export.Dim("rows", min=1, max=MOST_ROWS)
+    rows = torch.export.Dim("rows", min=1, max=MOST_ROWS)  # the graph takes batches of any length
     try:
-        graph = torch.export.export(module, (torch.zeros(4, *pixel_shape),), dynamic_shapes=({0: rows},))
+        graph = torch.export.export(module, (torch.zeros(4, *meta["pixel_shape"]),), dynamic_shapes=({0: rows},))
     except Exception as error:
         raise ConfigError(f"The encoder's module cannot be exported by torch.export: {error}") from error
     finally:
         module.to(device)
     blob = io.BytesIO()
-    torch.export.save(graph, blob, extra_files={META: json.dumps(meta | {"pixel_shape": pixel_shape})})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, blob.getvalue())
-    return path
+    torch.export.save(graph, blob, extra_files={META: json.dumps(meta)})
+    return blob.getvalue()
 
 
-def read(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+def read(path: Path, trusted: bool) -> tuple[nn.Module, dict[str, Any]]:
     """Reads a module and its metadata.
+
+    Args:
+        path: The file.
+        trusted: Whether a graph of torch.export may be loaded. Loading it runs the code in it.
 
     Raises:
         CheckpointError: If the file is missing, cut short or no encoder.
+        UntrustedFileError: If it is a graph and ``trusted`` is off.
     """
     if not path.is_file():
         raise CheckpointError(f"There is no encoder {path}: write one with FrozenEncoder.save().")
+    blob = path.read_bytes()
+    if blob[:2] != b"PK":
+        return _read_layers(path, blob)
+    require_trust(
+        blob,
+        trusted,
+        f"{path} is a graph of torch.export, and loading it runs the code in it.",
+        "call FrozenEncoder.load(path, trusted=True) once in this process. A .safetensors file holds no code.",
+    )
+    return _read_graph(path, blob)
+
+
+def _read_layers(path: Path, blob: bytes) -> tuple[nn.Module, dict[str, Any]]:
+    try:
+        length = int.from_bytes(blob[:8], "little")
+        meta = json.loads(json.loads(blob[8 : 8 + length])["__metadata__"][META])
+        tensors = load_tensors(blob)
+        module = build(meta["architecture"])
+        module.load_state_dict(tensors, assign=True)
+        _require_encoder_meta(meta)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} is no encoder. {error}") from error
+    except (ValueError, KeyError, TypeError, RuntimeError, RecursionError, SafetensorError) as error:
+        raise _no_encoder(path, error) from error
+    return module, meta
+
+
+def _read_graph(path: Path, blob: bytes) -> tuple[nn.Module, dict[str, Any]]:
     extra = {META: ""}
     try:
-        module = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=extra).module()
-        return _anywhere(module), json.loads(extra[META])
+        module = _anywhere(torch.export.load(io.BytesIO(blob), extra_files=extra).module())
+        meta: dict[str, Any] = json.loads(extra[META])
+        _require_encoder_meta(meta)
     except Exception as error:
-        raise CheckpointError(
-            f"{path} is no encoder, or is cut short ({type(error).__name__}). Save it again."
-        ) from error
+        raise _no_encoder(path, error) from error
+    return module, meta
+
+
+def _no_encoder(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path} is no encoder, or is cut short ({type(error).__name__}). Save it again.")
+
+
+def _require_encoder_meta(meta: dict[str, Any]) -> None:
+    shape, (low, high) = meta["pixel_shape"], meta["bounds"]
+    if not all(type(n) is int and n > 0 for n in shape) or math.prod(shape) > MOST_VALUES:
+        raise CheckpointError(f"Its frames have the impossible shape {str(shape)[:60]}.")
+    if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low < high):
+        raise CheckpointError(f"Its features have the impossible bounds {str(meta['bounds'])[:60]}.")
+    if not (isinstance(meta["latent"], str) and isinstance(meta["hash"], str)):
+        raise CheckpointError("Its layout of a latent and its hash are not text.")
 
 
 def _anywhere(module: Any) -> nn.Module:

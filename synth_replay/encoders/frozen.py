@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 from tqdm import tqdm
 
-from synth_replay.encoders.files import export, read
+from synth_replay.encoders.files import read, write
 from synth_replay.encoders.layout import CONCAT, LatentLayout
 from synth_replay.errors import CheckpointError, ConfigError, InvalidTransitionsError, SpecMismatchError
 from synth_replay.spaces import Array
@@ -146,26 +146,39 @@ class FrozenEncoder:
     # -- files ------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> Path:
-        """Writes one file that loads without the code of the module (``torch.export``).
+        """Writes one file.
 
         Args:
-            path: Target file, which ends in ``.pt2``.
+            path: Target file. ``.safetensors`` holds weights and a description of the layers, and loads everywhere;
+                the module must be a :class:`FeatureTowers` of standard layers, as ``encoder_of`` makes it.
+                ``.pt2`` holds the graph of any module (``torch.export``), which is code: it loads with
+                ``trusted=True`` only.
 
         Raises:
-            ConfigError: If the path has another ending, or the module cannot be exported.
+            ConfigError: If the path has another ending, or the module cannot be written in this way.
         """
         meta = {"latent": self.layout.latent, "bounds": [self.layout.low, self.layout.high], "hash": self.hash}
-        return export(self._module, self.pixel_shape, Path(path), meta)
+        return write(self._module, self.pixel_shape, Path(path), meta)
 
     @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> FrozenEncoder:
+    def load(cls, path: str | Path, device: str | torch.device = "cpu", *, trusted: bool = False) -> FrozenEncoder:
         """Reads an encoder that :meth:`save` wrote.
+
+        Args:
+            path: The file.
+            device: Device of the encoder.
+            trusted: Whether a ``.pt2`` file may be loaded. Loading it runs the code in it. Policies and buffers of the
+                same process then take the path of this file, too.
 
         Raises:
             CheckpointError: If the file is missing, cut short or not an encoder.
+            UntrustedFileError: If it is a ``.pt2`` file and ``trusted`` is off.
         """
-        module, meta = read(Path(path))
-        made = cls(module, meta["pixel_shape"], meta["latent"], tuple(meta["bounds"]))
+        module, meta = read(Path(path), trusted)
+        try:
+            made = cls(module, meta["pixel_shape"], meta["latent"], tuple(meta["bounds"]))
+        except (ConfigError, RuntimeError, ValueError, IndexError) as error:
+            raise CheckpointError(f"{path} is no encoder: its layers and its metadata disagree ({error}).") from error
         if made.hash != meta["hash"]:
             raise CheckpointError(f"{path} has changed since it was saved: its hash differs. Save the encoder again.")
         return made.to(device)
@@ -219,6 +232,7 @@ def cached_encoder(path: str | Path) -> FrozenEncoder:
 
     Raises:
         CheckpointError: If the file is missing, cut short or not an encoder.
+        UntrustedFileError: If it is a ``.pt2`` file that nobody has loaded with ``trusted=True``.
     """
     path = Path(path).resolve()
     return _loaded(str(path), path.stat().st_mtime_ns if path.exists() else 0)

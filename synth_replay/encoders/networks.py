@@ -58,6 +58,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, depth: int) -> None:
         super().__init__()
+        self.depth = depth
         self.first, self.second = (nn.Conv2d(depth, depth, 3, padding=1) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:

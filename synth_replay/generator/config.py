@@ -17,7 +17,9 @@ from synth_replay.codec.config import CodecConfig
 from synth_replay.diffusion.config import NetworkConfig, NoiseConfig, SamplerConfig, TrainingConfig
 from synth_replay.diffusion.guidance import GuidanceConfig
 from synth_replay.errors import ConfigError
+from synth_replay.generator.config_values import changed
 from synth_replay.spaces import Array
+from synth_replay.trust import require_trust
 
 MIN_ROWS = 100
 """Fewest rows that a generator can be fitted to."""
@@ -148,13 +150,15 @@ class GeneratorConfig:
                 ``base`` they are the defaults, most of which are the paper's.
 
         Raises:
-            ConfigError: If a name is unknown or a value cannot be used.
+            ConfigError: If a name is unknown, or a value has another type or cannot be used.
         """
+        if not isinstance(data, dict):
+            raise ConfigError(f"A configuration is a mapping of names to values, not {data!r:.80}.")
         rest, base = dict(data), data.get("base")
         rest.pop("base", None)
-        if base is not None and base not in PRESETS:
-            raise ConfigError(f"base is one of the presets {', '.join(PRESETS)}; got {base!r}.")
-        config: GeneratorConfig = _changed(cls() if base is None else PRESETS[base], rest)
+        if base is not None and not (isinstance(base, str) and base in PRESETS):
+            raise ConfigError(f"base is one of the presets {', '.join(PRESETS)}; got {base!r:.80}.")
+        config: GeneratorConfig = changed(cls() if base is None else PRESETS[base], rest)
         return config
 
     def save(self, path: str | Path) -> None:
@@ -164,35 +168,47 @@ class GeneratorConfig:
         path.write_text(text)
 
     @classmethod
-    def load(cls, path: str | Path) -> GeneratorConfig:
+    def load(cls, path: str | Path, *, trusted: bool = False) -> GeneratorConfig:
         """Reads a file that :meth:`save` wrote, or one written by hand as :meth:`from_dict` describes.
+
+        Args:
+            path: YAML or JSON file.
+            trusted: Whether the file may name a relabelling function, which a fit and a sample import and call.
 
         Raises:
             ConfigError: If the file cannot be read or holds no configuration.
+            UntrustedFileError: If it names a function and ``trusted`` is off.
         """
         try:
-            data = yaml.safe_load(Path(path).read_text())  # JSON is YAML
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"Cannot read the configuration {path}: {error}") from error
-        if not isinstance(data, dict):
-            raise ConfigError(f"{path} does not hold a configuration (a mapping of names to values).")
-        return cls.from_dict(data)
+            config = cls.from_dict(yaml.safe_load(Path(path).read_text()))  # JSON is YAML
+        except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+            text = " ".join(str(error).split()) or type(error).__name__
+            raise ConfigError(f"Cannot read the configuration {path}: {text}") from error
+        remedy = f"give GeneratorConfig.load({str(path)!r}, trusted=True) instead of the path."
+        require_trusted_function(config, path, trusted, remedy)
+        return config
 
 
-def _changed(start: Any, data: Any) -> Any:
-    """Returns the configuration ``start`` with the values of ``data``, at any depth."""
-    name = type(start).__name__
-    if not isinstance(data, dict):
-        raise ConfigError(f"{name} is a mapping of names to values, not {data!r}.")
-    known = {field_.name for field_ in dataclasses.fields(start)}
-    if unknown := set(data) - known:
-        raise ConfigError(f"{name} has no {sorted(unknown)}; it has {sorted(known)}.")
-    held = {key: getattr(start, key) for key in data}
-    values = {k: _changed(held[k], v) if dataclasses.is_dataclass(held[k]) else v for k, v in data.items()}
-    try:
-        return dataclasses.replace(start, **values)
-    except TypeError as error:
-        raise ConfigError(f"{name}: {error}") from error
+def require_trusted_function(config: GeneratorConfig, path: str | Path, trusted: bool, remedy: str) -> None:
+    """Checks that a configuration from a file names no function, unless the user trusts the file.
+
+    Args:
+        config: Configuration that was read.
+        path: File, or folder of a generator, that it was read from.
+        trusted: The user's word that the file's origin is trusted.
+        remedy: What to call instead, for the error.
+
+    Raises:
+        UntrustedFileError: If it names a function and nobody has vouched for this file and this function.
+    """
+    if config.relabel.function is None:
+        return
+    require_trust(
+        f"{Path(path).resolve()}\0{config.relabel.function}".encode(),
+        trusted,
+        f"{path} names the relabelling function {config.relabel.function!r}, which a fit and a sample import and call.",
+        remedy,
+    )
 
 
 PAPER = GeneratorConfig(

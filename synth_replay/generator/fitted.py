@@ -13,6 +13,7 @@ from torch import Tensor
 from synth_replay.codec.codec import TransitionCodec
 from synth_replay.codec.labels import LabelDict, LabelEncoder
 from synth_replay.diffusion import Denoiser, ResidualMLP
+from synth_replay.diffusion.config import NetworkConfig
 from synth_replay.diffusion.training import LossRecord
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.generator.config import GeneratorConfig
@@ -151,14 +152,42 @@ class FittedModel:
         label = None if meta["label"] is None else LabelEncoder.from_dict(meta["label"])
         codec = TransitionCodec(spec, config.codec, label)
         codec.restore({name: tensor.numpy() for name, tensor in _part(tensors, "codec").items()})
+        _require_sizes(config.network, _part(tensors, "network"))
         denoiser = new_denoiser(codec, config, device, 0)
         denoiser.network.load_state_dict(_part(tensors, "network"))
         relabeler = None
         if learnt := _part(tensors, "relabel"):
             relabeler = Relabeler(spec, config.relabel, device)
             relabeler.restore(learnt)
-        return cls(codec, denoiser, relabeler, meta["history"])
+        return cls(codec, denoiser, relabeler, _checked_history(meta["history"]))
 
 
 def _part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+
+
+def _require_sizes(config: NetworkConfig, weights: dict[str, Tensor]) -> None:
+    """Checks that the weights have the configuration's sizes, before memory for a network is asked for.
+
+    Raises:
+        ValueError: If they have others.
+    """
+    blocks = [name for name in weights if name.startswith("blocks.") and name.endswith(".weight")]
+    found = (*weights["input.weight"].shape, len(blocks), len(weights["time.0.frequencies"]))
+    wanted = (config.width, config.embedding_dim, config.depth, config.fourier_features // 2)
+    if found != wanted:
+        raise ValueError(f"the weights have the sizes {found}, the configuration {wanted}")
+
+
+def _checked_history(history: list[LossRecord]) -> list[LossRecord]:
+    """Returns the history of a file, whose records must hold numbers.
+
+    Raises:
+        TypeError: If they do not.
+    """
+    for record in history:
+        if not all(
+            isinstance(value, (int, float)) for value in (record["step"], record["loss"], record["holdout_loss"])
+        ):
+            raise TypeError(f"the history holds {str(record)[:80]}")
+    return history

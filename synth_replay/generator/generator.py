@@ -15,14 +15,27 @@ from torch import Tensor
 from synth_replay.checkpoint import load_checkpoint, save_checkpoint, to_bytes
 from synth_replay.diffusion.config import SamplerConfig
 from synth_replay.diffusion.training import LossRecord
-from synth_replay.errors import CheckpointError, InvalidTransitionsError, NotFittedError
+from synth_replay.errors import CheckpointError, InvalidTransitionsError, NotFittedError, SynthReplayError
 from synth_replay.generator.checks import check_rows, check_spaces, widened_spec
-from synth_replay.generator.config import GeneratorConfig, resolve_config
+from synth_replay.generator.config import GeneratorConfig, require_trusted_function, resolve_config
 from synth_replay.generator.fitted import FittedModel, ModelMeta
 from synth_replay.generator.fitting import LabelledRows, fit_model, with_steps
 from synth_replay.generator.sampling import SamplingOptions
 from synth_replay.runtime import resolve_device, resolve_seed, show_progress
 from synth_replay.transitions import Transitions, TransitionSpec
+
+# what wrong values in a file can raise while a generator is built from them
+UNREADABLE = (
+    SynthReplayError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RuntimeError,
+    AssertionError,
+)
 
 
 class TransitionGenerator:
@@ -230,14 +243,27 @@ class TransitionGenerator:
         save_checkpoint(folder, "generator", *self._state())
 
     @classmethod
-    def load(cls, folder: str | Path, device: str | torch.device = "auto") -> TransitionGenerator:
+    def load(
+        cls, folder: str | Path, device: str | torch.device = "auto", *, trusted: bool = False
+    ) -> TransitionGenerator:
         """Reads a generator that :meth:`save` wrote. No code in the files is executed.
+
+        Args:
+            folder: Folder of the generator.
+            device: Device for training and sampling.
+            trusted: Whether the files may name a relabelling function, which :meth:`fit` and :meth:`sample` import and
+                call. Buffers of the same process then take the folder, too.
 
         Raises:
             CheckpointError: If the files are missing, corrupt or cut short.
+            UntrustedFileError: If they name a function and ``trusted`` is off.
             ConfigError: If there is no such device.
         """
-        return cls._from_state(*load_checkpoint(folder, "generator"), resolve_device(device))
+        made = cls._from_state(*load_checkpoint(folder, "generator"), resolve_device(device))
+        require_trusted_function(
+            made.config, folder, trusted, f"call TransitionGenerator.load({str(folder)!r}, trusted=True)."
+        )
+        return made
 
     def digest(self) -> str:
         """Returns the SHA-256 of everything learnt, which identifies a fitted generator."""
@@ -257,9 +283,9 @@ class TransitionGenerator:
             config = GeneratorConfig.from_dict(meta["config"])
             self = cls(spec.observation_space, spec.action_space, config, meta["seed"], device)
             self._model = FittedModel.restore(tensors, cast(ModelMeta, meta), config, self.device)
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise CheckpointError(f"The saved generator is inconsistent: {error}") from error
-        self._rng.bit_generator.state = meta["rng"]
+            self._rng.bit_generator.state = meta["rng"]
+        except UNREADABLE as error:
+            raise CheckpointError(f"The saved generator is inconsistent ({error!r:.300}). Save it again.") from error
         return self
 
     def __getstate__(self) -> dict[str, Any]:

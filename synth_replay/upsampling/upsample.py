@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import torch
 from tqdm.auto import tqdm
 
 from synth_replay.datasets import Dataset, ShardWriter, create_dataset, guess_format, open_dataset
-from synth_replay.errors import DatasetError, DatasetExistsError, DifferentJobError, SynthReplayError
+from synth_replay.datasets.atomic_files import followed, sweep
+from synth_replay.errors import CheckpointError, DatasetError, DatasetExistsError, DifferentJobError, SynthReplayError
 from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.generator import TransitionGenerator
 from synth_replay.runtime import show_progress
@@ -120,10 +121,14 @@ def fit_resumably(
         progress: Whether to show a progress bar; None shows it on a terminal.
     """
     done = folder / "generator"
-    if (done / "generator.json").exists():
-        return TransitionGenerator.load(done, device)
     spec = dataset.spec
     generator = TransitionGenerator(spec.observation_space, spec.action_space, config, seed, device)
+    if (done / "generator.json").exists():
+        function = generator.config.relabel.function
+        held = TransitionGenerator.load(done, device, trusted=function is not None)
+        if held.config.relabel.function == function:
+            return held
+        raise CheckpointError(f"{done} holds a generator of other settings: delete {folder} and run again.")
     generator.fit(rows, progress=progress, checkpoint=folder / "fit")
     generator.save(done)
     shutil.rmtree(folder / "fit", ignore_errors=True)
@@ -145,14 +150,21 @@ def generate_shards(
     writer = ShardWriter(folder, generator.spec, output.rows, shard_rows=output.shard_rows, meta=meta)
     if writer.finished:
         return
-    missing = [(number, *writer.bounds(number)) for number in writer.missing()]
-    done = output.rows - sum(stop - start for _, start, stop in missing)
+    missing = writer.missing()
+    done = output.rows - sum(_rows(writer, number) for number in missing)
     with _row_bar("sampling", output.rows, done, progress) as bar:
-        for number, start, stop in missing:
-            generator.reseed(int(np.random.SeedSequence([output.seed, number]).generate_state(1)[0]))
-            writer.write(number, generator.sample(stop - start, label=output.label))
-            bar.update(stop - start)
+        while missing:
+            for number in missing:
+                generator.reseed(int(np.random.SeedSequence([output.seed, number]).generate_state(1)[0]))
+                writer.write(number, generator.sample(_rows(writer, number), label=output.label))
+                bar.update(_rows(writer, number))
+            missing = writer.missing()  # a disk may damage what was written
     writer.finish()
+
+
+def _rows(writer: ShardWriter, number: int) -> int:
+    start, stop = writer.bounds(number)
+    return stop - start
 
 
 def finished_job(output: Output) -> Job:
@@ -213,9 +225,13 @@ def make_dataset(
         DatasetExistsError: If one of them holds something else, or another process makes the same output.
         DatasetError: If the format is unknown.
     """
+    output = replace(output, path=followed(output.path))
     job = job | {"output": output.describe(), "format": output.resolved_format}
     complete, place = is_complete(output, job), Workplace(output.path, job)
+    if complete:
+        sweep(output.path)
     if complete and not place.resuming:
+        place.sweep()
         return False
     with place.work():
         generator = obtain(place.folder)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from synth_replay.checkpoint import write_atomically
+from synth_replay.checkpoint import temporary_path, write_atomically
+from synth_replay.datasets.atomic_files import require_name
 from synth_replay.errors import DatasetExistsError, DifferentJobError
 from synth_replay.upsampling.jobs import Job, as_read_back, differences
 
-JOB, LOCK = "job.json", "lock"
+JOB, LOCK, UNFINISHED = "job.json", "lock", ".unfinished"
 
 
 class Workplace:
@@ -32,10 +33,12 @@ class Workplace:
     Raises:
         DifferentJobError: If the folder belongs to another job.
         DatasetExistsError: If the folder holds something else.
+        DatasetWriteError: If the name of the output is too long.
     """
 
     def __init__(self, out: Path, job: Job) -> None:
-        self.out, self.folder = out, out.with_name(out.name + ".unfinished")
+        require_name(out.with_name(out.name + UNFINISHED))
+        self.out, self.folder = out, out.with_name(out.name + UNFINISHED)
         self.job = as_read_back(job)
         held = self._held_job()
         if held is not None and held != self.job:
@@ -51,18 +54,28 @@ class Workplace:
         try:
             job: Job = json.loads((self.folder / JOB).read_text())
         except FileNotFoundError:
-            ours = {LOCK, f"{JOB}.partial"}
+            ours = {LOCK, temporary_path(self.folder / JOB).name}
             if self.folder.exists() and any(path.name not in ours for path in self.folder.iterdir()):
                 raise DatasetExistsError(f"{self.folder} is in the way: delete it or choose another output.") from None
             return None
-        except (ValueError, NotADirectoryError) as error:
+        except (ValueError, RecursionError, OSError) as error:
             raise DatasetExistsError(f"{self.folder} is in the way ({error}): delete it.") from error
+        if not isinstance(job, dict):
+            raise DatasetExistsError(f"{self.folder} is in the way ({JOB} is damaged): delete it.")
         return job
 
     @property
     def trash(self) -> Path:
         """The name that the folder has while :meth:`clear` removes it; a kill may leave it there."""
-        return self.folder.with_name(self.folder.name + ".trash")
+        return temporary_path(self.folder)
+
+    def holds(self, *names: str) -> bool:
+        """Whether the folder holds one of these files or folders."""
+        return any((self.folder / name).exists() for name in names)
+
+    def sweep(self) -> None:
+        """Removes what a killed run left of this folder."""
+        shutil.rmtree(self.trash, ignore_errors=True)
 
     @contextmanager
     def work(self) -> Iterator[None]:
@@ -75,7 +88,7 @@ class Workplace:
             DatasetExistsError: If another process makes the same output.
             OSError: If the folder cannot be written.
         """
-        shutil.rmtree(self.trash, ignore_errors=True)
+        self.sweep()
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire()
@@ -96,4 +109,4 @@ class Workplace:
         """Removes the folder; a kill in the middle leaves nothing that looks like an unfinished run."""
         if self.folder.exists():
             self.folder.rename(self.trash)
-        shutil.rmtree(self.trash, ignore_errors=True)
+        self.sweep()

@@ -6,8 +6,16 @@ import sys
 import numpy as np
 import pytest
 
+from synth_replay.checkpoint import temporary_path
 from synth_replay.datasets import create_dataset, open_dataset
-from synth_replay.errors import DatasetError, DatasetExistsError, InvalidTransitionsError, SpecMismatchError
+from synth_replay.datasets.atomic_files import old_path
+from synth_replay.errors import (
+    DatasetError,
+    DatasetExistsError,
+    DatasetWriteError,
+    InvalidTransitionsError,
+    SpecMismatchError,
+)
 from tests.datasets.helpers import TARGETS, assert_rows, random_rows, read, spec_of, write
 
 SPEC = spec_of("Pendulum-v1")
@@ -108,12 +116,57 @@ def test_rows_are_checked_against_the_spec(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_run_left_does_not_disturb_the_next(tmp_path):
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_a_killed_run_left_is_removed_and_what_a_user_keeps_beside_it_stays(overwrite, tmp_path):
+    kept = set()
     for format, name in TARGETS.items():
-        stray = tmp_path / f"{name}.partial"
-        stray.mkdir() if format in ("npz", "minari", "parquet") else stray.write_bytes(b"half")
-        assert len(open_dataset(write(tmp_path / name, SPEC, ROWS, format=format))) == 60
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(TARGETS.values())
+        path = tmp_path / name
+        for stray in (temporary_path(path), temporary_path(temporary_path(path))):
+            stray.mkdir() if format in ("npz", "minari", "parquet") else stray.write_bytes(b"half")
+        for ending in (".partial", ".partial.partial", ".old", ".unfinished", ".unfinished.trash", ".tmp"):
+            folder = tmp_path / f"{name}{ending}"
+            folder.mkdir()
+            (folder / "thesis.txt").write_text("precious")
+            kept.add(folder)
+        for _ in range(1 + overwrite):
+            write(path, SPEC, ROWS, format=format, overwrite=overwrite)
+        assert len(open_dataset(path)) == 60
+    assert {p.name for p in tmp_path.iterdir()} == {*TARGETS.values(), *(path.name for path in kept)}
+    assert all((folder / "thesis.txt").read_text() == "precious" for folder in kept)
+
+
+@pytest.mark.parametrize("format", ["minari", "parquet"])
+def test_a_kill_while_a_folder_is_replaced_does_not_cost_the_old_one(format, tmp_path):
+    path = write(tmp_path / TARGETS[format], SPEC, ROWS, format=format)
+    path.rename(old_path(path))  # as if the process had been killed between the two renames
+    with pytest.raises(StopError), create_dataset(path, SPEC, 10, format=format, overwrite=True) as writer:
+        writer.write(ROWS[:5])
+        raise StopError
+    assert list(tmp_path.iterdir()) == [path] and len(open_dataset(path)) == 60
+
+
+@pytest.mark.parametrize("format", TARGETS)
+def test_an_output_that_is_a_link_is_written_where_the_link_leads(format, tmp_path):
+    for there in (False, True):
+        disk = tmp_path / f"disk-{there}" / TARGETS[format]
+        disk.parent.mkdir()
+        if there and disk.suffix == "":
+            disk.mkdir()  # an empty folder
+        link = tmp_path / f"link-{there}-v{there:d}{disk.suffix}"
+        link.symlink_to(disk)
+        write(link, SPEC, ROWS, format=format)
+        assert link.is_symlink() and not disk.is_symlink() and len(open_dataset(disk, format=format)) == 60
+
+
+@pytest.mark.parametrize("format", TARGETS)
+def test_a_name_that_is_too_long_for_the_system_is_refused_before_any_work(format, tmp_path):
+    suffix = (tmp_path / TARGETS[format]).suffix or "-v0"
+    for length in (230, 255, 400):
+        name = "n" * (length - len(suffix)) + suffix
+        with pytest.raises(DatasetWriteError, match=r"too long a name.*at most \d+ bytes"):
+            create_dataset(tmp_path / name, SPEC, 60, format=format)
+    longest = "\u00e9" * 95 + suffix  # two bytes each
+    assert len(open_dataset(write(tmp_path / longest, SPEC, ROWS, format=format))) == 60
 
 
 FULL_DISK = """

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.wrappers import AddRenderObservation, FrameStackObservation, TransformObservation
-from torch import nn
 
-from synth_replay.encoders import FrozenEncoder, Trunk, convolutions
+from synth_replay.encoders import FeatureTowers, FrozenEncoder, Trunk, convolutions
 from synth_replay.transitions import Transitions
 
 SHAPE = (6, 25, 25)
@@ -60,23 +59,18 @@ def _folder() -> TemporaryDirectory[str]:
 
 
 def kept(encoder: FrozenEncoder) -> Path:
-    """The file of an encoder, one for equal weights: exporting takes a second, and loading another file does too."""
-    path = Path(_folder().name) / f"{encoder.hash}.pt2"
+    """The file of an encoder, one for equal weights."""
+    path = Path(_folder().name) / f"{encoder.hash}.safetensors"
     return path if path.exists() else encoder.save(path)
 
 
-class Towers(nn.Module):
+class Towers(FeatureTowers):
     """One set of convolutions, a trunk for the actor and one for the critic."""
 
     def __init__(self, architecture: str = "drq", sizes: tuple[int, int] = (8, 8), seed: int = 0) -> None:
-        super().__init__()
         torch.manual_seed(seed)
-        self.convolutions, count = convolutions(architecture, SHAPE)
-        self.actor, self.critic = Trunk(count, sizes[0]), Trunk(count, sizes[1])
-
-    def forward(self, frames: torch.Tensor) -> dict[str, torch.Tensor]:
-        hidden = self.convolutions(frames)
-        return {"actor": self.actor(hidden), "critic": self.critic(hidden)}
+        shared, count = convolutions(architecture, SHAPE)
+        super().__init__({"actor": (shared, Trunk(count, sizes[0])), "critic": (shared, Trunk(count, sizes[1]))})
 
 
 @lru_cache

@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on_and_what_is_done_is_not_made_again(fruitbot, four
     run_arm(task, fruitbot, half, "baseline", 0, out)  # a run that stopped after its first checkpoint
     (out / "seed-0" / "baseline.json").unlink()
     (out / "run.json").unlink()
-    (out / "seed-0" / "plain" / "encoder.pt2").unlink()
+    (out / "seed-0" / "plain" / "encoder.safetensors").unlink()
     rmtree(out / "seed-0" / "plain" / "latents")
     first = run_arm(task, fruitbot, SMALLEST, "baseline", 0, out)
     assert [path.name for path in (out / "seed-0" / "plain").glob("*.d3")] == ["agent-000000004.d3"]
@@ -134,5 +134,5 @@ def test_a_task_of_dm_control_is_evaluated_under_three_levels_of_distraction(tmp
     assert list(found.evaluation.returns) == ["original", "easy", "medium", "hard"]
     assert list(found.evaluation.divergence) == ["easy", "medium", "hard"]
     assert np.isfinite(list(found.evaluation.divergence.values())).all()
-    encoder = FrozenEncoder.load(tmp_path / "out" / "seed-0" / "augmented" / "encoder.pt2")
+    encoder = FrozenEncoder.load(tmp_path / "out" / "seed-0" / "augmented" / "encoder.safetensors")
     assert (encoder.layout.latent, encoder.layout.size, encoder.space.high[0]) == ("sum", 6, 2)

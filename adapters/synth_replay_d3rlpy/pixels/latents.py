@@ -11,37 +11,13 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
-
-from synth_replay.encoders import FrozenEncoder, cached_encoder
+from synth_replay.encoders import FeatureTowers, FrozenEncoder, cached_encoder
 from synth_replay.encoders.layout import CONCAT
 from synth_replay.errors import ConfigError
 from synth_replay_d3rlpy.pixels.factories import LatentEncoderFactory
 from synth_replay_d3rlpy.pixels.heads import Agent, built, copy_heads, factory_fields, trunk_features
-from synth_replay_d3rlpy.pixels.networks import TrunkFeatures
 
 TANH_BOUNDS = (-1.0, 1.0)
-
-
-class NamedFeatures(nn.Module):
-    """All features of an agent, by name; convolutions that several features share run once.
-
-    Args:
-        features: Features by name.
-    """
-
-    def __init__(self, features: dict[str, TrunkFeatures]) -> None:
-        super().__init__()
-        shared = {id(f.shared): f.shared for f in features.values()}
-        numbers = {key: i for i, key in enumerate(shared)}
-        self.convolutions = nn.ModuleList(shared.values())
-        self.trunks = nn.ModuleDict({name: f.trunk for name, f in features.items()})
-        self.sources = {name: numbers[id(f.shared)] for name, f in features.items()}
-
-    def forward(self, frames: Tensor) -> dict[str, Tensor]:
-        """Maps frames ``[n, C, H, W]`` in [0, 255] to features ``[n, size]``, by name."""
-        hidden = [convolutions(frames) for convolutions in self.convolutions]
-        return {name: trunk(hidden[self.sources[name]]) for name, trunk in self.trunks.items()}
 
 
 def encoder_of(agent: Agent, latent: str = CONCAT) -> FrozenEncoder:
@@ -56,8 +32,8 @@ def encoder_of(agent: Agent, latent: str = CONCAT) -> FrozenEncoder:
         NotFittedError: If the agent has not been built.
         ConfigError: If its networks were not made by :class:`TrunkEncoderFactory`.
     """
-    features = NamedFeatures(trunk_features(agent))
-    return FrozenEncoder(features, tuple(built(agent).observation_shape), latent, TANH_BOUNDS)
+    towers = FeatureTowers({name: (f.layers, f.trunk) for name, f in trunk_features(agent).items()})
+    return FrozenEncoder(towers, tuple(built(agent).observation_shape), latent, TANH_BOUNDS)
 
 
 def latent_agent(agent: Agent, encoder: str | Path) -> Agent:

@@ -80,6 +80,11 @@ class TrunkFeatures(nn.Module):
         """The convolutions, borrowed or own."""
         return self._held[0] if self.borrowed else self.convolutions
 
+    @property
+    def layers(self) -> nn.Module:
+        """The convolutions alone, without the cache that several networks share."""
+        return self.shared.inner if isinstance(self.shared, SharedConvolutions) else self.shared
+
     def forward(self, frames: Tensor) -> Tensor:
         """Maps frames ``[n, C, H, W]`` in [0, 255] to features ``[n, size]``."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.borrowed):

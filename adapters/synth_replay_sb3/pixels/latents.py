@@ -9,37 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.torch_layers import NatureCNN
 from torch import Tensor, nn
 
-from synth_replay.encoders import FrozenEncoder, FrozenModule
+from synth_replay.encoders import FeatureTowers, FrozenEncoder, FrozenModule
 from synth_replay.encoders.layout import CONCAT
 from synth_replay.errors import ConfigError
 
 # SB3's networks with a features extractor, and the papers' names of the features that they read
 FEATURE_NAMES = {"actor": "actor", "critic": "critic", "q_net": "critic"}
-
-
-class NamedExtractors(nn.Module):
-    """The features extractors of a policy, by name.
-
-    Args:
-        extractors: Features extractors, each object once.
-        divisor: Number by which frames are divided first: 255 where SB3 normalises images, else 1.
-    """
-
-    divisor: Tensor
-
-    def __init__(self, extractors: dict[str, nn.Module], divisor: float) -> None:
-        super().__init__()
-        self.extractors = nn.ModuleDict(extractors)
-        self.register_buffer("divisor", torch.tensor(divisor))  # part of the encoder's hash
-
-    def forward(self, frames: Tensor) -> dict[str, Tensor]:
-        """Maps frames ``[n, C, H, W]`` in [0, 255] to features ``[n, size]``, by name."""
-        return {name: extractor(frames / self.divisor) for name, extractor in self.extractors.items()}
 
 
 def encoder_of(
@@ -73,7 +53,13 @@ def encoder_of(
         )
     distinct = {name: e for i, (name, e) in enumerate(found.items()) if e not in list(found.values())[:i]}
     scaled = policy.normalize_images and is_image_space(model.observation_space)
-    return FrozenEncoder(NamedExtractors(distinct, 255.0 if scaled else 1.0), shape, latent, bounds)
+    towers = FeatureTowers({name: _stages(e) for name, e in distinct.items()}, 255.0 if scaled else 1.0)
+    return FrozenEncoder(towers, shape, latent, bounds)
+
+
+def _stages(extractor: nn.Module) -> tuple[nn.Module, ...]:
+    """Returns SB3's own convolutions as standard layers; another extractor is one stage, which is code."""
+    return (extractor.cnn, extractor.linear) if type(extractor) is NatureCNN else (extractor,)
 
 
 def transplant(source: BaseAlgorithm, target: BaseAlgorithm) -> None:

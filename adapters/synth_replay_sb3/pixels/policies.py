@@ -77,7 +77,7 @@ def _with_encoder(kwargs: dict[str, Any], encoder: str | Path | None, net_arch: 
     if encoder is not None:
         kwargs["features_extractor_kwargs"] = {"encoder": str(Path(encoder).resolve())}
     if not (kwargs.get("features_extractor_kwargs") or {}).get("encoder"):
-        raise ConfigError("The policy has no encoder. Give its file: policy_kwargs={'encoder': 'encoder.pt2'}.")
+        raise ConfigError("The policy has no encoder. Give its file: policy_kwargs={'encoder': 'encoder.safetensors'}.")
     if kwargs.get("net_arch") is None:
         kwargs["net_arch"] = list(net_arch)
     return kwargs | {"features_extractor_class": FrozenFeatures, "normalize_images": False}

@@ -1,18 +1,21 @@
 """Writer of Parquet shards one by one, which can be resumed after a kill.
 
-``manifest.partial.json`` marks an unfinished folder and says what it will hold. ``manifest.json`` replaces it when
-every shard is there. A shard gets its name only when it is complete.
+``manifest.partial.json`` marks an unfinished folder and says what it will hold, with the hash of each shard that is
+written. ``manifest.json`` replaces it when every shard is there and has its hash. A shard gets its name only when it is
+complete.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from synth_replay.datasets.atomic_files import partial_path, publish, reading, write_text, writing
+from synth_replay.checkpoint import TEMPORARY, temporary_path
+from synth_replay.datasets.atomic_files import publish, reading, write_text, writing
 from synth_replay.datasets.columns import stored_columns, stored_dtype, stored_leaves
 from synth_replay.datasets.optional_imports import load_extra
 from synth_replay.datasets.spec_header import plain_json
@@ -61,6 +64,7 @@ class ShardWriter:
             raise DatasetError(f"rows and shard_rows must be at least 1; got {rows} and {shard_rows}.")
         load_extra("pyarrow.parquet")
         self.folder, self.spec = Path(folder), spec
+        self._hashes: dict[str, str] = {}
         self.rows, self.shard_rows = int(rows), int(shard_rows)
         self._header = _header(spec, self.rows, self.shard_rows, meta or {})
         with writing(self.folder):
@@ -82,8 +86,8 @@ class ShardWriter:
         return number * self.shard_rows, min((number + 1) * self.shard_rows, self.rows)
 
     def missing(self) -> list[int]:
-        """Returns the numbers of the shards that are missing or cut short, and removes half-written files."""
-        for stray in self.folder.glob("part-*.partial"):
+        """Returns the numbers of the shards that are missing or damaged, and removes half-written files."""
+        for stray in self.folder.glob(f".part-*{TEMPORARY}"):
             stray.unlink()
         return [number for number in range(len(self)) if not self._whole(number)]
 
@@ -110,10 +114,12 @@ class ShardWriter:
     def write_leaves(self, number: int, leaves: dict[str, Array]) -> None:
         """Writes a shard from columns that are already checked and have the dtypes of a file."""
         path = self.folder / shard_name(number)
-        partial = partial_path(path)
+        partial = temporary_path(path)
         with writing(path):
             try:
                 _write_table(partial, stored_columns(self.spec), leaves)
+                self._hashes[path.name] = _sha256(partial)
+                self._note_progress()
                 publish(partial, path)
             finally:
                 partial.unlink(missing_ok=True)
@@ -130,33 +136,35 @@ class ShardWriter:
         for number in range(len(self)):
             start, stop = self.bounds(number)
             path = self.folder / shard_name(number)
-            shards.append({"file": path.name, "rows": stop - start, "bytes": path.stat().st_size})
+            size, sha256 = path.stat().st_size, self._hashes[path.name]
+            shards.append({"file": path.name, "rows": stop - start, "bytes": size, "sha256": sha256})
         with writing(self.folder):
             write_text(self.folder / MANIFEST, json.dumps(self._header | {"shards": shards}, indent=1))
             (self.folder / UNFINISHED).unlink(missing_ok=True)
 
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        held = _held_header(self.folder)
+        held = _held_manifest(self.folder)
         if held is None:
-            if any(not path.name.endswith(".partial") for path in self.folder.iterdir()):
+            if any(not path.name.endswith(TEMPORARY) for path in self.folder.iterdir()):
                 raise DatasetExistsError(f"{self.folder} holds other files: choose another or an empty folder.")
-            write_text(self.folder / UNFINISHED, json.dumps(self._header, indent=1))
-        elif held != self._header:
-            differ = sorted(key for key in self._header if held.get(key) != self._header[key])
+            self._note_progress()
+            return
+        if differ := sorted(key for key in self._header if held.get(key) != self._header[key]):
             raise DatasetExistsError(
                 f"{self.folder} holds a run with other arguments ({', '.join(differ)} differ): repeat the command that "
                 "started it, or choose another folder."
             )
+        if self.finished:
+            (self.folder / UNFINISHED).unlink(missing_ok=True)  # of a run that was killed in its last step
+        self._hashes = _held_hashes(held)
 
     def _whole(self, number: int) -> bool:
-        start, stop = self.bounds(number)
         path = self.folder / shard_name(number)
-        try:
-            footer = load_extra("pyarrow.parquet").read_metadata(path)
-        except (OSError, ValueError):
-            return False
-        return bool(footer.num_rows == stop - start)
+        return path.is_file() and self._hashes.get(path.name) == _sha256(path)
+
+    def _note_progress(self) -> None:
+        write_text(self.folder / UNFINISHED, json.dumps(self._header | {"sha256": self._hashes}, indent=1))
 
 
 def _header(spec: TransitionSpec, rows: int, shard_rows: int, meta: dict[str, Any]) -> dict[str, Any]:
@@ -168,11 +176,21 @@ def _header(spec: TransitionSpec, rows: int, shard_rows: int, meta: dict[str, An
     return plain_json(header | {"spec": spec.to_dict(), "columns": columns, "meta": meta})
 
 
-def _held_header(folder: Path) -> dict[str, Any] | None:
-    for name in (MANIFEST, UNFINISHED):
-        if (folder / name).exists():
-            return {key: value for key, value in read_manifest(folder / name).items() if key != "shards"}
-    return None
+def _held_manifest(folder: Path) -> dict[str, Any] | None:
+    name = next((name for name in (MANIFEST, UNFINISHED) if (folder / name).exists()), None)
+    return None if name is None else read_manifest(folder / name)
+
+
+def _held_hashes(manifest: dict[str, Any]) -> dict[str, str]:
+    """Returns the hashes of the shards by name, from a finished manifest or an unfinished one."""
+    hashes = manifest.get("sha256", {})
+    shards = manifest.get("shards", [])
+    return {shard["file"]: shard["sha256"] for shard in shards} if shards else dict(hashes)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

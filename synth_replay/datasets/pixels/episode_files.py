@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from synth_replay.datasets.atomic_files import partial_path, publish, reading, remove, require_free, writing
+from synth_replay.checkpoint import temporary_path
+from synth_replay.datasets.atomic_files import followed, publish, reading, remove, require_free, sweep, writing
 from synth_replay.datasets.pixels.dataset import located
 from synth_replay.datasets.pixels.episode import PixelEpisode
 from synth_replay.errors import DatasetError, DatasetFormatError, InvalidTransitionsError, SpecMismatchError
@@ -122,10 +123,11 @@ def whole_output(path: Path) -> Iterator[Path]:
         DatasetWriteError: If the disk is full or not writable.
     """
     require_free(path)
-    partial = partial_path(path)
+    path = followed(path)
+    partial = temporary_path(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove(partial)
+        sweep(path)
     try:
         yield partial
         with writing(path):

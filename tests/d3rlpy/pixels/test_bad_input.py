@@ -102,7 +102,7 @@ def test_a_transplanted_agent_refuses_frames_that_its_encoder_does_not_know():
 
 def test_an_agent_does_not_load_with_another_encoder_under_the_same_name(tmp_path):
     agent = trained("DrQ+BC")
-    path = encoder_of(agent).save(tmp_path / "encoder.pt2")
+    path = encoder_of(agent).save(tmp_path / "encoder.safetensors")
     transplant(latent_agent(agent, path)).save(str(tmp_path / "agent.d3"))
     encoder_of(trained("DrQ+BC", 6)).save(path)
     with pytest.raises(CheckpointError, match="another encoder"):

@@ -132,7 +132,7 @@ def test_half_written_and_damaged_shards_are_written_again(tmp_path):
     shard = tmp_path / "d" / "part-00002.parquet"
     shard.write_bytes(shard.read_bytes()[:-50])
     (tmp_path / "d" / "part-00001.parquet").unlink()
-    stray = tmp_path / "d" / "part-00001.parquet.partial"
+    stray = tmp_path / "d" / ".part-00001.parquet.synth-replay-partial"
     stray.write_bytes(b"half")
     writer = fill(tmp_path / "d", rows, numbers=[])
     assert writer.missing() == [1, 2] and not stray.exists()

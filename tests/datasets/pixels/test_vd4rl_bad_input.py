@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from synth_replay.checkpoint import temporary_path
 from synth_replay.datasets.pixels.formats import open_pixels
 from synth_replay.datasets.pixels.vd4rl_hdf5 import VD4rlHdf5Dataset, write_vd4rl_hdf5
 from synth_replay.datasets.pixels.vd4rl_npz import VD4rlNpzDataset, write_vd4rl_npz
@@ -233,11 +234,12 @@ def test_nothing_is_replaced(layout, tmp_path):
 @every_layout
 def test_what_a_killed_run_left_does_not_disturb_the_next(layout, tmp_path):
     path = target(tmp_path, layout)
-    stray = path.with_name(path.name + ".partial")
-    stray.mkdir()
-    (stray / "half.npz").write_bytes(b"half")
+    stray, users = temporary_path(path), path.with_name(path.name + ".partial")
+    for folder in (stray, users):
+        folder.mkdir()
+        (folder / "half.npz").write_bytes(b"half")
     WRITERS[layout](path, [episode_of(0, 5)])
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == [path, users] and list(users.iterdir())
     assert len(open_pixels(path, size=SIZE)) == 5
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from gymnasium import spaces
 from gymnasium.wrappers import TransformObservation
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from torch import nn
 
 from synth_replay.datasets import PixelEpisode, write_vd4rl_npz
-from synth_replay.encoders import FrozenEncoder
+from synth_replay.encoders import FeatureTowers, FrozenEncoder
 from synth_replay.errors import (
     CheckpointError,
     ConfigError,
@@ -48,7 +48,7 @@ def test_what_cannot_work_is_refused(tmp_path):
     with pytest.raises(SpecMismatchError, match="takes"):
         SyntheticReplayBuffer(10, pixel_env(frames=3).observation_space, env.action_space, encoder=path)
     with pytest.raises(CheckpointError, match="no encoder"):
-        SyntheticReplayBuffer(10, env.observation_space, env.action_space, encoder=tmp_path / "absent.pt2")
+        SyntheticReplayBuffer(10, env.observation_space, env.action_space, encoder=tmp_path / "absent.safetensors")
     with pytest.raises(ConfigError, match="no encoder of frames"):
         encoder_of(PPO("MlpPolicy", "Pendulum-v1", device="cpu"))
     wide = {"encoder": path, "net_arch": [16, 16]}
@@ -59,7 +59,7 @@ def test_what_cannot_work_is_refused(tmp_path):
 
 def test_heads_do_not_move_to_another_encoder(tmp_path):
     source, other = pixel_model("SAC", 40), pixel_model("SAC", 0, seed=1)
-    mine, theirs = saved(source), encoder_of(other).save(tmp_path / "other.pt2")
+    mine, theirs = saved(source), encoder_of(other).save(tmp_path / "other.safetensors")
     for target in (latent_model("SAC", theirs), other):
         one = source if target is not other else latent_model("SAC", mine)
         with pytest.raises(ConfigError, match="different encoders"):
@@ -84,7 +84,7 @@ def test_an_agent_that_acts_is_given_frames_of_its_encoder():
 
 
 def test_a_model_does_not_load_with_another_encoder_under_the_same_name(tmp_path):
-    path = encoder().save(tmp_path / "encoder.pt2")
+    path = encoder().save(tmp_path / "encoder.safetensors")
     options = {"encoder": path, "net_arch": ARCH}
     SAC(LatentSACPolicy, pixel_env(), policy_kwargs=options, **SHORT).save(tmp_path / "model.zip")
     FrozenEncoder(Towers(seed=3), (6, 25, 25)).save(path)
@@ -100,16 +100,11 @@ def test_normalised_frames_are_refused():
         buffer.sample(4, env)
 
 
-class Means(torch.nn.Module):
-    """The least of encoders."""
-
-    def forward(self, frames):
-        return {"actor": frames.mean((2, 3)) / 255}
-
-
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_broken_episode_file_is_named_and_a_whole_dataset_taken(number, tmp_path):
-    path = FrozenEncoder(Means(), (9, 64, 64)).save(tmp_path / "encoder.pt2")
+    path = FrozenEncoder(FeatureTowers({"actor": (nn.AvgPool2d(64), nn.Flatten())}, 255), (9, 64, 64)).save(
+        tmp_path / "encoder.safetensors"
+    )
     rng = np.random.default_rng(0)
     frames, actions = rng.integers(0, 256, (51, 3, 64, 64), np.uint8), rng.uniform(-1, 1, (50, 1)).astype(np.float32)
     write_vd4rl_npz(tmp_path / "d", [PixelEpisode(frames, actions, np.zeros(50), False) for _ in range(2)])

@@ -122,7 +122,7 @@ def test_a_mixed_buffer_of_latents_has_all_four_sources():
 
 
 def test_models_and_buffers_come_back_from_disk(tmp_path):
-    path = encoder_of(pixel_model("SAC", 40), "concat").save(tmp_path / "encoder.pt2")
+    path = encoder_of(pixel_model("SAC", 40), "concat").save(tmp_path / "encoder.safetensors")
     model = latent_model("SAC", path).learn(120)
     model.save(tmp_path / "model.zip")
     model.save_replay_buffer(tmp_path / "buffer.pkl")
@@ -206,7 +206,7 @@ def test_sb3s_own_convolutions_are_frozen_and_their_heads_move(name, tmp_path):
     env = TransformObservation(pixel_env(env_id), lambda x: x.repeat(2, 1).repeat(2, 2), LARGER)
     source = algorithm("CnnPolicy", env, policy_kwargs={"net_arch": ARCH}, **SHORT).learn(40)
     rows = np.stack([source.get_env().observation_space.sample() for _ in range(20)])
-    path = encoder_of(source, bounds=(0, np.inf)).save(tmp_path / "encoder.pt2")
+    path = encoder_of(source, bounds=(0, np.inf)).save(tmp_path / "encoder.safetensors")
     model = algorithm(policy, env, policy_kwargs={"encoder": path, "net_arch": ARCH}, **SHORT)
     transplant(source, model)
     assert_alike(model, rows, source, rows)
