@@ -56,9 +56,9 @@ def explained_images(observation_space: spaces.Space[Any], encoder: Any) -> Iter
         return
     images = [key for key, part in observation_space.spaces.items() if _is_image(part)]
     text = (
-        f"The Dict observations hold images ({', '.join(map(repr, images)) or 'none'}), and only vectors can be generated. "
-        "encoder= is for environments whose whole observation is a frame. Encode an image of a Dict in the environment: "
-        "a gymnasium.ObservationWrapper that replaces it by encoder.encode(frame[None])[0] and its space by "
+        f"The Dict observations hold images ({', '.join(map(repr, images)) or 'none'}), and only vectors can be "
+        "generated. encoder= is for environments whose whole observation is a frame. Encode the image in the "
+        "environment: a gymnasium.ObservationWrapper replaces it by encoder.encode(frame[None])[0] and its space by "
         "encoder.layout.space, with encoder = FrozenEncoder.load(path) (docs: Pixels). Or set real_ratio=1."
     )
     if encoder is not None:

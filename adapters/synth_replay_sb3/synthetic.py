@@ -151,4 +151,3 @@ class SyntheticReplayBuffer(HostBuffer):
         buffer = cls(size, observation_space, action_space, **kwargs)
         buffer.preload(transitions)
         return buffer
-

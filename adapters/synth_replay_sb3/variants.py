@@ -17,8 +17,8 @@ def host_class(observation_space: spaces.Space[Any], n_steps: int = 1) -> type[R
 
 
 @cache
-def over(cls: type, host: type[ReplayBuffer]) -> type:
-    """Returns ``cls`` with a buffer of SB3's below it: itself where it inherits from that buffer, else a subclass of both.
+def over(cls: Any, host: type[ReplayBuffer]) -> Any:
+    """Returns a class with a buffer of SB3's below it: itself where it inherits from that one, else a subclass of both.
 
     The subclass has no name in a module, so its instances are pickled by the names of the two.
     """
@@ -26,8 +26,7 @@ def over(cls: type, host: type[ReplayBuffer]) -> type:
         return cls
     name = f"{host.__name__.removesuffix('ReplayBuffer')}{cls.__name__}"
     members = {"__module__": cls.__module__, "__doc__": cls.__doc__, "__reduce__": _reduce}
-    made: type = type(cls)(name, (cls, host), members)
-    return made
+    return type(cls)(name, (cls, host), members)
 
 
 def _reduce(buffer: Any) -> tuple[Any, ...]:

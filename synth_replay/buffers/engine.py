@@ -16,7 +16,7 @@ from synth_replay.buffers.counts import whole_number
 from synth_replay.buffers.generators import GeneratorArgument, fit_steps, generator_for, labels_of, suit
 from synth_replay.buffers.messages import RefreshMessages
 from synth_replay.buffers.mixing import SourceCounts
-from synth_replay.buffers.real_rows import Groups, RealRows, alike, collect, labels, named, together
+from synth_replay.buffers.real_rows import Groups, RealRows, collect, labels, named, together
 from synth_replay.buffers.refresh import FIT_ROWS, Refit, RefreshClock, RefreshConfig
 from synth_replay.buffers.snapshots import Snapshots
 from synth_replay.buffers.sources import Mixture
@@ -84,8 +84,8 @@ class SynthesisEngine:
         fit_seed, draw_seed = np.random.SeedSequence(seed).generate_state(2)
         self._rng = np.random.default_rng(draw_seed)
         self.generator = generator_for(mixture, observation_space, action_space, generator, int(fit_seed), device)
-        wanted = self.generator.store_rows if store_rows is None else store_rows
-        self.store_rows = whole_number("store_rows", wanted, "the rows of all stores")
+        store_rows = self.generator.store_rows if store_rows is None else store_rows
+        self.store_rows = whole_number("store_rows", store_rows, "the rows of all stores")
         suit(self.generator, mixture, guidance_weight)
         self.snapshots = Snapshots(int(self._rng.integers(2**32))) if mixture.snapshots else None
         self.stores: dict[str, ColumnStore] = {}
@@ -111,6 +111,16 @@ class SynthesisEngine:
         """Environment steps that were counted."""
         return self._clock.steps
 
+    @property
+    def next_refresh(self) -> int:
+        """Environment steps at which the next refresh is due."""
+        return self._clock.next_at
+
+    @property
+    def idle(self) -> bool:
+        """Whether rows are to be generated and none are there yet."""
+        return not (self.mixture.rule.never or self.stores or self._figures.refreshes)
+
     def notify(self, steps: int = 1) -> None:
         """Counts environment steps. Nothing else happens until the next batch."""
         self._clock.tick(steps)
@@ -120,10 +130,7 @@ class SynthesisEngine:
         self._clock.request()
 
     def reset(self) -> None:
-        """Forgets all generated rows and waits for the next refresh, because the host has emptied its buffer.
-
-        A saved generator fills the stores again; one that was fitted to rows of this buffer does not.
-        """
+        """Forgets all generated rows, since the host has emptied its buffer; a saved generator fills the stores again."""
         self.stores, self._gated = {}, False
         self._clock.restart()
 
@@ -149,11 +156,7 @@ class SynthesisEngine:
             self.say_when_due()
 
     def say_when_due(self, at_least: int = 0) -> None:
-        """Says once when the first refresh is due, unless it is due at the next batch.
-
-        Args:
-            at_least: Environment step before which the host asks for no batch, such as ``learning_starts``.
-        """
+        """Says once when the first refresh is due: not before the step at which the host asks for its first batch."""
         if not self.mixture.rule.never and not self._clock.due:
             self.messages.schedule(max(self._clock.next_at, at_least), self.generator.fitted)
 
@@ -168,20 +171,20 @@ class SynthesisEngine:
 
     def _refresh(self, groups: Groups, held: dict[str, int], to_host: ToHost) -> None:
         started = time.perf_counter()
-        split = {name: self._split(rows) for name, rows in groups.items()}
-        split = {name: parts for name, parts in split.items() if len(parts[0]) >= MIN_ROWS}
+        whole = {name: self._split(rows) for name, rows in groups.items()}
+        split = {name: parts for name, parts in whole.items() if len(parts[0]) >= MIN_ROWS}
         if not self._worth_fitting(split):
-            self.messages.postponed(sum(held.values()))
+            self.messages.postponed(max((len(parts[0]) for parts in whole.values()), default=0))
             self._clock.retry()
             return
-        fitted = {name: rows for name, (rows, _) in split.items()}
         try:
-            self._fit(fitted)
+            self._fit({name: rows for name, (rows, _) in split.items()})
         except FitDivergedError as error:
             self._note_failure(error)
             return
         made = self._fill(to_host)
-        self._remember(groups, held, made)
+        if self.snapshots is not None:
+            self.snapshots.add_refresh(self.steps, groups, made, held, self.stores)
         self._clock.done(succeeded=True)
         like = {name: named(groups, self.mixture.like(name)) for name in made}
         self._figures = replace(
@@ -236,22 +239,13 @@ class SynthesisEngine:
         self.stores = stores
         return scored
 
-    def _remember(self, groups: Groups, held: dict[str, int], made: Groups) -> None:
-        """Keeps some rows of each source for the report."""
-        if self.snapshots is None:
-            return
-        generated = {f"synthetic_{name}".removesuffix("_both"): rows for name, rows in made.items()}
-        sizes = held | {f"synthetic_{name}".removesuffix("_both"): len(store) for name, store in self.stores.items()}
-        self.snapshots.add(self.steps, alike(groups | generated), sizes)
-
     def _validate(self, split: dict[str, tuple[Transitions, Transitions]], made: Groups) -> None:
         floor = self.refresh_config.validate
         if floor is None or not split:
             return
         fitted, held = ({name: parts[i] for name, parts in split.items()} for i in (0, 1))
-        like = {name: self.mixture.like(name) for name in made}
-        scored = [(named(held, like[name]), named(fitted, like[name]), rows) for name, rows in made.items()]
-        worst = worst_fidelity(scored, self._rng)
+        like = ((self.mixture.like(name), rows) for name, rows in made.items())
+        worst = worst_fidelity(((named(held, of), named(fitted, of), rows) for of, rows in like), self._rng)
         if worst is None:
             return
         self._gated = worst.ratio < floor

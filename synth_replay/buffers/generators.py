@@ -115,15 +115,15 @@ class NoGenerator:
         """
         raise self._kind(self._reason)
 
-    def fit(self, transitions: Transitions, **options: Any) -> object:
+    def fit(self, transitions: Transitions, **options: Any) -> object:  # noqa: ARG002 - a RowGenerator's signature
         """Raises the error of :attr:`spec`."""
         return self.spec
 
-    def sample(self, num_samples: int, **options: Any) -> Transitions:
+    def sample(self, num_samples: int, **options: Any) -> Transitions:  # noqa: ARG002
         """Raises the error of :attr:`spec`."""
         raise self._kind(self._reason)
 
-    def widen_actions(self, action_space: spaces.Box) -> None:
+    def widen_actions(self, action_space: spaces.Box) -> None:  # noqa: ARG002
         """Raises the error of :attr:`spec`."""
         raise self._kind(self._reason)
 

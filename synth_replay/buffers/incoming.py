@@ -32,6 +32,6 @@ def refuse_nonfinite(columns: Mapping[str, Any], step: int, position: int) -> No
             found = rows[number][~np.isfinite(rows[number])][0]
             raise InvalidTransitionsError(
                 f"The {name} of environment {number} is {found} at environment step {step + number + 1} (position "
-                f"{position} of the buffer). It was not stored. A generator cannot be fitted to such rows, and rows of a "
-                "replay buffer cannot be dropped later: find out why the environment or the policy gives this value."
+                f"{position} of the buffer). It was not stored. A generator cannot be fitted to such a row, and a "
+                "replay buffer cannot drop it later: find out why the environment or the policy gives this value."
             )

@@ -59,7 +59,8 @@ class RefreshMessages:
 
     def postponed(self, rows: int) -> None:
         """Says once that a due refresh waits for more rows."""
-        message = "A refit of the generator is due, but only %s real rows can be fitted and %s are needed. It is postponed."
+        self._said.add("schedule")  # the step of a postponed refresh is unknown
+        message = "A refit is due, but only %s real rows can be fitted and %s are needed. It waits for them."
         self._once("postponed", message, rows, MIN_ROWS)
 
     def _once(self, what: str, message: str, *args: object) -> None:
@@ -77,7 +78,7 @@ def warn_if_too_small(capacity: int, name: str = "buffer_size") -> None:
     """
     if capacity < MIN_ROWS:
         warnings.warn(
-            f"The buffer keeps {capacity} real rows, and a fit needs {MIN_ROWS}: no rows like them will be generated. Set "
-            f"{name} to at least {MIN_ROWS}, or real_ratio=1 for a buffer of real rows alone.",
+            f"The buffer keeps {capacity} real rows, and a fit needs {MIN_ROWS}: no rows like them will be generated. "
+            f"Set {name} to at least {MIN_ROWS}, or real_ratio=1 for a buffer of real rows alone.",
             stacklevel=4,
         )

@@ -10,6 +10,7 @@ import numpy as np
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
+
 @dataclass(frozen=True)
 class StoredRows:
     """Real rows of a source that can be read in part, so that a refit of a large buffer copies only what it fits.

@@ -11,7 +11,7 @@ from synth_replay.generator.config import MIN_ROWS
 
 Refit = Literal["scratch", "warm"]
 
-FIT_ROWS = 250_000
+FIT_ROWS = 200_000
 
 
 @dataclass(frozen=True)
