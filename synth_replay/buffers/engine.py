@@ -130,7 +130,7 @@ class SynthesisEngine:
         self._clock.request()
 
     def reset(self) -> None:
-        """Forgets all generated rows, since the host has emptied its buffer; a saved generator fills the stores again."""
+        """Forgets all generated rows, as the host has emptied its buffer; a saved generator fills the stores again."""
         self.stores, self._gated = {}, False
         self._clock.restart()
 

@@ -79,6 +79,6 @@ def warn_if_too_small(capacity: int, name: str = "buffer_size") -> None:
     if capacity < MIN_ROWS:
         warnings.warn(
             f"The buffer keeps {capacity} real rows, and a fit needs {MIN_ROWS}: no rows like them will be generated. "
-            f"Set {name} to at least {MIN_ROWS}, or real_ratio=1 for a buffer of real rows alone.",
+            f"Set {name} to at least {MIN_ROWS}.",
             stacklevel=4,
         )
