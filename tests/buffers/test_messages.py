@@ -44,10 +44,8 @@ def test_a_refresh_says_before_it_begins_what_it_fits_and_after_it_how_long_it_t
     buffer.sample(4)
     (before,), (after,) = seen, lines(capsys)
     steps = TINY.training.steps + TINY.relabel.steps
-    assert before.startswith(
-        f"Environment step 120: fitting the generator to 120 real rows in up to {steps} gradient steps, then generating "
-        "500 rows."
-    )
+    effort = f"Environment step 120: fitting the generator to 120 real rows in up to {steps} gradient steps"
+    assert before.startswith(f"{effort}, then generating 500 rows.")
     assert "500 generated rows are ready" in after
     feed(buffer, 120)
     buffer.sample(4)
