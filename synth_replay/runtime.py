@@ -1,8 +1,9 @@
-"""Device, seed and progress bars of a run."""
+"""Device, seed, progress bars and messages of a run."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import sys
 from typing import Any
 
@@ -79,3 +80,28 @@ def seed_from_torch() -> int:
 def show_progress(progress: bool | None) -> bool:
     """Resolves the argument ``progress``: None shows bars on a terminal only."""
     return sys.stderr.isatty() if progress is None else progress
+
+
+def announce(logger: logging.Logger, message: str, *args: object, progress: bool | None = None) -> None:
+    """Logs a message at level INFO, and shows it on stderr where nobody decides about the package's messages.
+
+    Training scripts rarely configure logging, and Python then shows warnings only. A pause of minutes without a word
+    looks like a hang, so such a message is shown nevertheless. ``logging.getLogger("synth_replay").setLevel(...)``
+    decides about it, a handler for level INFO takes it over, and ``progress=False`` silences it.
+
+    Args:
+        logger: Logger of the module, below ``synth_replay``.
+        message: Message with %-placeholders.
+        *args: Values of the placeholders.
+        progress: Argument ``progress`` of the caller.
+    """
+    if progress is False:
+        return
+    enabled = logger.isEnabledFor(logging.INFO)
+    if enabled and logger.hasHandlers():
+        logger.info(message, *args)
+    if (enabled and logger.hasHandlers()) or (not enabled and logging.getLogger("synth_replay").level):
+        return
+    last_resort = logging.StreamHandler(sys.stderr)
+    last_resort.setFormatter(logging.Formatter("synth_replay: %(message)s"))
+    last_resort.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, message, args, None))

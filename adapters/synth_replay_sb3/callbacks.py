@@ -1,6 +1,9 @@
-"""Figures of the synthetic stores on SB3's logger."""
+"""Figures of the synthetic stores on SB3's logger, and messages about a training that generates nothing."""
 
 from __future__ import annotations
+
+import warnings
+from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
@@ -11,19 +14,33 @@ from synth_replay_sb3.host import HostBuffer
 class SyntheticReplayCallback(BaseCallback):
     """Records ``synth/*`` (denoising loss, real share, age, refresh seconds, marginal score) at each rollout's end.
 
-    They appear wherever SB3's logger writes, TensorBoard included.
+    They appear wherever SB3's logger writes, TensorBoard included. When training starts, a message says at which step
+    the first refresh is due; when it ends without one, a warning says so.
+
+    Raises:
+        UnsupportedBufferError: At the start of training, if the model's buffer is not one of ours, for example after
+            ``load_replay_buffer`` of a file that holds a stock buffer.
     """
 
     def _buffer(self) -> HostBuffer:
         buffer = getattr(self.model, "replay_buffer", None)
-        if not isinstance(buffer, HostBuffer):
+        if isinstance(buffer, HostBuffer):
+            return buffer
+        wanted: Any = getattr(self.model, "replay_buffer_class", None)
+        if isinstance(wanted, type) and issubclass(wanted, HostBuffer):
             raise UnsupportedBufferError(
-                "SyntheticReplayCallback needs replay_buffer_class=SyntheticReplayBuffer, or CFGMixedBuffer."
+                f"The model was made with {wanted.__name__}, but its replay_buffer is now a {type(buffer).__name__} "
+                "(load_replay_buffer replaces it), so nothing would be generated. Keep the model's own buffer and copy "
+                "the rows into it: model.replay_buffer.preload(load_from_pkl(path)), with load_from_pkl of "
+                "stable_baselines3.common.save_util."
             )
-        return buffer
+        raise UnsupportedBufferError(
+            "SyntheticReplayCallback needs replay_buffer_class=SyntheticReplayBuffer, or CFGMixedBuffer."
+        )
 
     def _on_training_start(self) -> None:
-        self._buffer()
+        self._buffer().engine.say_when_due(at_least=getattr(self.model, "learning_starts", 0) + 1)
+        self._started_at = self.num_timesteps
 
     def _on_step(self) -> bool:
         return True
@@ -31,3 +48,13 @@ class SyntheticReplayCallback(BaseCallback):
     def _on_rollout_end(self) -> None:
         for name, value in self._buffer().stats.to_dict().items():
             self.logger.record(f"synth/{name}", value)
+
+    def _on_training_end(self) -> None:
+        engine = self._buffer().engine
+        if engine.idle and self.num_timesteps > self._started_at:
+            warnings.warn(
+                f"Training ended after {engine.steps:,} environment steps without one generated row: the first refresh "
+                f"comes with the first batch at or after step {engine.next_refresh:,}. Train for longer, or lower "
+                "refresh_every.",
+                stacklevel=2,
+            )

@@ -8,21 +8,21 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
 from synth_replay.buffers.offline import latent_rows, offline_rows, offline_store
 from synth_replay.buffers.options import MixedOptions, cfdg_engine, flat_signature
-from synth_replay.buffers.real_rows import RealRows
+from synth_replay.buffers.real_rows import RealRows, StoredRows
 from synth_replay.buffers.store import ColumnStore, HostColumns
 from synth_replay.runtime import seed_from_numpy, show_progress
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 from synth_replay_sb3.batch import joined, sample_fields
 from synth_replay_sb3.conversion import from_host_columns, stored_transitions
-from synth_replay_sb3.host import HostBuffer
+from synth_replay_sb3.host import HostBuffer, engine_device
 from synth_replay_sb3.pixels.encoding import FrameEncoding
-from synth_replay_sb3.refusals import refuse_mixed
+from synth_replay_sb3.refusals import explained_images, refuse_mixed
 
 
 @flat_signature(MixedOptions)
@@ -67,11 +67,6 @@ class CFGMixedBuffer(HostBuffer):
         UnsupportedBufferError: For n-step returns and hindsight experience replay.
     """
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> CFGMixedBuffer:
-        """Picks the subclass over SB3's Dict buffer when it is needed."""
-        space = kwargs["observation_space"] if "observation_space" in kwargs else (*args, None, None)[1]
-        return super().__new__(DictCFGMixedBuffer if cls is CFGMixedBuffer and isinstance(space, spaces.Dict) else cls)
-
     def __init__(
         self,
         buffer_size: int,
@@ -89,11 +84,14 @@ class CFGMixedBuffer(HostBuffer):
     ) -> None:
         refuse_mixed(type(self), offline, options)
         assert offline is not None
-        if encoder is not None:
-            self.frames = FrameEncoding(encoder, observation_space)
-            observation_space = self.frames.encoder.space
         engine_seed, own_seed = np.random.SeedSequence(seed_from_numpy() if seed is None else seed).generate_state(2)
-        self.engine = cfdg_engine(observation_space, action_space, seed=int(engine_seed), device=device, **options)
+        with explained_images(observation_space, encoder):
+            if encoder is not None:
+                self.frames = FrameEncoding(encoder, observation_space)
+                observation_space = self.frames.encoder.space
+            given = (observation_space, action_space)
+            self.engine = cfdg_engine(*given, seed=int(engine_seed), device=engine_device(device), **options)
+        self.become(observation_space)
         self.last_sources: Array = np.zeros(0, np.int8)
         self._rng = np.random.default_rng(own_seed)
         super().__init__(
@@ -145,9 +143,10 @@ class CFGMixedBuffer(HostBuffer):
         return self.offline.gather(self._rng.integers(len(self.offline), size=count))
 
     def _real_rows(self) -> RealRows:
-        offline = {"offline": lambda: from_host_columns(self.offline.rows(), self.action_space)}
-        return ({"online": lambda: stored_transitions(self)} if self.size() else {}) | offline
+        return ({"online": self.stored_rows()} if self.size() else {}) | {
+            "offline": StoredRows(len(self.offline), self._offline_transitions)
+        }
 
-
-class DictCFGMixedBuffer(CFGMixedBuffer, DictReplayBuffer):
-    """:class:`CFGMixedBuffer` over SB3's buffer for Dict observations."""
+    def _offline_transitions(self, chosen: Array | None) -> Transitions:
+        columns = self.offline.rows() if chosen is None else self.offline.gather(chosen)
+        return from_host_columns(columns, self.action_space)

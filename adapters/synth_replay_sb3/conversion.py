@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,11 @@ SB3_NAMES = {"dones": "terminations"}
 
 
 def scale_actions(actions: Array, space: spaces.Space[Any]) -> Array:
-    """Converts actions from environment units to SB3's stored [-1, 1]; discrete actions become a column."""
+    """Converts actions ``[n, *shape]`` to SB3's stored ``[n, size]``, Box actions from their units to [-1, 1]."""
     if not isinstance(space, spaces.Box):
         return as_matrix(actions)
     scaled: Array = (2.0 * ((actions - space.low) / (space.high - space.low)) - 1.0).astype(np.float32)
-    return scaled
+    return as_matrix(scaled)
 
 
 def unscale_actions(actions: Array, space: spaces.Space[Any]) -> Array:
@@ -36,18 +37,34 @@ def unscale_actions(actions: Array, space: spaces.Space[Any]) -> Array:
     return clipped
 
 
-def stored_transitions(buffer: ReplayBuffer) -> Transitions:
-    """Returns all rows of a replay buffer, as its own ``_get_samples`` makes them, in environment units.
+def stored_transitions(buffer: ReplayBuffer, chosen: Array | None = None) -> Transitions:
+    """Returns rows of a replay buffer, as its own ``_get_samples`` makes them, in environment units.
 
     One environment after the other is read through a view of the buffer with that environment alone, so that n-step
     returns, timeouts and memory-optimised storage are SB3's own work. NumPy's global random state is left as it was.
+
+    Args:
+        buffer: One of SB3's replay buffers.
+        chosen: Row numbers ``[k]`` below :func:`stored_count`, in increasing order; None returns all rows.
     """
-    random_state = np.random.get_state()  # noqa: NPY002 - SB3 draws the environment index from it
+    rows, random_state = _valid_rows(buffer), np.random.get_state()  # noqa: NPY002 - SB3 draws the environment from it
+    ends = len(rows) * np.arange(1, buffer.n_envs)
+    each = [rows] * buffer.n_envs if chosen is None else [rows[n % len(rows)] for n in _divided(chosen, ends)]
     try:
-        parts = [_read(_single_env_view(buffer, env), _valid_rows(buffer)) for env in range(buffer.n_envs)]
+        parts = [_read(_single_env_view(buffer, env), each[env]) for env in range(buffer.n_envs)]
     finally:
         np.random.set_state(random_state)  # noqa: NPY002
-    return Transitions.concatenate(parts)
+    return Transitions.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def stored_count(buffer: ReplayBuffer) -> int:
+    """Returns the number of rows that :func:`stored_transitions` has."""
+    return len(_valid_rows(buffer)) * buffer.n_envs
+
+
+def _divided(chosen: Array, ends: Array) -> list[Array]:
+    """Divides increasing row numbers among environments, of which all but the last have the given ends."""
+    return np.split(chosen, np.searchsorted(chosen, ends))
 
 
 def _valid_rows(buffer: ReplayBuffer) -> Array:
@@ -68,7 +85,12 @@ def _single_env_view(buffer: ReplayBuffer, env: int) -> Any:
         elif stored is not None:
             setattr(view, name, stored[:, env : env + 1])
     view.n_envs, view.device = 1, torch.device("cpu")
+    view.to_torch = _shared  # what SB3 has gathered is ours already: a second copy doubles the memory
     return view
+
+
+def _shared(array: Array, copy: bool = True) -> torch.Tensor:  # noqa: ARG001 - SB3's signature
+    return torch.as_tensor(array)
 
 
 def _read(view: Any, rows: Array) -> Transitions:
@@ -105,6 +127,20 @@ def from_host_columns(columns: Mapping[str, Array], action_space: spaces.Space[A
     leaves["actions"] = unscale_actions(leaves["actions"], action_space)
     leaves["terminations"] = leaves.pop("dones")
     return Transitions.from_leaves(leaves)
+
+
+def loose_transitions(buffer: ReplayBuffer) -> Transitions:
+    """Returns all rows of a replay buffer with their time limits, for :func:`write_transitions`.
+
+    Raises:
+        InvalidTransitionsError: If the rows are n-step transitions.
+    """
+    rows, stored = stored_transitions(buffer), _valid_rows(buffer)
+    if rows.discounts is not None:
+        raise InvalidTransitionsError(
+            "The rows are n-step transitions: copy the buffer to a ReplayBuffer of single steps first."
+        )
+    return replace(rows, truncations=buffer.timeouts[stored].swapaxes(0, 1).reshape(-1) != 0)
 
 
 def write_transitions(buffer: ReplayBuffer, transitions: Transitions) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from gymnasium import spaces
 from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
-from synth_replay.errors import ConfigError, UnsupportedBufferError
+from synth_replay.buffers.counts import whole_number
+from synth_replay.errors import ConfigError, ImageObservationError, UnsupportedBufferError
 
 HER_ARGUMENTS = {"n_sampled_goal", "goal_selection_strategy", "copy_info_dict"}
 N_STEP_ARGUMENTS = {"n_steps", "gamma"}
@@ -28,17 +31,46 @@ def refuse_hindsight(owner: type, options: Iterable[str]) -> None:
         )
 
 
-def refuse_n_steps(n_steps: int, observation_space: spaces.Space[Any]) -> None:
-    """Refuses lengths of a return that make no sense, or that SB3 has no buffer for.
+def refuse_n_steps(n_steps: int, observation_space: spaces.Space[Any]) -> int:
+    """Refuses lengths of a return that make no sense, or that SB3 has no buffer for; returns the length as an int.
 
     Raises:
         ConfigError: If the number of steps is below 1.
         UnsupportedBufferError: If observations are Dicts and returns have several steps.
     """
-    if isinstance(n_steps, bool) or n_steps < 1:
-        raise ConfigError(f"n_steps must be at least 1; got {n_steps!r}.")
+    n_steps = whole_number("n_steps", n_steps, "the steps of a return")
     if n_steps > 1 and isinstance(observation_space, spaces.Dict):
         raise UnsupportedBufferError("SB3 has no n-step returns for Dict observations; set n_steps=1.")
+    return n_steps
+
+
+@contextmanager
+def explained_images(observation_space: spaces.Space[Any], encoder: Any) -> Iterator[None]:
+    """Says what to do about images among Dict observations, where the engine or the encoder refuses them.
+
+    Raises:
+        ImageObservationError: If there are images beside other observations.
+    """
+    if not isinstance(observation_space, spaces.Dict):
+        yield
+        return
+    images = [key for key, part in observation_space.spaces.items() if _is_image(part)]
+    text = (
+        f"The Dict observations hold images ({', '.join(map(repr, images)) or 'none'}), and only vectors can be "
+        "generated. encoder= is for environments whose whole observation is a frame. Encode the image in the "
+        "environment: a gymnasium.ObservationWrapper replaces it by encoder.encode(frame[None])[0] and its space by "
+        "encoder.layout.space, with encoder = FrozenEncoder.load(path) (docs: Pixels). Or set real_ratio=1."
+    )
+    if encoder is not None:
+        raise ImageObservationError(text)
+    try:
+        yield
+    except ImageObservationError as error:
+        raise ImageObservationError(text) from error
+
+
+def _is_image(space: spaces.Space[Any]) -> bool:
+    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 2
 
 
 def refuse_mixed(owner: type, offline: Any, options: Iterable[str]) -> None:

@@ -7,17 +7,17 @@ from typing import Any, Unpack
 
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
 from synth_replay.buffers.options import SyntheticOptions, flat_signature, synther_engine
 from synth_replay.runtime import seed_from_numpy
 from synth_replay.transitions import Transitions
 from synth_replay_sb3.batch import joined, sample_fields
-from synth_replay_sb3.conversion import stored_transitions, write_transitions
-from synth_replay_sb3.host import HostBuffer
+from synth_replay_sb3.conversion import loose_transitions, write_transitions
+from synth_replay_sb3.host import HostBuffer, engine_device
 from synth_replay_sb3.pixels.encoding import FrameEncoding
-from synth_replay_sb3.refusals import refuse_hindsight, refuse_n_steps
+from synth_replay_sb3.refusals import explained_images, refuse_hindsight, refuse_n_steps
 
 
 @flat_signature(SyntheticOptions)
@@ -54,15 +54,6 @@ class SyntheticReplayBuffer(HostBuffer):
         SpecMismatchError: If a saved generator is of another environment.
     """
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> SyntheticReplayBuffer:
-        """Picks the subclass over SB3's Dict or n-step buffer when one is needed."""
-        space = kwargs["observation_space"] if "observation_space" in kwargs else (*args, None, None)[1]
-        if cls is SyntheticReplayBuffer and isinstance(space, spaces.Dict):
-            cls = DictSyntheticReplayBuffer
-        elif cls is SyntheticReplayBuffer and kwargs.get("n_steps", 1) > 1:
-            cls = NStepSyntheticReplayBuffer
-        return super().__new__(cls)
-
     def __init__(
         self,
         buffer_size: int,
@@ -80,12 +71,15 @@ class SyntheticReplayBuffer(HostBuffer):
         **options: Unpack[SyntheticOptions],
     ) -> None:
         refuse_hindsight(type(self), options)
-        refuse_n_steps(n_steps, observation_space)
-        if encoder is not None:
-            self.frames = FrameEncoding(encoder, observation_space)
-            observation_space = self.frames.encoder.space
+        n_steps = refuse_n_steps(n_steps, observation_space)
         own_seed = seed_from_numpy() if seed is None else seed
-        self.engine = synther_engine(observation_space, action_space, seed=own_seed, device=device, **options)
+        with explained_images(observation_space, encoder):
+            if encoder is not None:
+                self.frames = FrameEncoding(encoder, observation_space)
+                observation_space = self.frames.encoder.space
+            given = (observation_space, action_space)
+            self.engine = synther_engine(*given, seed=own_seed, device=engine_device(device), **options)
+        self.become(observation_space, n_steps)
         n_step_arguments: Any = {"n_steps": n_steps, "gamma": gamma} if n_steps > 1 else {}
         super().__init__(
             buffer_size,
@@ -97,6 +91,7 @@ class SyntheticReplayBuffer(HostBuffer):
             handle_timeout_termination=handle_timeout_termination,
             **n_step_arguments,
         )
+        self.check_size()
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
         """Draws a batch: real rows by SB3, generated rows by us, shuffled.
@@ -109,7 +104,7 @@ class SyntheticReplayBuffer(HostBuffer):
             SB3's own sample type, dtypes, shapes and device.
         """
         self.check_normalizer(env)
-        self.engine.update({"real": lambda: stored_transitions(self)}, self.to_host)
+        self.engine.update({"real": self.stored_rows()}, self.to_host)
         counts = self.engine.plan(batch_size, real=self.size() * self.n_envs)
         samples = super().sample(counts.real, env)
         if not counts.generated:
@@ -117,8 +112,8 @@ class SyntheticReplayBuffer(HostBuffer):
         made = sample_fields(self, self.engine.draw(counts), env)
         return joined(samples, made, self.engine.permutation(batch_size))
 
-    def preload(self, transitions: Transitions) -> None:
-        """Writes real rows (an offline dataset, in environment units) into the buffer.
+    def preload(self, transitions: Transitions | ReplayBuffer) -> None:
+        """Writes real rows into the buffer: an offline dataset in environment units, or another buffer of SB3's.
 
         A refresh is due at the next ``sample``, so ``learn(0)`` and ``train()`` learn offline.
 
@@ -126,6 +121,8 @@ class SyntheticReplayBuffer(HostBuffer):
             InvalidTransitionsError: If rows are invalid or do not fit.
             SpecMismatchError: If they are of another environment.
         """
+        if isinstance(transitions, ReplayBuffer):
+            transitions = loose_transitions(transitions)
         transitions = transitions if self.frames is None else self.frames.rows(transitions)
         self.engine.generator.spec.with_extras(()).check(transitions)
         write_transitions(self, transitions)
@@ -154,11 +151,3 @@ class SyntheticReplayBuffer(HostBuffer):
         buffer = cls(size, observation_space, action_space, **kwargs)
         buffer.preload(transitions)
         return buffer
-
-
-class DictSyntheticReplayBuffer(SyntheticReplayBuffer, DictReplayBuffer):
-    """:class:`SyntheticReplayBuffer` over SB3's buffer for Dict observations."""
-
-
-class NStepSyntheticReplayBuffer(SyntheticReplayBuffer, NStepReplayBuffer):
-    """:class:`SyntheticReplayBuffer` over SB3's n-step buffer; the discounts are generated too."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from synth_replay.buffers.host import HostBuffer
+from synth_replay.buffers.host import HostBuffer, stored_rows
 from synth_replay.buffers.offline import offline_rows, offline_store
 from synth_replay.buffers.options import MixedOptions, cfdg_engine, flat_signature
 from synth_replay.errors import InvalidTransitionsError
@@ -77,8 +77,8 @@ class CFGMixedBuffer(HostBuffer):
         """
         if batch_size < 0:
             raise InvalidTransitionsError(f"Cannot sample {batch_size} rows.")
-        offline = {"offline": lambda: Transitions.from_leaves(self.offline.rows())}
-        online = {"online": self.transitions} if len(self.real) else {}
+        offline = {"offline": stored_rows(self.offline)}
+        online = {"online": self.stored_rows()} if len(self.real) else {}
         self.engine.update(online | offline, lambda rows: rows.leaves())
         counts = self.engine.plan(batch_size, online=len(self.real), offline=len(self.offline))
         order = self.engine.permutation(batch_size)

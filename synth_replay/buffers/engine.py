@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import warnings
 from collections.abc import Callable, Collection
@@ -13,10 +12,12 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from synth_replay.buffers.generators import GeneratorArgument, labels_of, make_generator, suit
+from synth_replay.buffers.counts import whole_number
+from synth_replay.buffers.generators import GeneratorArgument, fit_steps, generator_for, labels_of, suit
+from synth_replay.buffers.messages import RefreshMessages
 from synth_replay.buffers.mixing import SourceCounts
-from synth_replay.buffers.real_rows import Groups, RealRows, alike, collect, labels, named, together
-from synth_replay.buffers.refresh import Refit, RefreshClock, RefreshConfig
+from synth_replay.buffers.real_rows import Groups, RealRows, collect, labels, named, together
+from synth_replay.buffers.refresh import FIT_ROWS, Refit, RefreshClock, RefreshConfig
 from synth_replay.buffers.snapshots import Snapshots
 from synth_replay.buffers.sources import Mixture
 from synth_replay.buffers.stats import SynthesisStats
@@ -26,8 +27,6 @@ from synth_replay.errors import FitDivergedError
 from synth_replay.generator.config import MIN_ROWS
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
-
-logger = logging.getLogger(__name__)
 
 ToHost = Callable[[Transitions], HostColumns]
 
@@ -49,11 +48,12 @@ class SynthesisEngine:
         store_rows: Rows generated at each refresh, in all stores together; None takes the configuration's.
         refit: ``scratch`` trains a new model each time (the paper's code); ``warm`` starts from the last weights.
         refit_steps: Gradient steps of a refit; None takes the configuration's.
+        fit_rows: Most real rows of a source that a refit learns from, a random sample of more; None takes all.
         validate: Smallest share of real rows' own fidelity that generated rows must reach; None never checks.
         guidance_weight: w of CFDG's Eq. 7, for mixtures with labels; None takes the configuration's.
         seed: Seed of the generator and of the rows that are sampled.
         device: Device that fits and samples.
-        progress: Progress bars; None shows them on a terminal.
+        progress: Progress bars; None shows them on a terminal. False silences the messages about refreshes, too.
 
     Raises:
         ConfigError: If a value cannot be used.
@@ -71,6 +71,7 @@ class SynthesisEngine:
         store_rows: int | None = None,
         refit: Refit = "scratch",
         refit_steps: int | None = None,
+        fit_rows: int | None = FIT_ROWS,
         validate: float | None = None,
         guidance_weight: float | None = None,
         seed: int | None = None,
@@ -78,18 +79,20 @@ class SynthesisEngine:
         progress: bool | None = None,
     ) -> None:
         self.mixture, self.progress = mixture, progress
-        self.refresh_config = RefreshConfig(refresh_every, refit, refit_steps, validate)
-        self._clock = RefreshClock(refresh_every)
+        self.refresh_config = RefreshConfig(refresh_every, refit, refit_steps, validate, fit_rows)
+        self._clock = RefreshClock(self.refresh_config.every)
         fit_seed, draw_seed = np.random.SeedSequence(seed).generate_state(2)
         self._rng = np.random.default_rng(draw_seed)
-        self.generator = make_generator(observation_space, action_space, generator, int(fit_seed), device)
-        self.store_rows = self.generator.store_rows if store_rows is None else store_rows
-        ColumnStore(self.store_rows)  # refuses a number that no store can have
+        self.generator = generator_for(mixture, observation_space, action_space, generator, int(fit_seed), device)
+        store_rows = self.generator.store_rows if store_rows is None else store_rows
+        self.store_rows = whole_number("store_rows", store_rows, "the rows of all stores")
         suit(self.generator, mixture, guidance_weight)
         self.snapshots = Snapshots(int(self._rng.integers(2**32))) if mixture.snapshots else None
         self.stores: dict[str, ColumnStore] = {}
         self._figures = SynthesisStats()
         self._real_share, self._gated = 1.0, False
+        self._own_fit = False  # whether the generator has learnt from rows of this buffer
+        self.messages = RefreshMessages(progress)
 
     @property
     def stats(self) -> SynthesisStats:
@@ -108,6 +111,16 @@ class SynthesisEngine:
         """Environment steps that were counted."""
         return self._clock.steps
 
+    @property
+    def next_refresh(self) -> int:
+        """Environment steps at which the next refresh is due."""
+        return self._clock.next_at
+
+    @property
+    def idle(self) -> bool:
+        """Whether rows are to be generated and none are there yet."""
+        return not (self.mixture.rule.never or self.stores or self._figures.refreshes)
+
     def notify(self, steps: int = 1) -> None:
         """Counts environment steps. Nothing else happens until the next batch."""
         self._clock.tick(steps)
@@ -115,6 +128,11 @@ class SynthesisEngine:
     def request_refresh(self) -> None:
         """Makes a refresh due at the next batch, after an offline dataset was stored for example."""
         self._clock.request()
+
+    def reset(self) -> None:
+        """Forgets all generated rows, as the host has emptied its buffer; a saved generator fills the stores again."""
+        self.stores, self._gated = {}, False
+        self._clock.restart()
 
     # -- refreshing -------------------------------------------------------------------------
 
@@ -130,31 +148,43 @@ class SynthesisEngine:
         """
         if self.mixture.rule.never:
             return
-        if self.generator.fitted and not self.stores:
+        if self.generator.fitted and not self.stores and not self._own_fit:
             self._fill_from_saved(real, to_host)
         if self._clock.due:
-            self._refresh(collect(real, self.mixture.fitted), to_host)
+            self._refresh(*self._collect(real), to_host)
+        elif not self._own_fit:
+            self.say_when_due()
+
+    def say_when_due(self, at_least: int = 0) -> None:
+        """Says once when the first refresh is due: not before the step at which the host asks for its first batch."""
+        if not self.mixture.rule.never and not self._clock.due:
+            self.messages.schedule(max(self._clock.next_at, at_least), self.generator.fitted)
+
+    def _collect(self, real: RealRows) -> tuple[Groups, dict[str, int]]:
+        return collect(real, self.mixture.fitted, self.refresh_config.rows, self._rng)
 
     def _fill_from_saved(self, real: RealRows, to_host: ToHost) -> None:
         made = self._fill(to_host)
         if self.refresh_config.validate is not None:
-            groups = collect(real, self.mixture.fitted)
+            groups, _ = self._collect(real)
             self._validate({name: hold_out(rows, self._rng) for name, rows in groups.items()}, made)
 
-    def _refresh(self, groups: Groups, to_host: ToHost) -> None:
+    def _refresh(self, groups: Groups, held: dict[str, int], to_host: ToHost) -> None:
         started = time.perf_counter()
-        split = {name: self._split(rows) for name, rows in groups.items()}
-        split = {name: parts for name, parts in split.items() if len(parts[0]) >= MIN_ROWS}
+        whole = {name: self._split(rows) for name, rows in groups.items()}
+        split = {name: parts for name, parts in whole.items() if len(parts[0]) >= MIN_ROWS}
         if not self._worth_fitting(split):
+            self.messages.postponed(max((len(parts[0]) for parts in whole.values()), default=0))
             self._clock.retry()
             return
         try:
-            self._fit({name: fitted for name, (fitted, _) in split.items()})
+            self._fit({name: rows for name, (rows, _) in split.items()})
         except FitDivergedError as error:
             self._note_failure(error)
             return
         made = self._fill(to_host)
-        self._remember(groups, made)
+        if self.snapshots is not None:
+            self.snapshots.add_refresh(self.steps, groups, made, held, self.stores)
         self._clock.done(succeeded=True)
         like = {name: named(groups, self.mixture.like(name)) for name in made}
         self._figures = replace(
@@ -165,7 +195,7 @@ class SynthesisEngine:
         )
         self._validate(split, made)
         self._figures = replace(self._figures, refresh_seconds=time.perf_counter() - started)
-        logger.info("Refreshed after %d steps: %s", self.steps, self.stats)
+        self.messages.refreshed(self.stats)
 
     def _split(self, rows: Transitions) -> tuple[Transitions, Transitions]:
         """Returns rows to fit, and rows to hold out for ``validate``."""
@@ -178,6 +208,8 @@ class SynthesisEngine:
 
     def _fit(self, groups: Groups) -> None:
         """Fits all groups at once; if that fails the generator stays as it was."""
+        steps, rows = fit_steps(self.generator, self.refresh_config.steps), sum(map(len, groups.values()))
+        self.messages.refresh(self.steps, rows, steps, self.store_rows, self._figures)
         self.generator.fit(
             together(groups),
             steps=self.refresh_config.steps,
@@ -185,6 +217,7 @@ class SynthesisEngine:
             warm_start=self.refresh_config.refit == "warm",
             progress=self.progress,
         )
+        self._own_fit = True
 
     def _note_failure(self, error: FitDivergedError) -> None:
         failures = self._figures.failed_refreshes + 1
@@ -206,22 +239,13 @@ class SynthesisEngine:
         self.stores = stores
         return scored
 
-    def _remember(self, groups: Groups, made: Groups) -> None:
-        """Keeps some rows of each source for the report."""
-        if self.snapshots is None:
-            return
-        generated = {f"synthetic_{name}".removesuffix("_both"): rows for name, rows in made.items()}
-        sizes = {f"synthetic_{name}".removesuffix("_both"): len(store) for name, store in self.stores.items()}
-        self.snapshots.add(self.steps, alike(groups | generated), sizes)
-
     def _validate(self, split: dict[str, tuple[Transitions, Transitions]], made: Groups) -> None:
         floor = self.refresh_config.validate
         if floor is None or not split:
             return
         fitted, held = ({name: parts[i] for name, parts in split.items()} for i in (0, 1))
-        like = {name: self.mixture.like(name) for name in made}
-        scored = [(named(held, like[name]), named(fitted, like[name]), rows) for name, rows in made.items()]
-        worst = worst_fidelity(scored, self._rng)
+        like = ((self.mixture.like(name), rows) for name, rows in made.items())
+        worst = worst_fidelity(((named(held, of), named(fitted, of), rows) for of, rows in like), self._rng)
         if worst is None:
             return
         self._gated = worst.ratio < floor

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from synth_replay.buffers.counts import refuse_text, whole_number
 from synth_replay.errors import ConfigError
 
 Ratio = float | Callable[[int], float]
@@ -23,6 +24,7 @@ def check_ratio(name: str, ratio: float) -> float:
     Raises:
         ConfigError: Otherwise.
     """
+    refuse_text(name, ratio)
     known = isinstance(ratio, (int, float, np.floating, np.integer)) and not isinstance(ratio, bool)
     if not known or not 0 <= ratio <= 1:
         raise ConfigError(f"{name} is the share of rows in a batch, in [0, 1]; got {ratio!r}.")
@@ -55,8 +57,7 @@ class LinearSchedule:
     def __post_init__(self) -> None:
         check_ratio("LinearSchedule.start", self.start)
         check_ratio("LinearSchedule.end", self.end)
-        if self.steps < 1:
-            raise ConfigError(f"LinearSchedule.steps counts environment steps, at least 1; got {self.steps!r}.")
+        object.__setattr__(self, "steps", whole_number("LinearSchedule.steps", self.steps, "environment steps"))
 
     def __call__(self, step: int) -> float:
         """Returns the share at an environment step."""

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from synth_replay.augment import STATE_AUGMENTATIONS, StateAugmentation
 from synth_replay.buffers.sources import Mixture
-from synth_replay.errors import ConfigError
+from synth_replay.errors import ConfigError, UnsupportedSpaceError
 from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.generator import TransitionGenerator
 from synth_replay.transitions import Transitions, TransitionSpec
@@ -92,6 +92,77 @@ def make_generator(
         loaded.reseed(seed)
         return loaded
     return TransitionGenerator(observation_space, action_space, generator, seed, device)
+
+
+class NoGenerator:
+    """Stands for a generator in a buffer that never generates, where the spaces cannot be modelled.
+
+    Args:
+        error: Why they cannot be modelled. Whatever needs the layout of a row raises it again.
+    """
+
+    fitted, store_rows, holdout_loss = False, 1, float("nan")
+
+    def __init__(self, error: UnsupportedSpaceError) -> None:
+        self._kind, self._reason = type(error), str(error)
+
+    @property
+    def spec(self) -> TransitionSpec:
+        """Layout of the rows, which there is none of.
+
+        Raises:
+            UnsupportedSpaceError: Always.
+        """
+        raise self._kind(self._reason)
+
+    def fit(self, transitions: Transitions, **options: Any) -> object:  # noqa: ARG002 - a RowGenerator's signature
+        """Raises the error of :attr:`spec`."""
+        return self.spec
+
+    def sample(self, num_samples: int, **options: Any) -> Transitions:  # noqa: ARG002
+        """Raises the error of :attr:`spec`."""
+        raise self._kind(self._reason)
+
+    def widen_actions(self, action_space: spaces.Box) -> None:  # noqa: ARG002
+        """Raises the error of :attr:`spec`."""
+        raise self._kind(self._reason)
+
+
+def generator_for(
+    mixture: Mixture,
+    observation_space: spaces.Space[Any],
+    action_space: spaces.Space[Any],
+    generator: GeneratorArgument,
+    seed: int,
+    device: str | torch.device,
+) -> RowGenerator:
+    """Makes the generator of a mixture: :func:`make_generator`, or none where a mixture of real rows alone needs none.
+
+    Raises:
+        ConfigError: If ``generator`` cannot be used.
+        SpecMismatchError: If a saved generator is of another environment.
+        UnsupportedSpaceError: If a space cannot be modelled, and rows are to be generated.
+    """
+    try:
+        return make_generator(observation_space, action_space, generator, seed, device)
+    except UnsupportedSpaceError as error:
+        if not mixture.rule.never:
+            raise
+        return NoGenerator(error)
+
+
+def fit_steps(generator: RowGenerator, steps: int | None) -> int | None:
+    """Returns the most gradient steps of a fit, of all its networks together; None where it has none.
+
+    Args:
+        generator: The generator.
+        steps: Gradient steps of the diffusion model, instead of the configuration's.
+    """
+    if not isinstance(generator, TransitionGenerator):
+        return None
+    relabel = generator.config.relabel
+    supervised = relabel.steps if relabel.enabled and relabel.function is None else 0
+    return (generator.config.training.steps if steps is None else steps) + supervised
 
 
 def labels_of(generator: RowGenerator) -> list[int | str]:

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.incoming import refuse_nonfinite
+from synth_replay.buffers.messages import warn_if_too_small
+from synth_replay.buffers.real_rows import StoredRows
 from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import ColumnStore
 from synth_replay.spaces import Array
@@ -25,6 +28,8 @@ class HostBuffer:
     def __init__(self, capacity: int, engine: SynthesisEngine) -> None:
         self.engine = engine
         self.real = ColumnStore(capacity, compact=False)
+        if not (engine.mixture.rule.never or engine.generator.fitted):
+            warn_if_too_small(self.real.capacity, "capacity")
         self._dtypes = {leaf.name: leaf.dtype for leaf in engine.generator.spec.leaves}
 
     def __len__(self) -> int:
@@ -42,11 +47,17 @@ class HostBuffer:
         """Stores one transition, or one of each environment when the rewards are an array.
 
         Truncated episodes need the true last observation, not the first of the next episode.
+
+        Raises:
+            InvalidTransitionsError: If a value is NaN or infinite, unless no rows are ever generated.
         """
         truncated = np.broadcast_to(truncated, np.shape(reward))
         columns = (observation, action, reward, next_observation, terminated, truncated)
         if np.ndim(reward) == 0:
             columns = tuple(_with_batch_axis(value) for value in columns)
+        if not self.engine.mixture.rule.never:
+            named = zip(("observation", "action", "reward", "next observation"), columns, strict=False)
+            refuse_nonfinite(dict(named), self.engine.steps, self.real.position)
         self._store(Transitions(*columns))
 
     def _store(self, transitions: Transitions) -> None:
@@ -57,6 +68,19 @@ class HostBuffer:
     def transitions(self) -> Transitions:
         """Returns all real rows that the agent has collected, oldest first."""
         return Transitions.from_leaves(self.real.rows())
+
+    def stored_rows(self) -> StoredRows:
+        """Returns the agent's own rows for a refresh."""
+        return stored_rows(self.real)
+
+
+def stored_rows(store: ColumnStore) -> StoredRows:
+    """Returns the rows of a store in environment units for a refresh."""
+
+    def read(chosen: Array | None) -> Transitions:
+        return Transitions.from_leaves(store.rows() if chosen is None else store.gather(chosen))
+
+    return StoredRows(len(store), read)
 
 
 def _with_batch_axis(value: Any) -> Any:

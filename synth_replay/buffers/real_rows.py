@@ -3,22 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
-RealRows = Mapping[str, Callable[[], Transitions]]
-"""Functions that return the real rows of a source, in environment units; a source without rows is left out."""
+
+@dataclass(frozen=True)
+class StoredRows:
+    """Real rows of a source that can be read in part, so that a refit of a large buffer copies only what it fits.
+
+    Attributes:
+        count: Number of all rows.
+        read: Function of row numbers ``[k]`` in increasing order, or of None for all rows, that returns the rows.
+    """
+
+    count: int
+    read: Callable[[Array | None], Transitions]
+
+
+RealRows = Mapping[str, "Callable[[], Transitions] | StoredRows"]
+"""The real rows of a source, in environment units, by the source's name; a source without rows is left out."""
 
 Groups = dict[str, Transitions]
 """Rows by source."""
 
 
-def collect(real: RealRows, wanted: Collection[str]) -> Groups:
-    """Returns the rows of the wanted sources that have any, with the columns that all of them have."""
-    return alike({name: rows() for name, rows in real.items() if name in wanted})
+def collect(
+    real: RealRows, wanted: Collection[str], most: int | None, rng: np.random.Generator
+) -> tuple[Groups, dict[str, int]]:
+    """Reads the rows of the wanted sources that have any, with the columns that all of them have.
+
+    Args:
+        real: Real rows by source.
+        wanted: Names of the sources to read.
+        most: Most rows of a source, chosen at random if it has more; None reads all.
+        rng: Source of the choice. Nothing is drawn where all rows are read.
+
+    Returns:
+        The rows, and the number of all rows that each of these sources holds.
+    """
+    read = {name: _read(rows, most, rng) for name, rows in real.items() if name in wanted}
+    return alike({name: rows for name, (rows, _) in read.items()}), {name: count for name, (_, count) in read.items()}
+
+
+def _read(
+    source: Callable[[], Transitions] | StoredRows, most: int | None, rng: np.random.Generator
+) -> tuple[Transitions, int]:
+    if isinstance(source, StoredRows):
+        return source.read(_chosen(source.count, most, rng)), source.count
+    rows = source()
+    chosen = _chosen(len(rows), most, rng)
+    return rows if chosen is None else rows[chosen], len(rows)
+
+
+def _chosen(count: int, most: int | None, rng: np.random.Generator) -> Array | None:
+    """Returns the numbers of ``most`` random rows in increasing order; None where all rows are wanted."""
+    if most is None or count <= most:
+        return None
+    return np.sort(rng.choice(count, most, replace=False, shuffle=False))
 
 
 def alike(groups: Groups) -> Groups:

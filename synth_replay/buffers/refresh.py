@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
+from synth_replay.buffers.counts import refuse_text, whole_number
 from synth_replay.errors import ConfigError
+from synth_replay.generator.config import MIN_ROWS
 
 Refit = Literal["scratch", "warm"]
+
+FIT_ROWS = 200_000
 
 
 @dataclass(frozen=True)
@@ -24,22 +26,30 @@ class RefreshConfig:
         validate: Floor of the generated rows' fidelity: their mean marginal on held-out real rows as a share of what
             fitted real rows reach there. Below it batches hold real rows alone, and a warning says why. A tenth of the
             rows is held out of the fit. None trains on whatever is generated.
+        rows: Most real rows of a source that a refit learns from, a random sample of more; None takes all. A fit needs
+            several times the memory of its rows.
     """
 
     every: int = 10_000
     refit: Refit = "scratch"
     steps: int | None = None
     validate: float | None = None
+    rows: int | None = FIT_ROWS
 
     def __post_init__(self) -> None:
-        if isinstance(self.every, bool) or not isinstance(self.every, (int, np.integer)) or self.every < 1:
-            raise ConfigError(f"refresh_every counts environment steps and must be at least 1; got {self.every!r}.")
+        self._set("every", whole_number("refresh_every", self.every, "environment steps"))
+        if self.steps is not None:
+            self._set("steps", whole_number("refit_steps", self.steps, "the gradient steps of a refit"))
+        if self.rows is not None:
+            self._set("rows", whole_number("fit_rows", self.rows, "the real rows of a fit", least=MIN_ROWS))
         if self.refit not in ("scratch", "warm"):
             raise ConfigError(f"refit must be 'scratch' or 'warm'; got {self.refit!r}.")
-        if self.steps is not None and self.steps < 1:
-            raise ConfigError(f"The number of refit steps must be at least 1; got {self.steps!r}.")
+        refuse_text("validate", self.validate)
         if self.validate is not None and not 0 <= self.validate <= 1:
             raise ConfigError(f"validate is a share of what real rows reach, in [0, 1]; got {self.validate!r}.")
+
+    def _set(self, name: str, value: int) -> None:
+        object.__setattr__(self, name, value)  # the dataclass is frozen: 1e4 becomes 10000 once, here
 
 
 class RefreshClock:
@@ -67,6 +77,10 @@ class RefreshClock:
     def request(self) -> None:
         """Makes a refresh due now."""
         self.next_at = self.steps
+
+    def restart(self) -> None:
+        """Forgets earlier refreshes and waits ``every`` steps from now."""
+        self.next_at, self.last_at = self.steps + self.every, None
 
     def retry(self) -> None:
         """Postpones the refresh to the next step, because nothing could be fitted yet."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 
 import numpy as np
 
+from synth_replay.buffers.real_rows import Groups, alike
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
@@ -58,6 +59,22 @@ class Snapshots:
             self.held = self.held[::2]
         kept = {name: part[self._chosen(len(part))] for name, part in rows.items()}
         self.held.append(Snapshot(step, kept, {name: len(part) for name, part in rows.items()} | dict(sizes or {})))
+
+    def add_refresh(
+        self, step: int, real: Groups, made: Groups, held: Mapping[str, int], stores: Mapping[str, Sized]
+    ) -> None:
+        """Keeps some of the real and the generated rows of a refresh.
+
+        Args:
+            step: Environment steps until now.
+            real: Real rows that were read, by source.
+            made: Some generated rows of each store, by the store's name.
+            held: Number of all real rows of each source.
+            stores: The stores.
+        """
+        names = {name: f"synthetic_{name}".removesuffix("_both") for name in stores}
+        rows = alike(real | {names[name]: part for name, part in made.items()})
+        self.add(step, rows, {**held, **{names[name]: len(store) for name, store in stores.items()}})
 
     def _chosen(self, rows: int) -> Array:
         chosen: Array = self._rng.permutation(rows)[:NEWEST_ROWS]

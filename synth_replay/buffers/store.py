@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from synth_replay.errors import ConfigError
+from synth_replay.buffers.counts import whole_number
 from synth_replay.spaces import Array
 
 HostColumns = dict[str, Array]
@@ -25,9 +25,7 @@ class ColumnStore:
     """
 
     def __init__(self, capacity: int, compact: bool = True) -> None:
-        if isinstance(capacity, bool) or not isinstance(capacity, (int, np.integer)) or capacity < 1:
-            raise ConfigError(f"A store needs a capacity of at least 1 row; got {capacity!r}.")
-        self.capacity, self.compact = int(capacity), compact
+        self.capacity, self.compact = whole_number("capacity", capacity, "the rows of a store"), compact
         self.position = 0
         self.full = False
         self._columns: HostColumns = {}

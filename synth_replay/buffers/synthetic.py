@@ -73,7 +73,7 @@ class SyntheticReplayBuffer(HostBuffer):
         """
         if not len(self.real):
             raise InvalidTransitionsError("The buffer is empty: add transitions before sampling.")
-        self.engine.update({"real": self.transitions}, lambda rows: rows.leaves())
+        self.engine.update({"real": self.stored_rows()}, lambda rows: rows.leaves())
         counts = self.engine.plan(batch_size, real=len(self.real))
         rows = self.real.gather(self._rng.integers(len(self.real), size=counts.real))
         rows.pop("truncations")

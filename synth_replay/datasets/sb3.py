@@ -112,8 +112,8 @@ def _gather(array: Array, steps: Array) -> Array:
 
 
 def _environment_units(actions: Array, space: spaces.Space[Any]) -> Array:
+    """Returns stored actions ``[n, size]`` in the shape of the space, Box actions in the environment's units."""
+    shaped = actions.reshape(len(actions), *(space.shape or ()))
     if not isinstance(space, spaces.Box):
-        return actions
-    low, high = space.low.reshape(-1), space.high.reshape(-1)
-    scale = 0.5 * (high - low)
-    return np.asarray(low + scale * (actions + 1.0))
+        return shaped
+    return np.asarray(space.low + 0.5 * (space.high - space.low) * (shaped + 1.0))

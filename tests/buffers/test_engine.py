@@ -256,13 +256,25 @@ def test_ctrl_c_during_a_refit_leaves_the_buffer_usable(pendulum, monkeypatch):
     assert len(buffer.sample(10)) == 10 and buffer.stats.refreshes == 1
 
 
-def test_nan_in_the_real_rows_is_an_error_before_any_training_and_nothing_is_lost(pendulum):
+def test_nan_is_refused_as_it_is_stored_and_nothing_is_lost(pendulum):
     buffer = make()
     feed(buffer, pendulum[:199])
+    good = (pendulum.observations[0], pendulum.actions[0], 1.0, pendulum.observations[1], False)
+    for place, name in ((0, "observation"), (1, "action"), (2, "reward"), (3, "next observation")):
+        bad = [value * np.nan if i == place else value for i, value in enumerate(good)]
+        match = rf"The {name} of environment 0 is nan at environment step 200 \(position 199"
+        with pytest.raises(InvalidTransitionsError, match=match):
+            buffer.add(*bad)
+    assert len(buffer) == buffer.engine.steps == 199
+    buffer.add(*good)
+    buffer.sample(8)
+    assert buffer.stats.refreshes == 1
+
+
+def test_a_buffer_of_real_rows_alone_stores_whatever_it_is_given(pendulum):
+    buffer = make(real_ratio=1.0)
     buffer.add(pendulum.observations[0], pendulum.actions[0], float("nan"), pendulum.observations[1], False)
-    with pytest.raises(InvalidTransitionsError, match="rewards"):
-        buffer.sample(8)
-    assert len(buffer) == 200 and not buffer.engine.generator.fitted
+    assert np.isnan(buffer.sample(4).rewards).all()
 
 
 def test_too_few_rows_wait_and_an_empty_buffer_says_so(pendulum):

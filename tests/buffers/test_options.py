@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import get_type_hints
 
 import gymnasium as gym
+import numpy as np
 import pytest
+import yaml
 
 from synth_replay.buffers import (
     CFGMixedBuffer,
@@ -19,6 +21,7 @@ from synth_replay.buffers import (
     SyntheticReplayBuffer,
     synther_engine,
 )
+from synth_replay.errors import ConfigError
 from tests.buffers.helpers import offline_data
 from tests.conftest import TINY, rollout
 
@@ -83,3 +86,40 @@ def test_a_new_rule_is_a_new_class_and_nothing_else():
     engine.notify(100)
     engine.update({"real": lambda: rollout("Pendulum-v1")}, lambda rows: rows.leaves())
     assert [engine.plan(10, real=rows).generated for rows in (100, 199, 200)] == [9, 9, 1]
+
+
+# -- numbers from files and command lines ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("refresh_every", lambda buffer: buffer.engine.refresh_config.every),
+        ("refit_steps", lambda buffer: buffer.engine.refresh_config.steps),
+        ("fit_rows", lambda buffer: buffer.engine.refresh_config.rows),
+        ("store_rows", lambda buffer: buffer.engine.store_rows),
+    ],
+)
+def test_a_count_may_be_a_float_without_a_fraction_and_nothing_else_is_taken_for_one(name, read):
+    for given in (1e4, np.float32(1e4), np.int64(10_000)):
+        found = read(SyntheticReplayBuffer(200, *SPACES, generator=TINY, **{name: given}))
+        assert found == 10_000 and type(found) is int
+    for wrong in (0, -5, 2.5, True, float("nan"), float("inf"), [1], "1.5.2"):
+        with pytest.raises(ConfigError, match=name):
+            SyntheticReplayBuffer(200, *SPACES, generator=TINY, **{name: wrong})
+
+
+@pytest.mark.parametrize("name", ["refresh_every", "refit_steps", "fit_rows", "store_rows", "validate", "real_ratio"])
+def test_a_number_that_arrives_as_text_is_called_text_and_written_out(name):
+    text = "5e-1" if name in ("validate", "real_ratio") else "1e4"
+    match = f"{name}.* is the text '{text}', not a number. Write {'0.5' if text == '5e-1' else '10000'}, without quotes"
+    with pytest.raises(ConfigError, match=match):
+        SyntheticReplayBuffer(200, *SPACES, generator=TINY, **{name: yaml.safe_load(text)})
+
+
+def test_schedules_and_capacities_are_counts_too():
+    assert LinearSchedule(0.0, 1.0, 1e3).steps == 1000
+    assert SyntheticReplayBuffer(1e3, *SPACES, generator=TINY).real.capacity == 1000
+    for wrong in (lambda: LinearSchedule(0.0, 1.0, "1e3"), lambda: SyntheticReplayBuffer("1e3", *SPACES)):
+        with pytest.raises(ConfigError, match=r"is the text '1e3'.*Write 1000,"):
+            wrong()

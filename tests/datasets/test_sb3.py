@@ -13,6 +13,8 @@ from gymnasium import spaces
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from stable_baselines3 import DQN, SAC
+    from stable_baselines3.common.buffers import ReplayBuffer
+    from stable_baselines3.common.save_util import save_to_pkl
     from stable_baselines3.common.vec_env import DummyVecEnv
 
 from synth_replay import Transitions, TransitionSpec
@@ -145,6 +147,23 @@ def test_a_memory_saving_buffer_loses_only_the_row_that_it_overwrote(steps, tmp_
     np.testing.assert_array_equal(found.next_observations[ends], found.observations[ends])
     limits, shared = dataset.meta["notes"]
     assert "time limit counts as a termination" in limits and "last observation is used" in shared
+
+
+@pytest.mark.parametrize(
+    "space", [spaces.Box(-2, 3, (2, 3)), spaces.Box(0, 4, (1, 1)), spaces.MultiBinary(4), spaces.MultiDiscrete([2, 3])]
+)
+def test_actions_of_any_shape_are_read_in_the_shape_and_units_of_their_space(space, tmp_path):
+    box = isinstance(space, spaces.Box)
+    seen = np.array([space.sample() for _ in range(120)])
+    stored = 2 * (seen - space.low) / (space.high - space.low) - 1 if box else seen
+    buffer = ReplayBuffer(200, spaces.Box(-1, 1, (3,)), space, device="cpu")
+    for action in stored:
+        observation = np.random.uniform(-1, 1, (1, 3))
+        buffer.add(observation, observation, action[None], np.ones(1), np.zeros(1), [{}])
+    save_to_pkl(tmp_path / "b.pkl", buffer)
+    found = open_dataset(tmp_path / "b.pkl", trusted=True).read()
+    assert found.actions.shape == (120, *space.shape) and found.actions.dtype == space.dtype
+    np.testing.assert_allclose(found.actions, seen, atol=1e-5)
 
 
 def test_our_own_buffer_gives_its_real_rows(tmp_path):

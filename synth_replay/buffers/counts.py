@@ -1,0 +1,52 @@
+"""Checks of options that are numbers, with messages for the ways in which files and command lines garble them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from synth_replay.errors import ConfigError
+
+
+def refuse_text(name: str, value: Any) -> None:
+    """Refuses a number that arrived as text, as YAML's ``1e4`` does.
+
+    Raises:
+        ConfigError: If the value is a string.
+    """
+    if isinstance(value, str):
+        raise ConfigError(
+            f"{name} is the text {value!r}, not a number. Write {_plain(value)}, without quotes: YAML reads 1e4, a "
+            "power of ten without a dot and a sign, as text."
+        )
+
+
+def whole_number(name: str, value: Any, what: str, least: int = 1) -> int:
+    """Returns a count as an int. Floats without a fraction, such as 1e4, are accepted.
+
+    Args:
+        name: Name of the option.
+        value: Value that the user gave.
+        what: What the option counts, in the plural.
+        least: Smallest value.
+
+    Raises:
+        ConfigError: If the value is text, has a fraction, is not finite or is too small.
+    """
+    refuse_text(name, value)
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value != int(value) or value < least:
+        raise ConfigError(f"{name} counts {what}: a whole number of at least {least}; got {value!r}.")
+    return int(value)
+
+
+def _plain(text: str) -> str:
+    """Returns the number that a text stands for as plain digits; an example where it stands for none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return "a number such as 10000"
+    whole = math.isfinite(value) and value == int(value)
+    return str(int(value)) if whole else repr(value)
