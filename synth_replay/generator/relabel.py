@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from synth_replay.errors import ConfigError, InvalidTransitionsError
 from synth_replay.generator.config import RelabelConfig, RewardFunction
+from synth_replay.generator.termination_rates import TerminationRates
 from synth_replay.spaces import Array, Leaf, as_matrix, one_hot
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -68,6 +69,10 @@ class Relabeler:
         spec: Columns of a transition.
         config: Size and training of the network.
         device: Device of the network.
+
+    Attributes:
+        rates: Measured rates of terminations; None before they are measured. If relabelling does not keep the rate,
+            only rewards are relabelled.
     """
 
     def __init__(self, spec: TransitionSpec, config: RelabelConfig, device: torch.device) -> None:
@@ -76,6 +81,7 @@ class Relabeler:
         self.termination_rate = 0.0
         self.scales: dict[str, _Scale] = {}
         self.network: nn.Sequential | None = None
+        self.rates: TerminationRates | None = None
 
     # -- features ---------------------------------------------------------------------------
 
@@ -170,10 +176,11 @@ class Relabeler:
         return rewards, 1 / (1 + np.exp(-out[:, 1].astype(np.float64)))
 
     def __call__(self, rows: Transitions, labels: Array | None = None) -> Transitions:
-        """Returns rows with predicted rewards and terminations."""
+        """Returns rows with predicted rewards and, where these keep their rate, predicted terminations."""
         rewards, probabilities = self.predict(rows, labels)
         rewards = rewards.astype(rows.rewards.dtype)
         learnt = 0 < self.termination_rate < 1  # rows of one class teach nothing
+        learnt &= self.rates is None or self.rates.kept
         terminations = probabilities >= self.config.threshold if learnt else rows.terminations
         return replace(rows, rewards=rewards, terminations=terminations)
 
@@ -185,6 +192,8 @@ class Relabeler:
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         for name, scale in self.scales.items():
             tensors |= {f"mean.{name}": torch.from_numpy(scale.mean), f"std.{name}": torch.from_numpy(scale.std)}
+        if self.rates is not None:
+            tensors["rates"] = torch.tensor(self.rates.numbers(), dtype=torch.float64)
         return tensors | {
             "levels": torch.from_numpy(self.levels),
             "termination_rate": torch.tensor(self.termination_rate),
@@ -193,6 +202,7 @@ class Relabeler:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Replaces everything learnt with a state that :meth:`state` gave for an equal spec and configuration."""
         self.levels, self.termination_rate = tensors["levels"].numpy(), float(tensors["termination_rate"])
+        self.rates = TerminationRates(*tensors["rates"].tolist()) if "rates" in tensors else None
         names = ("features", "rewards")
         self.scales = {n: _Scale(tensors[f"mean.{n}"].numpy(), tensors[f"std.{n}"].numpy()) for n in names}
         self.network = self._new_network(len(self.scales["features"].mean), 0)
