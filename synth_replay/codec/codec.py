@@ -18,6 +18,7 @@ from synth_replay.codec.config import CodecConfig
 from synth_replay.codec.discrete_columns import Conditions
 from synth_replay.codec.labels import LabelEncoder
 from synth_replay.codec.normalizers import Affine, Quantile, heavy_tailed
+from synth_replay.codec.precision import representable, resolution
 from synth_replay.codec.whitening import MAX_COLUMNS, MIN_COLUMNS, PrincipalAxes, delta_columns
 from synth_replay.spaces import Array, Leaf, as_matrix, exceeds_bounds, one_hot
 from synth_replay.transitions import Transitions, TransitionSpec
@@ -127,7 +128,7 @@ class TransitionCodec:
         if self._wide and self.config.next_observations == "auto":
             self.deltas = {leaf.name: delta_columns(leaf, leaves[leaf.name]) for leaf in self._next}
         values = self._gather(leaves)
-        self.affine = Affine.from_values(values)
+        self.affine = Affine.from_values(values, self._resolutions(leaves))
         self._exempt_flags()
         scores = self._scores(values, rng)
         self.axes = self._principal_axes(scores)
@@ -135,6 +136,12 @@ class TransitionCodec:
             scores = self.axes.forward(scores)
         rows = scores[:, self.affine.varies].astype(np.float32)
         return EncodedRows(rows, codes, self.conditions.encode(codes, labels))
+
+    def _resolutions(self, leaves: dict[str, Array]) -> Array:
+        """Returns the resolution ``[D']`` of each column, see :func:`resolution`."""
+        slots = self._slots()
+        sizes = [slot.columns.stop - slot.columns.start for slot in slots]
+        return np.repeat([resolution(slot.leaf, leaves[slot.leaf.name]) for slot in slots], sizes)
 
     def _exempt_flags(self) -> None:
         """Leaves flags and one-hot columns unscaled, as SynthER does with its terminal flag."""
@@ -232,6 +239,7 @@ class TransitionCodec:
         values = (values + self._reference(leaf, decoded)).reshape(shape)
         if leaf.name not in self.unclipped:
             values = np.clip(values, leaf.low, leaf.high)
+        values = np.clip(values, *representable(leaf.dtype))
         return (np.rint(values) if np.issubdtype(leaf.dtype, np.integer) else values).astype(leaf.dtype)
 
     # -- persistence ------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 MAX_GAP = 0.2
-"""Largest gap between the relabelled and the real rate, as a share of the real rate: the limit of the report's check."""
+"""Largest gap between the relabelled and the real rate, as a share of the real rate (the limit of the report)."""
 
 
 @dataclass(frozen=True)

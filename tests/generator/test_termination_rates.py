@@ -121,8 +121,17 @@ def test_rows_that_diffuse_their_flags_keep_the_better_of_two_rates():
 
 @pytest.mark.parametrize(
     ("relabelled", "error", "kept"),
-    [(0.05, 0.0, True), (0.06, 0.0, True), (0.061, 0.0, False), (0.04, 0.0, True), (0.039, 0.0, False)]
-    + [(0.0, 0.0, False), (0.93, 0.0, False), (0.08, 0.01, True), (0.08, 0.009, False)],
+    [
+        (0.05, 0.0, True),
+        (0.06, 0.0, True),
+        (0.061, 0.0, False),
+        (0.04, 0.0, True),
+        (0.039, 0.0, False),
+        (0.0, 0.0, False),
+        (0.93, 0.0, False),
+        (0.08, 0.01, True),
+        (0.08, 0.009, False),
+    ],
 )
 def test_a_rate_may_differ_by_a_fifth_and_two_standard_errors(relabelled, error, kept):
     rates = TerminationRates(0.05, 0.05, relabelled, error)
