@@ -196,7 +196,9 @@ def _changed(start: Any, data: Any) -> Any:
 
 
 PAPER = GeneratorConfig(
-    codec=CodecConfig(normalizer="zscore", next_observations="absolute", discrete="diffuse", decorrelate="never"),
+    codec=CodecConfig(
+        normalizer="zscore", next_observations="absolute", discrete="diffuse", decorrelate="never", support="off"
+    ),
 )
 """SynthER's published settings (Tables 8 and 9, and its code): 128-step stochastic Heun, 100,000 training steps."""
 

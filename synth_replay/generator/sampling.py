@@ -172,7 +172,8 @@ class RowSampler:
         if self.relabeler is None:
             return rows
         encoder = self.codec.conditions.label
-        return self.relabeler(rows, None if encoder is None or labels is None else encoder.encode(labels))
+        relabelled = self.relabeler(rows, None if encoder is None or labels is None else encoder.encode(labels))
+        return replace(relabelled, rewards=self.codec.clip_rewards(relabelled.rewards))
 
     # -- denoising --------------------------------------------------------------------------
 
