@@ -18,6 +18,8 @@ from synth_replay.codec.config import CodecConfig
 from synth_replay.codec.discrete_columns import Conditions
 from synth_replay.codec.labels import LabelEncoder
 from synth_replay.codec.normalizers import Affine, Quantile, heavy_tailed
+from synth_replay.codec.precision import representable, resolution
+from synth_replay.codec.support import Support
 from synth_replay.codec.whitening import MAX_COLUMNS, MIN_COLUMNS, PrincipalAxes, delta_columns
 from synth_replay.spaces import Array, Leaf, as_matrix, exceeds_bounds, one_hot
 from synth_replay.transitions import Transitions, TransitionSpec
@@ -60,6 +62,7 @@ class TransitionCodec:
         quantiles: Quantile tables of the columns that have one, by column number.
         axes: Principal axes of wide rows, or None.
         unclipped: Names of the leaves whose real values leave their space, so that generated ones are not clipped.
+        support: Observed range of the continuous columns.
         deltas: Whether each column of a leaf of the next observations is modelled as s' - s, by leaf name.
     """
 
@@ -70,10 +73,11 @@ class TransitionCodec:
         self.quantiles: dict[int, Quantile] = {}
         self.axes: PrincipalAxes | None = None
         self.unclipped: list[str] = []
-        observed = [leaf for leaf in spec.leaves if "observations" in leaf.name and leaf.kind == "continuous"]
-        columns = sum(leaf.size for leaf in observed)
+        self.support = Support.unbounded(0)
+        seen = [leaf for leaf in spec.leaves if "observations" in leaf.name and leaf.kind == "continuous"]
+        columns = sum(leaf.size for leaf in seen)
         self._wide = config.decorrelate == "auto" and MIN_COLUMNS <= columns <= MAX_COLUMNS
-        self._next = [leaf for leaf in observed if leaf.name.startswith("next_")]
+        self._next = [leaf for leaf in seen if leaf.name.startswith("next_")]
         delta = config.next_observations == "delta" or (config.next_observations == "auto" and not self._wide)
         self.deltas = {leaf.name: np.full(leaf.size, delta) for leaf in self._next}
 
@@ -127,7 +131,9 @@ class TransitionCodec:
         if self._wide and self.config.next_observations == "auto":
             self.deltas = {leaf.name: delta_columns(leaf, leaves[leaf.name]) for leaf in self._next}
         values = self._gather(leaves)
-        self.affine = Affine.from_values(values)
+        self.affine = Affine.from_values(values, self._resolutions(leaves))
+        slots = [(slot.leaf, slot.columns) for slot in self._slots()]
+        self.support = Support.from_values(values, leaves, slots, self.deltas)
         self._exempt_flags()
         scores = self._scores(values, rng)
         self.axes = self._principal_axes(scores)
@@ -135,6 +141,23 @@ class TransitionCodec:
             scores = self.axes.forward(scores)
         rows = scores[:, self.affine.varies].astype(np.float32)
         return EncodedRows(rows, codes, self.conditions.encode(codes, labels))
+
+    def _resolutions(self, leaves: dict[str, Array]) -> Array:
+        """Returns the resolution ``[D']`` of each column, see :func:`resolution`."""
+        slots = self._slots()
+        sizes = [slot.columns.stop - slot.columns.start for slot in slots]
+        return np.repeat([resolution(slot.leaf, leaves[slot.leaf.name]) for slot in slots], sizes)
+
+    def _allowed(self) -> Support:
+        """Returns the bounds of generated values by the configuration."""
+        if self.config.support == "off" or not self.support.values.size:
+            return Support.unbounded(len(self.affine.varies))
+        return self.support.widened(self.config.support_margin)
+
+    def clip_rewards(self, rewards: Array) -> Array:
+        """Returns rewards ``[n]`` that do not leave their observed range, if the configuration says so."""
+        bounds = [self._allowed().values[:, s.columns] for s in self._slots() if s.leaf.name == "rewards"]
+        return np.clip(rewards, *bounds[0]).astype(rewards.dtype) if bounds else rewards
 
     def _exempt_flags(self) -> None:
         """Leaves flags and one-hot columns unscaled, as SynthER does with its terminal flag."""
@@ -203,8 +226,8 @@ class TransitionCodec:
     def decode(self, rows: Array, codes: Array) -> Transitions:
         """Decodes rows ``[n, D]`` and codes ``[n, K]`` to valid transitions.
 
-        Every value is finite, within its bounds and of its column's dtype. Leaves in ``unclipped`` keep values outside
-        their bounds, as the real rows do.
+        Every value is finite, of its column's dtype, and within the bounds of its space and the range of the real
+        values (``CodecConfig.support``). Leaves in ``unclipped`` leave the bounds of their space as the real rows do.
         """
         scores = np.zeros((len(rows), len(self.affine.varies)), np.float64)
         scores[:, self.affine.varies] = rows
@@ -214,13 +237,15 @@ class TransitionCodec:
         values = self.affine.inverse(scores)
         for column, quantile in self.quantiles.items():
             values[:, column] = quantile.inverse(scores[:, column])
-        leaves: dict[str, Array] = {}
+        allowed, leaves = self._allowed(), dict[str, Array]()
+        values = np.clip(values, *allowed.coded)
         for slot in self._slots():
-            leaves[slot.leaf.name] = self._decode_leaf(slot, values[:, slot.columns], leaves)
+            bounds = allowed.values[:, slot.columns]
+            leaves[slot.leaf.name] = self._decode_leaf(slot, values[:, slot.columns], leaves, bounds)
         leaves |= self.conditions.decode(codes)
         return Transitions.from_leaves({leaf.name: leaves[leaf.name] for leaf in self.spec.leaves})
 
-    def _decode_leaf(self, slot: _Slot, values: Array, decoded: dict[str, Array]) -> Array:
+    def _decode_leaf(self, slot: _Slot, values: Array, decoded: dict[str, Array], bounds: Array) -> Array:
         leaf = slot.leaf
         shape = (len(values), *leaf.shape)
         if leaf.name == "terminations":
@@ -229,9 +254,10 @@ class TransitionCodec:
             edges = np.cumsum(leaf.categories)[:-1]
             chosen = [block.argmax(axis=1) for block in np.split(values, edges, axis=1)]
             return (np.stack(chosen, axis=1).reshape(shape) + leaf.low).astype(leaf.dtype)
-        values = (values + self._reference(leaf, decoded)).reshape(shape)
+        values = np.clip(values + self._reference(leaf, decoded), *bounds).reshape(shape)
         if leaf.name not in self.unclipped:
             values = np.clip(values, leaf.low, leaf.high)
+        values = np.clip(values, *representable(leaf.dtype))
         return (np.rint(values) if np.issubdtype(leaf.dtype, np.integer) else values).astype(leaf.dtype)
 
     # -- persistence ------------------------------------------------------------------------
@@ -242,6 +268,7 @@ class TransitionCodec:
         arrays |= self.conditions.state()
         if self.axes is not None:
             arrays |= {f"axes.{name}": value for name, value in vars(self.axes).items()}
+        arrays |= {f"support.{name}": value for name, value in vars(self.support).items()}
         arrays |= {f"unclipped.{name}": np.ones(1) for name in self.unclipped}
         arrays |= {f"delta.{name}": columns for name, columns in self.deltas.items()}
         for column, quantile in self.quantiles.items():
@@ -254,6 +281,8 @@ class TransitionCodec:
         self.conditions.restore(arrays)
         axes = _named(arrays, "axes")
         self.axes = PrincipalAxes(**axes | {"columns": axes["columns"].astype(int)}) if axes else None
+        bounds = _named(arrays, "support")
+        self.support = Support(**bounds) if bounds else Support.unbounded(0)
         self.unclipped = list(_named(arrays, "unclipped"))
         self.deltas |= {name: columns.astype(bool) for name, columns in _named(arrays, "delta").items()}
         scores = _named(arrays, "scores")

@@ -28,6 +28,10 @@ class CodecConfig:
         decorrelate: Whitening of wide rows. ``auto`` replaces observations and next observations of 64 to 4096 columns
             together by their principal axes, each divided by the square root of its standard deviation, and gives the
             other columns at least a fifth of the loss. ``never`` keeps the columns (SynthER).
+        support: Range of generated continuous values. ``clip`` limits each column, and each step s' - s where it is
+            modelled, to the range of the fitted rows; ``off`` leaves only the bounds of the spaces (SynthER).
+        support_margin: Width by which ``clip`` extends the observed range on each side, as a share of the range. 0
+            suits quantities that end at a limit, such as a reward that is never positive.
         terminal_oversampling: Minimum share of terminal rows in training batches, in [0, 1); effective with
             ``discrete="condition"`` only. The rate of generated terminations does not depend on it.
     """
@@ -36,6 +40,8 @@ class CodecConfig:
     next_observations: Literal["auto", "delta", "absolute"] = "auto"
     discrete: Literal["condition", "diffuse"] = "condition"
     decorrelate: Literal["auto", "never"] = "auto"
+    support: Literal["clip", "off"] = "clip"
+    support_margin: float = 0.0
     terminal_oversampling: float = 0.02
     quantile_weight: float = 0.5
 
@@ -45,6 +51,7 @@ class CodecConfig:
             "next_observations": ("auto", "delta", "absolute"),
             "discrete": ("condition", "diffuse"),
             "decorrelate": ("auto", "never"),
+            "support": ("clip", "off"),
         }
         for name, values in allowed.items():
             if getattr(self, name) not in values:
@@ -53,5 +60,7 @@ class CodecConfig:
             raise ConfigError(
                 f"CodecConfig.terminal_oversampling must be in [0, 1), not {self.terminal_oversampling!r}."
             )
+        if not 0 <= self.support_margin < float("inf"):
+            raise ConfigError(f"CodecConfig.support_margin must be 0 or more, not {self.support_margin!r}.")
         if not 0 < self.quantile_weight <= 1:
             raise ConfigError(f"CodecConfig.quantile_weight must be in (0, 1], not {self.quantile_weight!r}.")

@@ -132,18 +132,22 @@ class Conditions:
             out[rows] = self.sample(len(rows), rng, int(number))
         return out
 
-    def sample(self, count: int, rng: np.random.Generator, label: int | None = None) -> Array:
+    def sample(
+        self, count: int, rng: np.random.Generator, label: int | None = None, among: Array | None = None
+    ) -> Array:
         """Samples condition codes in the data's proportions, each exact to within one row, in random order.
 
         Args:
             count: Number of rows.
             rng: Source of the sample.
             label: Label bin whose rows alone are sampled; None samples all rows.
+            among: Whether each combination of ``table`` may be sampled, ``[M]`` bool; None samples all.
 
         Returns:
             Condition codes ``[count, K]``.
         """
         counts = self.counts if label is None else self.counts * (self.table[:, -1] == label)
+        counts = counts if among is None else counts * among
         edges = np.cumsum(counts) / counts.sum()
         positions = (np.arange(count) + rng.random()) / count
         index = np.minimum(np.searchsorted(edges, positions, side="right"), np.flatnonzero(counts)[-1])

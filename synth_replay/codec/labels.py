@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from synth_replay.codec.precision import MAX_MAGNITUDE
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.spaces import Array, one_hot
 
@@ -146,3 +147,5 @@ class LabelEncoder:
 def _require_finite(array: Array) -> None:
     if not np.isfinite(array).all():
         raise InvalidTransitionsError("A label is NaN or infinite.")
+    if array.size and float(np.abs(array).max()) > MAX_MAGNITUDE:
+        raise InvalidTransitionsError(f"A label's magnitude is above {MAX_MAGNITUDE:g}: rescale the labels.")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from synth_replay.codec.precision import FLOAT32_RESOLUTION
 from synth_replay.spaces import Array
 
 QUANTILE_KNOTS = 1001
-RELATIVE_RESOLUTION = 1e-7  # a range below this share of the magnitude is float32 rounding noise
 HEAVY_TAIL = 50.0  # a z-score beyond this destabilises a network
 
 
@@ -21,7 +21,7 @@ class Affine:
     Attributes:
         shift: Mean of each column, or the value of a constant one; ``[D]`` float64.
         scale: Standard deviation of each column, 1 for constant ones; ``[D]`` float64.
-        varies: Whether each column varies by more than float32 rounding; ``[D]`` bool.
+        varies: Whether each column varies by more than rounding; ``[D]`` bool.
     """
 
     shift: Array
@@ -29,13 +29,19 @@ class Affine:
     varies: Array
 
     @classmethod
-    def from_values(cls, values: Array) -> Affine:
-        """Computes shift and scale of ``values`` ``[n, D]``."""
+    def from_values(cls, values: Array, resolution: Array | float = FLOAT32_RESOLUTION) -> Affine:
+        """Computes shift and scale of columns.
+
+        Args:
+            values: Columns ``[n, D]``.
+            resolution: Share of the magnitude below which a range is rounding noise; ``[D]``, or one for all.
+        """
         low, high, mean = values.min(axis=0), values.max(axis=0), values.mean(axis=0, dtype=np.float64)
         magnitude = np.maximum(np.abs(low), np.abs(high))
-        varies = (high - low) > RELATIVE_RESOLUTION * magnitude
+        varies = (high - low) > resolution * magnitude
         scale = np.where(varies, values.std(axis=0, dtype=np.float64), 1.0)
-        return cls(np.where(varies, mean, low).astype(np.float64), np.where(scale > 0, scale, 1.0), varies)
+        scale = np.where(scale > 0, scale, high - low)  # squares of numbers below 1e-160 are 0
+        return cls(np.where(varies, mean, low).astype(np.float64), scale, varies)
 
     def forward(self, values: Array) -> Array:
         """Converts ``[n, D]`` from data units to standard units."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from synth_replay.codec.precision import MAX_MAGNITUDE
+from synth_replay.errors import InvalidTransitionsError
 from synth_replay.spaces import Array, as_matrix
 from synth_replay.transitions import Transitions
 
@@ -22,6 +24,26 @@ def numeric_columns(transitions: Transitions) -> tuple[Array, list[str]]:
             blocks.append(block)
             names += [name] if array.ndim == 1 else [f"{name}[{i}]" for i in range(block.shape[1])]
     return np.concatenate(blocks, axis=1), names
+
+
+def check_columns(label: str, values: Array, names: list[str]) -> None:
+    """Checks that no number is so large that its square leaves the range of float64.
+
+    Args:
+        label: Name of the rows, for the message.
+        values: Rows ``[n, D]``.
+        names: Names of the ``D`` columns.
+
+    Raises:
+        InvalidTransitionsError: If there is such a number; the message names its column.
+    """
+    largest = np.abs(values).max(axis=0, initial=0.0)
+    if (largest > MAX_MAGNITUDE).any():
+        column = int(largest.argmax())
+        raise InvalidTransitionsError(
+            f"{label}: {names[column]} holds a value of magnitude {largest[column]:.3g}; at most {MAX_MAGNITUDE:.2g} "
+            "can be compared. Rescale this column, or drop such rows."
+        )
 
 
 def ks_complement(real: Array, synthetic: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from synth_replay.errors import InvalidTransitionsError, SpecMismatchError
 from synth_replay.evaluation.dynamics import dynamics_error
-from synth_replay.evaluation.fidelity import correlation_similarity, ks_complement, numeric_columns
+from synth_replay.evaluation.fidelity import check_columns, correlation_similarity, ks_complement, numeric_columns
 from synth_replay.evaluation.nearest import nearest_distances
 from synth_replay.evaluation.simulator import StateSetter
 from synth_replay.spaces import Array
@@ -90,7 +90,7 @@ def evaluate(
 
     Raises:
         SpecMismatchError: If the two have different columns.
-        InvalidTransitionsError: If either is empty or not finite.
+        InvalidTransitionsError: If either is empty, not finite, or holds numbers too large to be compared.
         SimulatorError: If the environment's state cannot be set.
     """
     (real, names), (fake, fake_names) = numeric_columns(real_holdout), numeric_columns(synthetic)
@@ -99,6 +99,7 @@ def evaluate(
     for label, values in (("real_holdout", real), ("synthetic", fake)):
         if not len(values) or not np.isfinite(values).all():
             raise InvalidTransitionsError(f"{label} is empty, or holds NaN or infinity.")
+        check_columns(label, values, names)
     marginals = ks_complement(real, fake)
     figures = _distances(fake, real if train is None else numeric_columns(train)[0], max_rows)
     figures |= _dynamics(synthetic[:dynamics_rows], env, set_state)

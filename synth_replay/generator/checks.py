@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
+from synth_replay.codec.precision import check_magnitudes, rounded_columns
 from synth_replay.errors import SpecMismatchError, TooFewTransitionsError
 from synth_replay.generator.config import MIN_ROWS, GeneratorConfig
 from synth_replay.generator.relabel import resolve_function
 from synth_replay.transitions import EXTRA_COLUMNS, Transitions, TransitionSpec
+
+logger = logging.getLogger(__name__)
 
 
 def check_rows(transitions: Transitions, spec: TransitionSpec, config: GeneratorConfig) -> TransitionSpec:
@@ -26,7 +30,7 @@ def check_rows(transitions: Transitions, spec: TransitionSpec, config: Generator
 
     Raises:
         TooFewTransitionsError: If there are fewer than :data:`MIN_ROWS` rows.
-        InvalidTransitionsError: If a value is not finite or outside its space.
+        InvalidTransitionsError: If a value is not finite, outside its space, or too large to be modelled.
         SpecMismatchError: If columns are missing or have other shapes.
         ConfigError: If the relabelling function does not exist.
     """
@@ -36,9 +40,25 @@ def check_rows(transitions: Transitions, spec: TransitionSpec, config: Generator
             f"A generator needs at least {MIN_ROWS} transitions to fit; got {len(transitions)}. Collect more first."
         )
     spec.check(transitions)
+    _check_precision(transitions, spec)
     if config.relabel.function is not None:
         resolve_function(config.relabel.function)
     return spec
+
+
+def _check_precision(transitions: Transitions, spec: TransitionSpec) -> None:
+    leaves = transitions.leaves()
+    for leaf in spec.leaves:
+        check_magnitudes(leaf, leaves[leaf.name])
+    for leaf in spec.leaves:
+        if rounded := rounded_columns(leaf, leaves[leaf.name]):
+            of = f" of the elements {', '.join(map(str, rounded[:8]))}" if leaf.size > 1 else ""
+            dtype = np.dtype(leaf.dtype).name
+            logger.warning(
+                f"{leaf.name}: generated values are {dtype}, whose precision is too low for the real values{of}: "
+                "distinct values fall together. Subtract a constant offset before fitting, or use a float64 space "
+                "(rewards, discounts and returns are always float32)."
+            )
 
 
 def check_spaces(spec: TransitionSpec, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:

@@ -212,7 +212,9 @@ def require_trusted_function(config: GeneratorConfig, path: str | Path, trusted:
 
 
 PAPER = GeneratorConfig(
-    codec=CodecConfig(normalizer="zscore", next_observations="absolute", discrete="diffuse", decorrelate="never"),
+    codec=CodecConfig(
+        normalizer="zscore", next_observations="absolute", discrete="diffuse", decorrelate="never", support="off"
+    ),
 )
 """SynthER's published settings (Tables 8 and 9, and its code): 128-step stochastic Heun, 100,000 training steps."""
 

@@ -66,6 +66,12 @@ class FittedModel:
     relabeler: Relabeler | None
     history: list[LossRecord]
 
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know about the fit, one text a point; empty where all is as configured."""
+        rates = None if self.relabeler is None else self.relabeler.rates
+        return [rates.note] if rates is not None and rates.note else []
+
     def warm_start(self, denoiser: Denoiser, codec: TransitionCodec) -> None:
         """Copies these weights into the denoiser of another codec's rows, if the layout of the rows is unchanged."""
         old, new = self.denoiser.network.state_dict(), denoiser.network.state_dict()

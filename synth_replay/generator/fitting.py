@@ -19,6 +19,7 @@ from synth_replay.codec.labels import LabelEncoder
 from synth_replay.diffusion import Denoiser, DenoiserTrainer
 from synth_replay.diffusion.training import LossRecord, TrainerMeta
 from synth_replay.errors import CheckpointError
+from synth_replay.generator.calibration import calibrate
 from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.fitted import FittedModel, new_denoiser
 from synth_replay.generator.relabel import fit_relabeler
@@ -143,7 +144,9 @@ def fit_model(
         history = _train(trainer, show, checkpoint, FitIdentity.of_fit(config, spec, seed))
     labels = rows.encoded_labels()
     relabeler = fit_relabeler(spec, rows.transitions, config.relabel, device, rng, show, labels)
-    return FittedModel(codec, denoiser, relabeler, history)
+    model = FittedModel(codec, denoiser, relabeler, history)
+    calibrate(model, config, seed)
+    return model
 
 
 def with_steps(config: GeneratorConfig, steps: int) -> GeneratorConfig:

@@ -91,6 +91,11 @@ class TransitionGenerator:
         return [] if self._model is None else self._model.history
 
     @property
+    def notes(self) -> list[str]:
+        """What a user should know about the last fit, for example that terminations are not relabelled, and why."""
+        return [] if self._model is None else self._model.notes
+
+    @property
     def holdout_loss(self) -> float:
         """Best held-out denoising loss of the last fit, per column in normalised units; NaN without a fit."""
         return min((record["holdout_loss"] for record in self.history), default=float("nan"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pkgutil import resolve_name
 
 import numpy as np
@@ -13,10 +13,11 @@ from tqdm.auto import tqdm
 
 from synth_replay.errors import ConfigError, InvalidTransitionsError
 from synth_replay.generator.config import RelabelConfig, RewardFunction
-from synth_replay.spaces import Array, Leaf, as_matrix, one_hot
+from synth_replay.generator.feature_scales import Scale, numbers, scale_of, wide_scale
+from synth_replay.generator.termination_rates import TerminationRates
+from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
 
-CLIP = 10.0
 CHUNK_ROWS = 65_536
 
 
@@ -49,15 +50,6 @@ def relabel_by_function(rows: Transitions, function: RewardFunction) -> Transiti
     return changed
 
 
-@dataclass(frozen=True)
-class _Scale:
-    mean: Array
-    std: Array
-
-    def __call__(self, values: Array) -> Array:
-        return np.clip((values - self.mean) / self.std, -CLIP, CLIP).astype(np.float32)
-
-
 class Relabeler:
     """A small network p(r, d | s, a, s') that is fitted to real rows and relabels generated ones.
 
@@ -68,29 +60,43 @@ class Relabeler:
         spec: Columns of a transition.
         config: Size and training of the network.
         device: Device of the network.
+
+    Attributes:
+        wide: Scale of the features that float32 cannot hold; None if it holds all.
+        rates: Measured rates of terminations; None before they are measured. If relabelling does not keep the rate,
+            only rewards are relabelled.
     """
 
     def __init__(self, spec: TransitionSpec, config: RelabelConfig, device: torch.device) -> None:
         self.spec, self.config, self.device = spec, config, device
         self.levels: Array = np.zeros(0, np.float32)
         self.termination_rate = 0.0
-        self.scales: dict[str, _Scale] = {}
+        self.scales: dict[str, Scale] = {}
+        self.wide: Scale | None = None
         self.network: nn.Sequential | None = None
+        self.rates: TerminationRates | None = None
 
     # -- features ---------------------------------------------------------------------------
 
-    def _raw(self, rows: Transitions, labels: Array | None) -> Array:
-        """Returns labels, observations, actions, s' - s and s' as ``[n, F]``, with categories as one-hot columns."""
+    def _parts(self, rows: Transitions, labels: Array | None) -> list[Array]:
+        """Returns labels, observations, actions, s' - s and s' as matrices, with categories as one-hot columns."""
         leaves = rows.leaves()
         parts = [] if labels is None else [labels]
         for leaf in self.spec.leaves:
             head = leaf.name.partition("/")[0]
             if head not in ("observations", "actions", "next_observations"):
                 continue
-            values = _numbers(leaf, leaves[leaf.name])
+            values = numbers(leaf, leaves[leaf.name])
             if head == "next_observations" and leaf.kind == "continuous":
-                parts.append(values - _numbers(leaf, leaves[leaf.name.removeprefix("next_")]))
+                parts.append(values - numbers(leaf, leaves[leaf.name.removeprefix("next_")]))
             parts.append(values)
+        return parts
+
+    def _raw(self, parts: list[Array]) -> Array:
+        """Returns features ``[n, F]`` float32, with what float32 cannot hold standardised before."""
+        if self.wide is not None:
+            edges = np.cumsum([0, *(part.shape[1] for part in parts)])
+            parts = [self.wide.standardized(part, slice(*edges[i : i + 2])) for i, part in enumerate(parts)]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
     # -- fitting ----------------------------------------------------------------------------
@@ -109,8 +115,10 @@ class Relabeler:
         Returns:
             The relabelling model itself.
         """
-        raw, rewards = self._raw(rows, labels), rows.rewards.reshape(-1, 1).astype(np.float32)
-        self.scales = {"features": _scale(raw), "rewards": _scale(rewards)}
+        parts = self._parts(rows, labels)
+        self.wide = wide_scale(parts)
+        raw, rewards = self._raw(parts), rows.rewards.reshape(-1, 1).astype(np.float32)
+        self.scales = {"features": scale_of(raw), "rewards": scale_of(rewards)}
         levels = np.unique(rewards)
         self.levels = levels if len(levels) <= self.config.max_levels else levels[:0]
         features = torch.from_numpy(self.scales["features"](raw)).to(self.device)
@@ -158,7 +166,7 @@ class Relabeler:
         outs = []
         for start in range(0, len(rows), CHUNK_ROWS):
             part = slice(start, start + CHUNK_ROWS)
-            raw = self._raw(rows[part], None if labels is None else labels[part])
+            raw = self._raw(self._parts(rows[part], None if labels is None else labels[part]))
             features = self.scales["features"](raw)
             outs.append(self.network(torch.from_numpy(features).to(self.device)).cpu().numpy())
         out = np.concatenate(outs) if outs else np.zeros((0, 2), np.float32)
@@ -170,10 +178,11 @@ class Relabeler:
         return rewards, 1 / (1 + np.exp(-out[:, 1].astype(np.float64)))
 
     def __call__(self, rows: Transitions, labels: Array | None = None) -> Transitions:
-        """Returns rows with predicted rewards and terminations."""
+        """Returns rows with predicted rewards and, where these keep their rate, predicted terminations."""
         rewards, probabilities = self.predict(rows, labels)
         rewards = rewards.astype(rows.rewards.dtype)
         learnt = 0 < self.termination_rate < 1  # rows of one class teach nothing
+        learnt &= self.rates is None or self.rates.kept
         terminations = probabilities >= self.config.threshold if learnt else rows.terminations
         return replace(rows, rewards=rewards, terminations=terminations)
 
@@ -185,6 +194,10 @@ class Relabeler:
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         for name, scale in self.scales.items():
             tensors |= {f"mean.{name}": torch.from_numpy(scale.mean), f"std.{name}": torch.from_numpy(scale.std)}
+        if self.wide is not None:
+            tensors["wide"] = torch.from_numpy(np.stack([self.wide.mean, self.wide.std]))
+        if self.rates is not None:
+            tensors["rates"] = torch.tensor(self.rates.numbers(), dtype=torch.float64)
         return tensors | {
             "levels": torch.from_numpy(self.levels),
             "termination_rate": torch.tensor(self.termination_rate),
@@ -193,23 +206,13 @@ class Relabeler:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Replaces everything learnt with a state that :meth:`state` gave for an equal spec and configuration."""
         self.levels, self.termination_rate = tensors["levels"].numpy(), float(tensors["termination_rate"])
+        self.rates = TerminationRates(*tensors["rates"].tolist()) if "rates" in tensors else None
+        self.wide = Scale(*tensors["wide"].numpy()) if "wide" in tensors else None
         names = ("features", "rewards")
-        self.scales = {n: _Scale(tensors[f"mean.{n}"].numpy(), tensors[f"std.{n}"].numpy()) for n in names}
+        self.scales = {n: Scale(tensors[f"mean.{n}"].numpy(), tensors[f"std.{n}"].numpy()) for n in names}
         self.network = self._new_network(len(self.scales["features"].mean), 0)
         weights = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
         self.network.load_state_dict(weights)
-
-
-def _numbers(leaf: Leaf, array: Array) -> Array:
-    flat = as_matrix(array)
-    if leaf.kind == "continuous":
-        return flat if np.issubdtype(flat.dtype, np.floating) else flat.astype(np.float32)
-    return one_hot(flat.astype(np.int64) - leaf.low.reshape(-1).astype(np.int64), leaf.categories)
-
-
-def _scale(values: Array) -> _Scale:
-    std = values.std(axis=0, dtype=np.float64)
-    return _Scale(values.mean(axis=0, dtype=np.float64), np.where(std > 1e-8, std, 1.0))
 
 
 def fit_relabeler(

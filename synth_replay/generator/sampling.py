@@ -125,9 +125,20 @@ class RowSampler:
 
     def _relabel(self, rows: Transitions, codes: Array, labels: Array | None, config: RelabelConfig) -> Transitions:
         """Relabels rows and resamples those whose predicted termination disagrees with the requested one."""
-        requested, first = rows.terminations, self._predict(rows, labels, config)
-        if np.array_equal(first.terminations, requested):
+        first = self._predict(rows, labels, config)
+        if np.array_equal(first.terminations, rows.terminations):
             return first
+        columns = self._resampled(first, rows.terminations, codes, labels, config)
+        # a weak model reaches few of the requested terminations: its other terminal rows fill the shortfall
+        shortfall = max(int(rows.terminations.sum() - columns["terminations"].sum()), 0)
+        spare = np.flatnonzero(first.terminations & ~columns["terminations"])[:shortfall]
+        _put(columns, spare, first[spare])
+        return Transitions.from_leaves(columns)
+
+    def _resampled(
+        self, first: Transitions, requested: Array, codes: Array, labels: Array | None, config: RelabelConfig
+    ) -> dict[str, Array]:
+        """Returns the columns of relabelled rows; those with a termination that was not requested are resampled."""
         columns = {name: np.array(column) for name, column in first.leaves().items()}
         for _ in range(config.resamples):
             wrong = np.flatnonzero(columns["terminations"] != requested)
@@ -137,11 +148,22 @@ class RowSampler:
             again = self._predict(self._generate(codes[wrong], values), values, config)
             right = again.terminations == requested[wrong]
             _put(columns, wrong[right], again[right])
-        # a weak model reaches few of the requested terminations: its other terminal rows fill the shortfall
-        shortfall = max(int(requested.sum() - columns["terminations"].sum()), 0)
-        spare = np.flatnonzero(first.terminations & ~columns["terminations"])[:shortfall]
-        _put(columns, spare, first[spare])
-        return Transitions.from_leaves(columns)
+        return columns
+
+    def relabelled_terminations(self, codes: Array, labels: Array | None) -> tuple[Array, Array, Array]:
+        """Samples one row for each condition and returns only terminations.
+
+        Args:
+            codes: Condition codes ``[n, K]``.
+            labels: Label values ``[n]``, or None.
+
+        Returns:
+            Terminations ``[n]`` that were requested, those that the model predicts, and those after resampling.
+        """
+        config, rows = self.options.relabel or RelabelConfig(), self._generate(codes, labels)
+        first = self._predict(rows, labels, config)
+        settled = self._resampled(first, rows.terminations, codes, labels, config)
+        return rows.terminations, first.terminations, settled["terminations"]
 
     def _predict(self, rows: Transitions, labels: Array | None, config: RelabelConfig) -> Transitions:
         """Returns rows with the rewards and terminations of the function or the model."""
@@ -150,7 +172,8 @@ class RowSampler:
         if self.relabeler is None:
             return rows
         encoder = self.codec.conditions.label
-        return self.relabeler(rows, None if encoder is None or labels is None else encoder.encode(labels))
+        relabelled = self.relabeler(rows, None if encoder is None or labels is None else encoder.encode(labels))
+        return replace(relabelled, rewards=self.codec.clip_rewards(relabelled.rewards))
 
     # -- denoising --------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synth_replay.errors import InvalidTransitionsError, SpecMismatchError
-from synth_replay.evaluation.fidelity import numeric_columns
+from synth_replay.evaluation.fidelity import check_columns, numeric_columns
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
@@ -42,7 +42,7 @@ def comparable_rows(fitted: Transitions, synthetic: Transitions, holdout: Transi
 
     Raises:
         SpecMismatchError: If columns differ.
-        InvalidTransitionsError: If rows are missing or not finite.
+        InvalidTransitionsError: If rows are missing, not finite, or hold numbers too large to be compared.
     """
     real = fitted if holdout is None else holdout
     tables = {"real": fitted, "synthetic": synthetic, "holdout": real}
@@ -59,5 +59,6 @@ def comparable_rows(fitted: Transitions, synthetic: Transitions, holdout: Transi
             raise InvalidTransitionsError(
                 f"{label} holds NaN or infinity in {len(bad)} of {len(values)} rows (first: row {bad[0]}): drop them."
             )
+        check_columns(label, values, names)
     matrices = [found[label][0] for label in ("real", "holdout", "synthetic")]
     return Rows(fitted, real, synthetic, holdout is not None, names, *matrices)

@@ -15,6 +15,7 @@ from tests.conftest import TINY, rollout
 
 BOX = spaces.Box(-5, 5, (2,), np.float32)
 ACT = spaces.Box(-1, 1, (1,), np.float32)
+BOX_OF_PENDULUM = gym.make("Pendulum-v1").observation_space
 CARTPOLE = gym.make("CartPole-v1")
 CPU_DEVICE = torch.device("cpu")
 FAST = RelabelConfig(enabled=True, steps=800, width=64)
@@ -141,6 +142,16 @@ def test_rows_whose_termination_is_not_the_requested_one_are_resampled(cartpole)
         shares.append((rows.terminations != wanted).mean())
         rates.append(rows.terminations.mean())
     assert shares[1] < shares[0] and rates[0] < rates[1] <= wanted.mean()
+
+
+@pytest.mark.parametrize("support", ["clip", "off"])
+def test_relabelled_rewards_stay_in_the_range_of_the_real_ones(support, pendulum):
+    config = replace(TINY, codec=replace(TINY.codec, support=support))
+    made = TransitionGenerator(BOX_OF_PENDULUM, gym.make("Pendulum-v1").action_space, config, seed=0).fit(pendulum)
+    scale = made._model.relabeler.scales["rewards"]
+    made._model.relabeler.scales["rewards"] = replace(scale, std=100 * scale.std)  # a model that is far off
+    inside = (made.sample(300).rewards <= pendulum.rewards.max() + 1e-5).all()
+    assert inside == (support == "clip")
 
 
 def test_a_saved_generator_labels_as_before(pendulum, tmp_path):
