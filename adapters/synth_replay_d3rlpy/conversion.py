@@ -23,8 +23,8 @@ DEFAULT_GAMMA = 0.99
 def infer_spaces(dataset: ReplayBufferBase) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
     """Returns Gymnasium spaces for a dataset, which keeps none.
 
-    Observations are unbounded; bool ones are binary. Continuous actions are bounded by [-1, 1] if all lie within it, otherwise by
-    the range that is seen in each dimension.
+    Observations are unbounded, truth values binary. Continuous actions are bounded by [-1, 1] if all lie within it,
+    otherwise by the range that is seen in each dimension.
 
     Raises:
         InvalidTransitionsError: If continuous actions have to be bounded and there are none.
@@ -47,7 +47,7 @@ def infer_spaces(dataset: ReplayBufferBase) -> tuple[spaces.Space[Any], spaces.S
 
 
 def _space(shape: tuple[int, ...], dtype: np.dtype[Any]) -> spaces.Space[Any]:
-    if dtype == bool:
+    if np.issubdtype(dtype, np.bool_):
         return spaces.MultiBinary(shape)
     if np.issubdtype(dtype, np.integer):
         limits = np.iinfo(dtype)

@@ -55,8 +55,8 @@ def refuse_mixture(dataset: Any) -> None:
     """
     if isinstance(dataset, MixedReplayBuffer):
         raise UnsupportedBufferError(
-            "d3rlpy's MixedReplayBuffer mixes the rows of two buffers by itself. For old data beside new ones, give the "
-            "old data to CFGMixedBuffer(dataset, online_ratio=...), which mixes them and generates rows of both kinds; "
+            "d3rlpy's MixedReplayBuffer mixes the rows of two buffers by itself. For old data beside new ones, give "
+            "the old data to CFGMixedBuffer(dataset, online_ratio=...), which generates rows of both kinds as well; "
             "otherwise take one of its parts, primary_replay_buffer or secondary_replay_buffer."
         )
 
