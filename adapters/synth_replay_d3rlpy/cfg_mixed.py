@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Unpack
+from typing import Any, BinaryIO, NoReturn, Unpack
 
 import numpy as np
 import torch
@@ -13,10 +13,14 @@ from d3rlpy.dataset import (
     DatasetInfo,
     EpisodeBase,
     FIFOBuffer,
+    PartialTrajectory,
     ReplayBuffer,
     ReplayBufferBase,
     Signature,
+    TrajectoryMiniBatch,
+    Transition,
     TransitionMiniBatch,
+    dump,
 )
 from gymnasium import spaces
 
@@ -26,12 +30,20 @@ from synth_replay.runtime import seed_from_numpy, show_progress
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 from synth_replay_d3rlpy.batch import PACKED, RowLayout
+from synth_replay_d3rlpy.both import BothStorages
 from synth_replay_d3rlpy.columns import EpisodeColumns
 from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, to_transitions
+from synth_replay_d3rlpy.entries import Entry
 from synth_replay_d3rlpy.host import HostBuffer
 from synth_replay_d3rlpy.offline import Offline
 from synth_replay_d3rlpy.pixels.encoding import encode_offline
-from synth_replay_d3rlpy.refusals import refuse_episode_generator, refuse_limit, refuse_loading
+from synth_replay_d3rlpy.refusals import (
+    refuse_episode_generator,
+    refuse_generating,
+    refuse_limit,
+    refuse_loading,
+    refuse_loose_trajectories,
+)
 from synth_replay_d3rlpy.sources import MixedRows, RowSource
 
 LIMIT = 1_000_000
@@ -42,7 +54,8 @@ class CFGMixedBuffer(HostBuffer):
     """A d3rlpy buffer for ``fit_online`` with an offline dataset and generated rows of both kinds (CFDG, Algorithm 1).
 
     Online steps go into a d3rlpy buffer of its own (``dataset``); the offline dataset stays as it is. A refit happens
-    inside ``sample_transition_batch``.
+    inside ``sample_transition_batch``. For all else that d3rlpy reads (``episodes``, ``buffer``, ``size``,
+    ``transition_count``, ``dump``) it holds the real episodes of both kinds, the offline ones first.
 
     Args:
         offline: Any d3rlpy dataset; or the path of a dataset, the id of a local Minari dataset, or
@@ -71,6 +84,7 @@ class CFGMixedBuffer(HostBuffer):
         SpecMismatchError: If the dataset, or a saved generator, is of another environment.
         InvalidTransitionsError: If its values are invalid, or there are none.
         UnsupportedSpaceError: If a space cannot be modelled (``ImageObservationError`` for pixels).
+        UnsupportedBufferError: If the offline dataset is a mixture of two buffers, or generates rows itself.
     """
 
     def __init__(
@@ -86,6 +100,7 @@ class CFGMixedBuffer(HostBuffer):
         device: str | torch.device = "auto",
         **options: Unpack[MixedOptions],
     ) -> None:
+        refuse_generating(offline)
         self._of_env, self.gamma, self.encoder = env is not None, gamma, encoder
         wanted = None if env is None else (env.observation_space, env.action_space)
         if encoder is not None:
@@ -116,9 +131,10 @@ class CFGMixedBuffer(HostBuffer):
         Returns:
             d3rlpy's own batch: float32 columns of at least two axes. Its ``transitions`` are made when asked for.
         """
-        self._online.sync()
-        self.engine.update(self._real_rows(), self.to_host)
         real: dict[str, RowSource] = {"online": self._online, "offline": self._offline}
+        for source in real.values():
+            source.sync()
+        self.engine.update(self._real_rows(), self.to_host)
         counts = self.engine.plan(batch_size, **{name: len(source) for name, source in real.items()})
         drawn = [_row_numbers(len(source), counts[name]) for name, source in real.items()]
         parts = [source.pick(index) for source, index in zip(real.values(), drawn, strict=True) if len(index)]
@@ -172,9 +188,14 @@ class CFGMixedBuffer(HostBuffer):
     # -- both kinds together ----------------------------------------------------------------
 
     @property
+    def buffer(self) -> BothStorages:
+        """Storage of all real transitions, the offline ones first."""
+        return BothStorages(self.offline_dataset, self.dataset)
+
+    @property
     def episodes(self) -> Sequence[EpisodeBase]:
         """Real episodes, the offline ones first."""
-        return [*self.offline_dataset.episodes, *self.dataset.episodes]
+        return self.buffer.episodes
 
     def size(self) -> int:
         """Returns the number of real episodes, offline and online."""
@@ -190,13 +211,48 @@ class CFGMixedBuffer(HostBuffer):
         """Signatures and action space of the offline dataset."""
         return self._held.sample.dataset_info
 
-    def sample_transition(self) -> Any:
-        """Samples one offline transition, as d3rlpy does."""
-        return self.offline_dataset.sample_transition()
+    def dump(self, f: BinaryIO) -> None:
+        """Writes the real episodes, the offline ones first, as d3rlpy does. ``dataset.dump`` writes the online ones."""
+        dump(self.episodes, f)
+
+    def sample_transition(self) -> Transition:
+        """Samples one of the real transitions, as d3rlpy does."""
+        return self.transition_picker(*self._entry())
+
+    def sample_trajectory(self, length: int) -> PartialTrajectory:
+        """Samples a trajectory of the real episodes, if nothing is generated.
+
+        Raises:
+            UnsupportedBufferError: If batches hold generated rows, or the offline rows have no episodes.
+        """
+        self._require_sequences()
+        return self.trajectory_slicer(*self._entry(), length)
+
+    def sample_trajectory_batch(self, batch_size: int, length: int) -> TrajectoryMiniBatch:
+        """Samples trajectories of both kinds in the shares of ``plan``, if nothing is generated.
+
+        Raises:
+            UnsupportedBufferError: If batches hold generated rows, or the offline rows have no episodes.
+        """
+        self._require_sequences()
+        sources = {"online": self.dataset, "offline": self.offline_dataset}
+        counts = self.engine.plan(batch_size, **{n: int(held.transition_count) for n, held in sources.items()})
+        order = self.engine.permutation(batch_size)
+        self.last_sources = counts.numbers(order)
+        drawn = [held.sample_trajectory(length) for name, held in sources.items() for _ in range(counts[name])]
+        return TrajectoryMiniBatch.from_partial_trajectories([drawn[k] for k in order])
+
+    def _entry(self) -> Entry:
+        return self.buffer[np.random.randint(self.transition_count)]  # noqa: NPY002 - d3rlpy's own stream
+
+    def _require_sequences(self) -> None:
+        super()._require_sequences()
+        if self._held.rows is not None:
+            refuse_loose_trajectories()
 
     @classmethod
     def load(cls, *_: Any, **__: Any) -> NoReturn:
-        """Refuses: ``dump`` keeps the online episodes alone. Pickle the buffer to resume later."""
+        """Refuses: a file of ``dump`` does not say which episodes are offline. Pickle the buffer to resume later."""
         refuse_loading()
 
     @classmethod

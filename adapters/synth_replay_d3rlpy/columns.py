@@ -18,6 +18,8 @@ from synth_replay.buffers.store import ColumnStore
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.spaces import Array
 from synth_replay_d3rlpy.batch import RowLayout
+from synth_replay_d3rlpy.entries import Entry, newest_entries, newest_first, runs
+from synth_replay_d3rlpy.refusals import refuse_mixture
 
 KNOWN_PICKERS = (BasicTransitionPicker, MultiStepTransitionPicker, SparseRewardTransitionPicker)
 UNBOUNDED = 2**62
@@ -27,14 +29,18 @@ SPARE_ROWS = 100_000
 class EpisodeColumns:
     """A columnar mirror of a d3rlpy buffer, brought up to date through the buffer's public interface.
 
-    Transition ``k`` is the buffer's own ``buffer[k]``. A step is read once, whether its episode is complete or
-    still running.
+    Transition ``k`` is the buffer's own ``buffer[k]``, also where one episode is stored several times. A step is read
+    once, whether its episode is complete or still running.
 
     Args:
         host: Buffer to follow; it keeps its episodes.
+
+    Raises:
+        UnsupportedBufferError: If the host is a mixture of two buffers.
     """
 
     def __init__(self, host: ReplayBufferBase) -> None:
+        refuse_mixture(host)
         self.host = host
         self.layout: RowLayout | None = None
         self._reset()
@@ -48,8 +54,14 @@ class EpisodeColumns:
         self._rows = ColumnStore(UNBOUNDED, compact=False)
         self._ends = ColumnStore(UNBOUNDED, compact=False)
         self._episodes: list[EpisodeBase] = []
-        self._read = self._picked = 0
+        self._numbers: dict[int, int] = {}
+        self._newest: Entry | None = None
         self._view()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restores a pickled mirror, whose episodes have other identities now."""
+        self.__dict__ |= state
+        self._numbers = {id(episode): number for number, episode in enumerate(self._episodes)}
 
     def _view(self) -> None:
         steps, ends = self._steps.rows(), self._ends.rows()
@@ -68,41 +80,63 @@ class EpisodeColumns:
 
     def sync(self) -> None:
         """Reads what has been added to the host since the last time."""
-        episodes = self.host.episodes
-        first = len(episodes)
-        last = self._episodes[-1] if self._episodes else None
-        while first and episodes[first - 1] is not last:
-            first -= 1
-        if last is not None and first == 0:  # all that was known is gone
+        count, unread = len(self), self._unread()
+        if not unread:
+            return
+        if unread == count:  # nothing was known, or all of it is gone
             self._reset()
-        changed = last is not None and first > 0 and self._extend(last)
-        for episode in episodes[first:]:
-            changed = True
-            self._episodes.append(episode)
-            self._ends.add({"end": np.array([len(self._steps)]), "terminated": np.array([False])})
-            self._read = self._picked = 0
-            self._extend(episode)
-        if self._dropped > max(len(self), SPARE_ROWS):
+        entries = newest_entries(self.host.buffer, count, unread)
+        for episode, steps in runs(entries):
+            self._add(episode, steps)
+        self._newest = entries[-1]
+        self._view()
+        if self._dropped > max(count, SPARE_ROWS):
             self._reset()
             self.sync()
-        elif changed:
-            self._view()
 
-    def _extend(self, episode: EpisodeBase) -> bool:
-        """Reads the steps of the newest episode that have not been read; returns whether there were any."""
-        size, count = episode.size(), episode.transition_count
-        if size == self._read and count == self._picked:
-            return False
+    def _unread(self) -> int:
+        """Returns the number of the host's entries that are newer than those that were read."""
+        for number, entry in enumerate(newest_first(self.host.buffer, len(self))):
+            if entry is self._newest:
+                return number
+        return len(self)
+
+    def _add(self, episode: EpisodeBase, steps: Array) -> None:
+        """Adds one row for each of these steps of an episode, whose own steps are read if they are new."""
+        known = self._numbers.get(id(episode))
+        start, end = (0, 0) if known is None else self._bounds(known)
+        size = episode.size()
+        last = known == len(self._episodes) - 1
+        if known is None or (size > end - start and not last):  # another episode lies behind its first steps
+            self._begin(episode)
+            if known is not None:
+                self._move(known, start)
+            start = end = len(self._steps)
+        if size > end - start:
+            self._read(episode, slice(end - start, size))
+        ends, number = self._ends.rows(), self._numbers[id(episode)]
+        ends["end"][number], ends["terminated"][number] = start + size, bool(episode.terminated)
+        self._rows.add({"step": start + steps})
+
+    def _begin(self, episode: EpisodeBase) -> None:
         self.layout = self.layout or RowLayout(episode)
-        start = len(self._steps) - self._read
-        if size > self._read:
-            data = self.layout.steps(episode, slice(self._read, size))
-            self._steps.add({"data": data, "episode": np.full(len(data), len(self._episodes) - 1)})
-        self._rows.add({"step": np.arange(start + self._picked, start + count)})
-        ends = self._ends.rows()
-        ends["end"][-1], ends["terminated"][-1] = start + size, bool(episode.terminated)
-        self._read, self._picked = size, count
-        return True
+        self._numbers[id(episode)] = len(self._episodes)
+        self._episodes.append(episode)
+        self._ends.add({"end": np.array([len(self._steps)]), "terminated": np.array([False])})
+
+    def _read(self, episode: EpisodeBase, new: slice) -> None:
+        data = self._layout().steps(episode, new)
+        self._steps.add({"data": data, "episode": np.full(len(data), len(self._episodes) - 1)})
+
+    def _move(self, number: int, start: int) -> None:
+        """Lets the rows of an episode's former number point to the steps that are about to be read again."""
+        step = self._rows.rows()["step"]
+        step[self._steps.rows()["episode"][step] == number] += len(self._steps) - start
+
+    def _bounds(self, number: int) -> tuple[int, int]:
+        """Returns the first of an episode's steps, and the one behind its last."""
+        ends = self._ends.rows()["end"]
+        return int(ends[number - 1]) if number else 0, int(ends[number])
 
     # -- picking ----------------------------------------------------------------------------
 
@@ -142,10 +176,8 @@ class EpisodeColumns:
     def transition(self, k: int) -> Transition:
         """Returns transition ``k`` by the host's own picker."""
         step = int(self._step_of[self._dropped + k])
-        episode = int(self._episode_of[step])
-        held = self._episodes[episode]
-        read = self._read if episode == len(self._episodes) - 1 else held.size()
-        return self.host.transition_picker(held, step - int(self._end_of[episode]) + read)
+        number = int(self._episode_of[step])
+        return self.host.transition_picker(self._episodes[number], step - self._bounds(number)[0])
 
     def columns(self) -> dict[str, Array]:
         """Returns all transitions, by the names of the layout."""

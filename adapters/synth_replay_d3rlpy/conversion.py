@@ -23,8 +23,8 @@ DEFAULT_GAMMA = 0.99
 def infer_spaces(dataset: ReplayBufferBase) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
     """Returns Gymnasium spaces for a dataset, which keeps none.
 
-    Observations are unbounded. Continuous actions are bounded by [-1, 1] if all lie within it, otherwise by
-    the range that is seen in each dimension.
+    Observations are unbounded, truth values binary. Continuous actions are bounded by [-1, 1] if all lie within it,
+    otherwise by the range that is seen in each dimension.
 
     Raises:
         InvalidTransitionsError: If continuous actions have to be bounded and there are none.
@@ -32,21 +32,23 @@ def infer_spaces(dataset: ReplayBufferBase) -> tuple[spaces.Space[Any], spaces.S
     info = dataset.dataset_info
     kinds = list(zip(info.observation_signature.shape, info.observation_signature.dtype, strict=True))
     parts: dict[str, spaces.Space[Any]] = {
-        str(i): _box(tuple(shape), np.dtype(dtype)) for i, (shape, dtype) in enumerate(kinds)
+        str(i): _space(tuple(shape), np.dtype(dtype)) for i, (shape, dtype) in enumerate(kinds)
     }
     observation_space = parts["0"] if len(parts) == 1 else spaces.Dict(parts)
     if info.action_space == ActionSpace.DISCRETE:
         return observation_space, spaces.Discrete(int(info.action_size))
     if not dataset.episodes:
         raise InvalidTransitionsError("An empty buffer says nothing of the action bounds: pass env= to wrap().")
-    low = np.min([episode.actions.min(axis=0) for episode in dataset.episodes], axis=0)
-    high = np.max([episode.actions.max(axis=0) for episode in dataset.episodes], axis=0)
+    low = np.min([np.asarray(episode.actions, np.float32).min(axis=0) for episode in dataset.episodes], axis=0)
+    high = np.max([np.asarray(episode.actions, np.float32).max(axis=0) for episode in dataset.episodes], axis=0)
     if low.min() >= -1 and high.max() <= 1:
         low, high = -np.ones_like(low), np.ones_like(high)
     return observation_space, spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
 
 
-def _box(shape: tuple[int, ...], dtype: np.dtype[Any]) -> spaces.Box:
+def _space(shape: tuple[int, ...], dtype: np.dtype[Any]) -> spaces.Space[Any]:
+    if np.issubdtype(dtype, np.bool_):
+        return spaces.MultiBinary(shape)
     if np.issubdtype(dtype, np.integer):
         limits = np.iinfo(dtype)
         return spaces.Box(int(limits.min), int(limits.max), shape, dtype.type)
@@ -100,6 +102,7 @@ def to_transitions(
         InvalidTransitionsError: If there are no rows.
     """
     columns = dataset if isinstance(dataset, EpisodeColumns) else EpisodeColumns(dataset)
+    columns.sync()
     if observation_space is None or action_space is None:
         observation_space, action_space = infer_spaces(columns.host)
     held = columns.columns()

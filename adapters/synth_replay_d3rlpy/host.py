@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import numpy as np
 from d3rlpy.dataset import DatasetInfo, EpisodeBase, ReplayBufferBase, Transition
@@ -139,10 +139,24 @@ class HostBuffer(WrappingBuffer):
         super().clip_episode(terminated)
         self._open_steps = 0
 
-    def sample_trajectory(self, length: int) -> NoReturn:  # noqa: ARG002
-        """Refuses: generated transitions have no neighbours."""
-        refuse_trajectories()
+    def sample_trajectory(self, length: int) -> Any:
+        """Samples a trajectory, as d3rlpy does, if nothing is generated.
 
-    def sample_trajectory_batch(self, batch_size: int, length: int) -> NoReturn:  # noqa: ARG002
-        """Refuses: generated transitions have no neighbours."""
-        refuse_trajectories()
+        Raises:
+            UnsupportedBufferError: If batches hold generated rows, which have no neighbours.
+        """
+        self._require_sequences()
+        return super().sample_trajectory(length)
+
+    def sample_trajectory_batch(self, batch_size: int, length: int) -> Any:
+        """Samples trajectories, as d3rlpy does, if nothing is generated.
+
+        Raises:
+            UnsupportedBufferError: If batches hold generated rows, which have no neighbours.
+        """
+        self._require_sequences()
+        return super().sample_trajectory_batch(batch_size, length)
+
+    def _require_sequences(self) -> None:
+        if not self.engine.mixture.rule.never:
+            refuse_trajectories()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 import numpy as np
-from d3rlpy.dataset import ReplayBufferBase
+from d3rlpy.dataset import MixedReplayBuffer, ReplayBufferBase
 
 from synth_replay.errors import ConfigError, UnsupportedBufferError
 
@@ -18,7 +18,20 @@ def refuse_trajectories() -> NoReturn:
     """
     raise UnsupportedBufferError(
         "Decision Transformer and other trajectory models need whole sequences; generated transitions have no "
-        "neighbours. Train them on the wrapped dataset itself (buffer.dataset)."
+        "neighbours. Train them on the dataset itself (buffer.dataset), or on a buffer that generates nothing "
+        "(real_ratio=1; CFGMixedBuffer: generation='none')."
+    )
+
+
+def refuse_loose_trajectories() -> NoReturn:
+    """Refuses sequences of offline rows that belong to no episode.
+
+    Raises:
+        UnsupportedBufferError: Always.
+    """
+    raise UnsupportedBufferError(
+        "The offline rows are single transitions, which have no neighbours: for trajectories give a d3rlpy dataset "
+        "with whole episodes."
     )
 
 
@@ -29,9 +42,23 @@ def refuse_loading() -> NoReturn:
         UnsupportedBufferError: Always.
     """
     raise UnsupportedBufferError(
-        "dump() keeps the online episodes alone. To resume later, pickle the whole buffer; to look at the episodes, "
-        "load them with d3rlpy's ReplayBuffer.load."
+        "dump() writes the real episodes of both kinds, and a file does not say which are offline. To resume later, "
+        "pickle the whole buffer; to use the episodes, load them with d3rlpy's ReplayBuffer.load."
     )
+
+
+def refuse_mixture(dataset: Any) -> None:
+    """Refuses a mixture of two buffers of d3rlpy's.
+
+    Raises:
+        UnsupportedBufferError: If it is one.
+    """
+    if isinstance(dataset, MixedReplayBuffer):
+        raise UnsupportedBufferError(
+            "d3rlpy's MixedReplayBuffer mixes the rows of two buffers by itself. For old data beside new ones, give "
+            "the old data to CFGMixedBuffer(dataset, online_ratio=...), which generates rows of both kinds as well; "
+            "otherwise take one of its parts, primary_replay_buffer or secondary_replay_buffer."
+        )
 
 
 def refuse_episode_generator() -> NoReturn:
@@ -54,13 +81,29 @@ def refuse_running_episode(open_steps: int) -> None:
 
 
 def refuse_foreign(dataset: Any) -> None:
-    """Refuses what is no dataset of d3rlpy's.
+    """Refuses what is no dataset of d3rlpy's, and what mixes rows already.
 
     Raises:
         ConfigError: If it is something else.
+        UnsupportedBufferError: If it is a mixture of two buffers, or a buffer that generates rows itself.
     """
     if not isinstance(dataset, ReplayBufferBase):
         raise ConfigError(f"wrap() takes a d3rlpy replay buffer or MDPDataset, not {type(dataset).__name__}.")
+    refuse_generating(dataset)
+
+
+def refuse_generating(dataset: Any) -> None:
+    """Refuses datasets that mix rows already.
+
+    Raises:
+        UnsupportedBufferError: If it is a mixture of two buffers, or a buffer that generates rows itself.
+    """
+    refuse_mixture(dataset)
+    if getattr(dataset, "engine", None) is not None:
+        raise UnsupportedBufferError(
+            f"This {type(dataset).__name__} generates rows itself, which another buffer around it would not see: give "
+            "the dataset inside it (buffer.dataset)."
+        )
 
 
 def refuse_limit(limit: Any) -> None:

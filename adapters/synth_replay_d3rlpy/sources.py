@@ -25,6 +25,10 @@ class RowSource(Protocol):
         """Returns the number of rows."""
         ...
 
+    def sync(self) -> None:
+        """Reads what has been added since the last time."""
+        ...
+
     def pick(self, index: Array) -> Array:
         """Returns rows ``[n, width]`` in the layout."""
         ...
@@ -49,6 +53,9 @@ class PackedRows:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def sync(self) -> None:
+        """Does nothing: these rows stay as they are."""
 
     def pick(self, index: Array) -> Array:
         """Returns rows ``[n, width]`` in the layout."""

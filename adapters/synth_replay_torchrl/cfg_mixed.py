@@ -9,17 +9,21 @@ from typing import Any
 import numpy as np
 import torch
 from tensordict import TensorDictBase
+from torch import Tensor
 from torchrl.data import Composite, ReplayBuffer, TensorSpec
 from torchrl.envs import EnvBase
 
+from synth_replay.buffers.engine_state import State, rng_of, rng_state
 from synth_replay.buffers.offline import offline_rows, offline_store
 from synth_replay.buffers.options import MixedOptions, cfdg_engine, flat_signature, split_options
 from synth_replay.buffers.real_rows import RealRows
 from synth_replay.buffers.store import HostColumns
+from synth_replay.errors import CheckpointError
 from synth_replay.runtime import seed_from_torch
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 from synth_replay_torchrl.batch import joined, joined_info
+from synth_replay_torchrl.generators import separated_generators
 from synth_replay_torchrl.host import HostBuffer
 
 
@@ -37,6 +41,8 @@ class CFGMixedBuffer(HostBuffer):
         observation_spec: Spec of single observations, by key.
         action_spec: Spec of single actions.
         observation_keys: Keys of the observations to model; None takes all of the root.
+        torch_generator: Random stream of TorchRL's own draws, its argument ``generator``. A ``torch.Generator`` under
+            the name ``generator`` is the same; anything else there is the generator of rows.
         seed: Seed of everything random here but TorchRL's own draws; None follows ``torch.manual_seed``.
         device: Device of the generator.
         **host: Keyword arguments of :class:`~synth_replay.buffers.MixedOptions` and
@@ -63,13 +69,15 @@ class CFGMixedBuffer(HostBuffer):
         observation_spec: Composite | None = None,
         action_spec: TensorSpec | None = None,
         observation_keys: Sequence[str] | None = None,
+        torch_generator: torch.Generator | None = None,
         seed: int | None = None,
         device: str | torch.device = "auto",
         **host: Any,
     ) -> None:
         options, host = split_options(host, MixedOptions)
-        specs = {"env": env, "observation_spec": observation_spec, "action_spec": action_spec}
-        super().__init__(**specs, observation_keys=observation_keys, **host)
+        options, stream = separated_generators(options, torch_generator)
+        specs: dict[str, Any] = {"env": env, "observation_spec": observation_spec, "action_spec": action_spec}
+        super().__init__(**specs, observation_keys=observation_keys, generator=stream, **host)
         engine_seed, own_seed = np.random.SeedSequence(seed_from_torch() if seed is None else seed).generate_state(2)
         spaces = self.layout.observation_space, self.layout.action_space
         self.engine = cfdg_engine(*spaces, seed=int(engine_seed), device=device, **options)
@@ -108,5 +116,19 @@ class CFGMixedBuffer(HostBuffer):
         offline = {"offline": lambda: Transitions.from_leaves(self.offline.rows())}
         return ({"online": self.transitions} if len(self) else {}) | offline
 
-    def _own_state(self) -> dict[str, Any]:
-        return {"engine": self.engine, "last_sources": self.last_sources, "_own_rng": self._own_rng}
+    def can_sample(self, batch_size: int | None = None) -> bool:  # noqa: ARG002
+        """Returns True: before the first online row, batches are all offline."""
+        return True
+
+    def _own_state(self) -> State:
+        tensors, meta = super()._own_state()
+        own = {"last_sources": self.last_sources.tolist(), "own_rng": rng_state(self._own_rng)}
+        return tensors, {**meta, **own}
+
+    def _restored(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> dict[str, Any]:
+        own = super()._restored(tensors, meta)
+        try:
+            sources = np.asarray(meta["last_sources"], np.int8)
+            return {**own, "last_sources": sources, "_own_rng": rng_of(meta["own_rng"])}
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise CheckpointError(f"The saved state is damaged ({error}). Save it again.") from error

@@ -49,6 +49,8 @@ def space_of(name: str, spec: TensorSpec) -> spaces.Space[Any]:
         return spaces.MultiBinary(tuple(spec.shape))
     if isinstance(spec, (OneHot, Categorical)):
         return spaces.Discrete(int(spec.space.n))
+    if spec.dtype == torch.bool and isinstance(spec, (Bounded, Unbounded)):
+        return spaces.MultiBinary(tuple(spec.shape))
     if isinstance(spec, Bounded):
         low, high = (bound.expand(spec.shape).cpu().numpy() for bound in (spec.space.low, spec.space.high))
         return spaces.Box(low, high, dtype=low.dtype)

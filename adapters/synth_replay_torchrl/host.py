@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from tensordict import TensorDictBase
 from torch import Tensor
-from torchrl.data import Composite, LazyTensorStorage, TensorDictReplayBuffer, TensorSpec
+from torchrl.data import (
+    Composite,
+    LazyTensorStorage,
+    SamplerWithoutReplacement,
+    TensorDictReplayBuffer,
+    TensorSpec,
+)
 from torchrl.envs import EnvBase
 
 from synth_replay.buffers.engine import SynthesisEngine
-from synth_replay.errors import CheckpointError, ConfigError, UnsupportedBufferError
+from synth_replay.buffers.engine_state import State, engine_state, restored_parts, take_parts
+from synth_replay.buffers.mixing import OorbPlan
+from synth_replay.checkpoint import load_checkpoint, save_checkpoint
+from synth_replay.errors import CheckpointError, ConfigError, SynthReplayError, UnsupportedBufferError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 from synth_replay_torchrl.conversion import INDEX, Layout
+from synth_replay_torchrl.files import require_plain_files
 from synth_replay_torchrl.refusals import refuse_arguments, refuse_components, refuse_transform
 
-ENGINE_FILE = "synthesis.pkl"
+ENGINE_NAME, STATE_KEY, PREFETCH_FILE = "synthesis", "_synthesis", "prefetch.pkl"
 
 
 class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
@@ -33,6 +43,7 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         observation_spec: Spec of single observations, by key.
         action_spec: Spec of single actions.
         observation_keys: Keys of the observations to model; None takes all.
+        plain: Whether nothing is ever generated: then TorchRL's buffer does whatever it can.
         **host: TorchRL's own arguments.
     """
 
@@ -45,38 +56,46 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         observation_spec: Composite | None = None,
         action_spec: TensorSpec | None = None,
         observation_keys: Sequence[str] | None = None,
+        plain: bool = False,
         **host: Any,
     ) -> None:
         if env is not None:
             observation_spec, action_spec = env.observation_spec_unbatched, env.action_spec_unbatched
         if observation_spec is None or action_spec is None:
             raise ConfigError("Give env=, or observation_spec= and action_spec=: the generator needs their bounds.")
-        refuse_arguments(host)
+        self._plain = plain
+        if not plain:
+            refuse_arguments(host)
         host.setdefault("storage", LazyTensorStorage(1_000_000))
         self._stored: TensorDictBase | None = None
         self.layout = Layout.of(observation_spec, action_spec, observation_keys)
         super().__init__(**host)
-        refuse_components(self)
+        if not plain:
+            refuse_components(self)
 
     # -- writing ----------------------------------------------------------------------------
 
     def add(self, data: TensorDictBase) -> int:
         """Stores one transition, as TorchRL does, and counts it."""
-        self.layout.check(data, 0)
+        self._check(data, 0)
         index: int = super().add(self._as_stored(data))
         self.engine.notify()
         return index
 
     def extend(self, tensordicts: TensorDictBase, *, update_priority: bool | None = None) -> Tensor:
         """Stores a flat batch of transitions, as TorchRL does, and counts them."""
-        self.layout.check(tensordicts, 1)
+        self._check(tensordicts, 1)
         index: Tensor = super().extend(self._as_stored(tensordicts), update_priority=update_priority)
-        self.engine.notify(len(tensordicts))
+        self.engine.notify(tensordicts.numel())
         return index
+
+    def _check(self, rows: TensorDictBase, ndim: int) -> None:
+        if not self._plain:
+            self.layout.check(rows, ndim)
 
     def _as_stored(self, rows: TensorDictBase) -> TensorDictBase:
         """Returns rows without the keys that the first ones did not have: a storage takes no others afterwards."""
-        if (stored := self.stored) is None:
+        if self._plain or (stored := self.stored) is None:
             return rows
         held = set(stored.keys(True, True))
         keys = list(rows.keys(True, True))
@@ -85,12 +104,14 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
 
     def append_transform(self, transform: Any, **kwargs: Any) -> Any:
         """Appends a transform, as TorchRL does; one that changes the stored rows is refused."""
-        refuse_transform(transform)
+        if not self._plain:
+            refuse_transform(transform)
         return super().append_transform(transform, **kwargs)
 
     def insert_transform(self, index: int, transform: Any, **kwargs: Any) -> Any:
         """Inserts a transform, as TorchRL does; one that changes the stored rows is refused."""
-        refuse_transform(transform)
+        if not self._plain:
+            refuse_transform(transform)
         return super().insert_transform(index, transform, **kwargs)
 
     # -- reading ----------------------------------------------------------------------------
@@ -118,12 +139,39 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         return found
 
     def real_rows(self, count: int) -> list[tuple[Any, dict[str, Any]]]:
-        """Returns exactly ``count`` rows in one part or more; no part for 0."""
+        """Returns exactly ``count`` rows in one part or more; no part for 0.
+
+        If a sampler without replacement has come to its end in any of the parts, it still says so afterwards.
+        """
         parts: list[tuple[Any, dict[str, Any]]] = []
+        ended = False
         while count > 0:
             parts.append(self.drawn(count))
             count -= len(parts[-1][0])
+            ended = ended or self.sampler.ran_out
+        if ended and not self.sampler.ran_out:
+            self.sampler.ran_out = True
         return parts
+
+    def __iter__(self) -> Iterator[TensorDictBase]:
+        """Yields batches as TorchRL does: without replacement, until all real rows have been in one.
+
+        Raises:
+            UnsupportedBufferError: If this never happens, since batches hold no real rows.
+        """
+        for batch in super().__iter__():
+            if self._never_ends(batch):
+                raise UnsupportedBufferError(
+                    f"A batch of {len(batch)} holds no row of the storage, so iteration would not come to its end: "
+                    "raise the share of real rows, or call sample()."
+                )
+            yield batch
+
+    def _never_ends(self, batch: TensorDictBase) -> bool:
+        if self._plain or not isinstance(self.sampler, SamplerWithoutReplacement):
+            return False
+        chance = isinstance(self.engine.mixture.plan, OorbPlan)  # the next batch may hold some
+        return not chance and bool((batch[INDEX] < 0).all())
 
     def other_rows(self, columns: Mapping[str, Array]) -> TensorDictBase:
         """Returns rows of ours as if they came from the storage, transformed as TorchRL transforms its own."""
@@ -142,50 +190,79 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
     # -- saving -----------------------------------------------------------------------------
 
     def dumps(self, path: str | Path) -> None:
-        """Writes storage and state as TorchRL does, and the generator with its rows beside them.
+        """Writes storage and state as TorchRL does, and the generator with its rows beside them, without a pickle.
 
         Raises:
             OSError: If writing fails.
         """
         super().dumps(path)
-        (Path(path) / ENGINE_FILE).write_bytes(pickle.dumps(self._own_state()))
+        (Path(path) / PREFETCH_FILE).unlink(missing_ok=True)
+        save_checkpoint(path, ENGINE_NAME, *self._own_state())
 
     def loads(self, path: str | Path) -> None:
-        """Reads what :meth:`dumps` wrote. It unpickles: only load files that you trust.
+        """Reads what :meth:`dumps` wrote. No code in the files is executed.
+
+        Schedules, ratios and functions are not in the files: they are those of this buffer.
 
         Raises:
-            CheckpointError: If a stock buffer wrote it; nothing is changed then.
+            CheckpointError: If a stock buffer wrote it, or it is damaged, or holds other kinds of files; nothing is
+                changed then, unless TorchRL's own part is damaged.
+            SpecMismatchError: If it is of another environment; nothing is changed.
         """
-        file = Path(path) / ENGINE_FILE
-        if not file.exists():
+        if not (Path(path) / f"{ENGINE_NAME}.json").exists():
             raise CheckpointError(
-                f"{path} holds no {ENGINE_FILE}: a stock buffer wrote it. Load it there, and preload()."
+                f"{path} holds no {ENGINE_NAME}.json: a stock buffer or an older version wrote it. Load it there, and "
+                "preload() its rows here."
             )
-        held = file.read_bytes()
-        super().loads(path)
-        self._stored = None
-        self._take_state(pickle.loads(held))
+        require_plain_files(Path(path))
+        own = self._restored(*load_checkpoint(path, ENGINE_NAME))
+        try:
+            super().loads(path)
+        except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, UnpicklingError) as error:
+            raise CheckpointError(f"TorchRL cannot read {path} ({type(error).__name__}: {error}).") from error
+        self._take(own)
+
+    def _load_prefetch_state(self, path: Path) -> None:  # noqa: ARG002
+        """Returns None: batches that TorchRL drew ahead are a pickle in its files, which is never opened."""
+        return None
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns TorchRL's state, with ours as bytes under ``_synthesis``."""
-        held = bytearray(pickle.dumps(self._own_state()))
+        """Returns TorchRL's state, with ours as tensors and text under ``_synthesis``."""
+        tensors, meta = self._own_state()
         found: dict[str, Any] = super().state_dict()
-        return found | {"_synthesis": torch.frombuffer(held, dtype=torch.uint8)}
+        return found | {STATE_KEY: {"meta": json.dumps(meta), "tensors": tensors}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores a state of :meth:`state_dict`. It unpickles: only load what you trust.
+        """Restores a state of :meth:`state_dict`. Nothing in it is executed.
+
+        Schedules, ratios and functions are not in the state: they are those of this buffer.
 
         Raises:
-            CheckpointError: If the state is of a stock buffer; nothing is changed then.
+            CheckpointError: If the state is of a stock buffer or an older version, or damaged; nothing is changed then.
+            SpecMismatchError: If it is of another environment; nothing is changed.
         """
-        if "_synthesis" not in state_dict:
-            raise CheckpointError("This state is of a stock buffer. Load it there, and preload() its rows here.")
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != "_synthesis"})
+        held = state_dict.get(STATE_KEY)
+        if not isinstance(held, dict) or not isinstance(held.get("meta"), str):
+            raise CheckpointError(
+                "This state is of a stock buffer or an older version. Load it there, and preload() its rows here."
+            )
+        try:
+            own = self._restored(held["tensors"], json.loads(held["meta"]))
+        except (KeyError, ValueError, RecursionError) as error:
+            if isinstance(error, SynthReplayError):
+                raise
+            raise CheckpointError(f"The saved state is damaged ({error}). Save it again.") from error
+        super().load_state_dict({key: value for key, value in state_dict.items() if key != STATE_KEY})
+        self._take(own)
+
+    def _own_state(self) -> State:
+        return engine_state(self.engine)
+
+    def _restored(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> dict[str, Any]:
+        """Returns the engine's saved parts, without changing anything."""
+        return {"engine": restored_parts(self.engine, tensors, meta)}
+
+    def _take(self, own: dict[str, Any]) -> None:
+        take_parts(self.engine, own.pop("engine"))
+        self.__dict__ |= own
         self._stored = None
-        self._take_state(pickle.loads(state_dict["_synthesis"].cpu().numpy().tobytes()))
-
-    def _own_state(self) -> dict[str, Any]:
-        return {"engine": self.engine}
-
-    def _take_state(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchrl.data.replay_buffers import PrioritizedSampler, SliceSampler, TensorStorage
+from torchrl.data.replay_buffers import ConsumingSampler, PrioritizedSampler, SliceSampler, TensorStorage
 from torchrl.envs.transforms import Compose, MultiStepTransform
 
 from synth_replay.errors import UnsupportedBufferError
@@ -31,12 +31,17 @@ def refuse_components(buffer: Any) -> None:
     """Refuses parts of a buffer that was made.
 
     Raises:
-        UnsupportedBufferError: For priorities, slices, storages other than of tensors, and transforms.
+        UnsupportedBufferError: For priorities, slices, consumed rows, storages other than of tensors, and transforms.
     """
     if isinstance(buffer.sampler, PrioritizedSampler):
         raise UnsupportedBufferError("Generated rows have no priority of their own: use RandomSampler.")
     if isinstance(buffer.sampler, SliceSampler):
         raise UnsupportedBufferError("Generated rows have no neighbours, so there are no slices: use RandomSampler.")
+    if isinstance(buffer.sampler, ConsumingSampler):
+        raise UnsupportedBufferError(
+            "Rows that are taken out as they are sampled cannot be learnt from: leave out consume_after_n_samples, and "
+            "use RandomSampler."
+        )
     if not isinstance(buffer.storage, TensorStorage):
         raise UnsupportedBufferError("Rows are read as columns: use LazyTensorStorage or LazyMemmapStorage.")
     if buffer.storage.ndim != 1:

@@ -15,6 +15,7 @@ from synth_replay.runtime import seed_from_torch
 from synth_replay.transitions import Transitions
 from synth_replay_torchrl.batch import joined, joined_info
 from synth_replay_torchrl.conversion import INDEX
+from synth_replay_torchrl.generators import separated_generators
 from synth_replay_torchrl.host import HostBuffer
 
 
@@ -23,13 +24,16 @@ class SyntheticReplayBuffer(HostBuffer):
     """A TorchRL ``TensorDictReplayBuffer`` that mixes generated transitions into every batch (SynthER, Algorithm 1).
 
     Real rows stay in TorchRL's storage and are drawn and transformed by it; generated rows go through the same
-    transforms. They have the ``index`` -1. With ``real_ratio=1`` it is TorchRL's own buffer.
+    transforms. They have the ``index`` -1. With ``real_ratio=1`` it is TorchRL's own buffer, with priorities, slices
+    and prefetching.
 
     Args:
         env: Environment whose rows are stored, with its transforms; or give the next two.
         observation_spec: Spec of single observations, by key.
         action_spec: Spec of single actions.
         observation_keys: Keys of the observations to model; None takes all of the root.
+        torch_generator: Random stream of TorchRL's own draws, its argument ``generator``. A ``torch.Generator`` under
+            the name ``generator`` is the same; anything else there is the generator of rows.
         seed: Seed of the generated part; None follows ``torch.manual_seed``. Real rows are drawn by TorchRL.
         device: Device of the generator.
         **host: Keyword arguments of :class:`~synth_replay.buffers.SyntheticOptions` and
@@ -50,13 +54,16 @@ class SyntheticReplayBuffer(HostBuffer):
         observation_spec: Composite | None = None,
         action_spec: TensorSpec | None = None,
         observation_keys: Sequence[str] | None = None,
+        torch_generator: torch.Generator | None = None,
         seed: int | None = None,
         device: str | torch.device = "auto",
         **host: Any,
     ) -> None:
         options, host = split_options(host, SyntheticOptions)
+        options, stream = separated_generators(options, torch_generator)
+        plain = options.get("real_ratio") == 1
         specs = {"env": env, "observation_spec": observation_spec, "action_spec": action_spec}
-        super().__init__(**specs, observation_keys=observation_keys, **host)
+        super().__init__(**specs, observation_keys=observation_keys, plain=plain, generator=stream, **host)
         own_seed = seed_from_torch() if seed is None else seed
         spaces = self.layout.observation_space, self.layout.action_space
         self.engine = synther_engine(*spaces, seed=own_seed, device=device, **options)
@@ -79,6 +86,8 @@ class SyntheticReplayBuffer(HostBuffer):
         self.engine.request_refresh()
 
     def _sample(self, batch_size: int) -> tuple[Any, dict[str, Any]]:
+        if self._plain:
+            return self.drawn(batch_size)
         self.engine.update({"real": self.transitions}, self.layout.columns)
         counts = self.engine.plan(batch_size, real=len(self))
         if not counts.generated:

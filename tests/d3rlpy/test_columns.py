@@ -61,14 +61,16 @@ def test_rows_equal_those_that_d3rlpy_picks(env_id, picker):
 
 
 @given(
-    events=st.lists(st.sampled_from(["step", "step", "step", "step", "end", "cut", "episode", "look"]), max_size=60),
+    events=st.lists(
+        st.sampled_from(["step", "step", "step", "step", "end", "cut", "episode", "again", "look"]), max_size=60
+    ),
     limit=st.sampled_from([None, 5, 17]),
     picker=st.sampled_from(["basic", "3 steps"]),
 )
 @settings(max_examples=60, deadline=None)
 def test_a_buffer_that_grows_and_forgets_is_followed_row_by_row(events, limit, picker):
     host = empty(limit, picker=PICKERS[picker])
-    columns, count, open_steps = EpisodeColumns(host), 0, 0
+    columns, count, open_steps, shown = EpisodeColumns(host), 0, 0, []
     for event in events:
         if event == "step" and open_steps < 60:
             host.append(np.full(2, count, np.float32), np.array([count], np.float32), float(count))
@@ -78,8 +80,11 @@ def test_a_buffer_that_grows_and_forgets_is_followed_row_by_row(events, limit, p
             open_steps = 0
         elif event == "episode" and not open_steps:
             values = np.arange(count, count + 4, dtype=np.float32)[:, None]
-            host.append_episode(Episode(np.repeat(values, 2, 1), values, values, terminated=True))
+            shown.append(Episode(np.repeat(values, 2, 1), values, values, terminated=True))
+            host.append_episode(shown[-1])
             count += 4
+        elif event == "again" and shown:  # also while another one is running
+            host.append_episode(shown[count % len(shown)])
         elif event == "look":
             columns.sync()
             assert_same_rows(columns, host)

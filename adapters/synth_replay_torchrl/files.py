@@ -1,0 +1,49 @@
+"""Which files of a folder TorchRL may read: those that hold numbers and text, inside of the folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from synth_replay.errors import CheckpointError
+
+PLAIN = (".json", ".memmap", ".safetensors", ".t", ".pt")
+"""What ``dumps`` writes. torch reads ``.t`` and ``.pt`` with ``weights_only``, so that no code in them runs."""
+
+
+def require_plain_files(folder: Path) -> None:
+    """Checks that a folder has nothing in it that TorchRL would unpickle, and no links.
+
+    Raises:
+        CheckpointError: If there is another kind of file, or a description of the rows that is not TorchRL's own.
+    """
+    for at, folders, files in os.walk(folder):
+        for name in [*folders, *files]:
+            entry = Path(at, name)
+            if entry.is_symlink() or not (entry.is_dir() or (entry.is_file() and entry.suffix in PLAIN)):
+                raise CheckpointError(
+                    f"{entry} is no file that dumps() of this buffer writes, and loading it might run code in it. If "
+                    "you trust its origin, load the folder with the library that wrote it, and preload() the rows."
+                )
+        if "meta.json" in files:
+            _require_folders(Path(at, "meta.json"))
+    if _described(folder / "storage" / "storage_metadata.json").get("is_pytree"):
+        raise CheckpointError(f"{folder} holds no tensordict of transitions: dump a buffer of this class again.")
+
+
+def _require_folders(path: Path) -> None:
+    """Checks that what a tensordict nests has no name of a file: TorchRL would open that as an archive."""
+    for key, value in _described(path).items():
+        if isinstance(value, dict) and "type" in value and Path(key).suffix in PLAIN:
+            raise CheckpointError(f"{path} has the nested key {key!r}, which is the name of a file. Dump it again.")
+
+
+def _described(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read ({type(error).__name__}: {error}). Dump it again.") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path} is no description of stored rows. Dump it again.")
+    return found
