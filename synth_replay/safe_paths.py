@@ -1,0 +1,78 @@
+"""Names that stand in a file, as paths: a name is a plain file or folder inside its own folder, or an error."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+MakeError = Callable[[str], Exception]
+
+_SHOWN = 60  # characters of a name in an error
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFREG: "a file",
+}
+
+
+def plain_file(folder: Path, name: object, error: MakeError = ValueError) -> Path:
+    """Returns the path of a plain file that a file of somebody else names.
+
+    The file is looked at, but not opened. ``folder`` itself is the caller's word and may be a symlink.
+
+    Args:
+        folder: Folder that must hold the file.
+        name: Name from the file, of any type.
+        error: Makes the error from its text, such as an error class.
+
+    Raises:
+        Exception: The error, if the name is not text, leads out of the folder (by its parts or as a symlink), or is
+            that of a missing file, a folder, a device, a pipe or a socket.
+    """
+    return _plain(folder, name, error, stat.S_IFREG)
+
+
+def plain_folder(folder: Path, name: object, error: MakeError = ValueError) -> Path:
+    """Returns the path of a folder in ``folder`` that a file of somebody else names, as :func:`plain_file` does."""
+    return _plain(folder, name, error, stat.S_IFDIR)
+
+
+def plain_name(name: object) -> bool:
+    """Whether a value is the name of a file without any path: text without separators, ``..``, drives or NUL."""
+    if not isinstance(name, str) or name in ("", ".", "..") or "\0" in name:
+        return False
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return PurePosixPath(name).name == name and PureWindowsPath(name).name == name
+
+
+def shown(name: object, limit: int = _SHOWN) -> str:
+    """Returns a value of a file for an error: its ``repr``, cut where it is long."""
+    text = f"{name[: 2 * limit]!r}" if isinstance(name, str) else repr(name)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def _plain(folder: Path, name: object, error: MakeError, kind: int) -> Path:
+    if not isinstance(name, str) or not plain_name(name):
+        raise error(f"{folder} names {shown(name)}, which is no name of {_KINDS[kind]} in that folder.")
+    path = folder / name
+    try:
+        real = path.resolve(strict=True)
+        mode = real.stat().st_mode
+        inside = real.is_relative_to(folder.resolve(strict=True))
+    except FileNotFoundError as cause:
+        raise error(f"{path} is missing: copy the whole folder, or make it again.") from cause
+    except (OSError, RuntimeError) as cause:  # a name that is too long, a loop of symlinks
+        raise error(f"{folder} names {shown(name)}, which cannot be opened: {cause}") from cause
+    if not inside:
+        raise error(f"{path} is a link that leads out of its folder: replace it by the file itself if you trust it.")
+    if stat.S_IFMT(mode) != kind:
+        raise error(f"{path} is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not {_KINDS[kind]}.")
+    return path
