@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from synth_replay.datasets.atomic_files import partial_path, publish, reading, write_text, writing
+from synth_replay.datasets.atomic_files import partial_path, publish, write_text, writing
 from synth_replay.datasets.columns import stored_columns, stored_dtype, stored_leaves
+from synth_replay.datasets.json_values import JsonValue, read_json
 from synth_replay.datasets.optional_imports import load_extra
 from synth_replay.datasets.spec_header import plain_json
 from synth_replay.errors import DatasetError, DatasetExistsError, DatasetFormatError, UnfinishedDatasetError
+from synth_replay.safe_paths import shown
 from synth_replay.spaces import Array, Leaf
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -171,22 +173,21 @@ def _header(spec: TransitionSpec, rows: int, shard_rows: int, meta: dict[str, An
 def _held_header(folder: Path) -> dict[str, Any] | None:
     for name in (MANIFEST, UNFINISHED):
         if (folder / name).exists():
-            return {key: value for key, value in read_manifest(folder / name).items() if key != "shards"}
+            return {key: value for key, value in read_manifest(folder / name).plain().items() if key != "shards"}
     return None
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> JsonValue:
     """Reads a manifest.
 
     Raises:
         DatasetFormatError: If it is damaged, or another version of this package wrote it.
     """
-    with reading(path):
-        manifest: dict[str, Any] = json.loads(path.read_text())
-        if manifest["format"] != FORMAT:
-            raise ValueError(f"its format is {manifest['format']!r}")
-        if manifest["version"] != VERSION:
-            raise DatasetFormatError(f"{path} has version {manifest['version']}, not {VERSION}: upgrade synth-replay.")
+    manifest = read_json(path.parent, path.name)
+    if (held := manifest["format"].text()) != FORMAT:
+        raise DatasetFormatError(f"{path} cannot be read: its format is {shown(held)}, not {FORMAT}.")
+    if (version := manifest["version"].value) != VERSION:
+        raise DatasetFormatError(f"{path} has version {shown(version)}, not {VERSION}: upgrade synth-replay.")
     return manifest
 
 
