@@ -23,6 +23,10 @@ class UnsupportedSpaceError(SynthReplayError, TypeError):
     """An observation or action space that cannot be modelled as a row of numbers."""
 
 
+class SpaceDescriptionError(UnsupportedSpaceError):
+    """The description of a space in a file is damaged, or of a kind of space that cannot be modelled."""
+
+
 class ImageObservationError(UnsupportedSpaceError):
     """Pixel observations, which must go through a latent encoder first."""
 

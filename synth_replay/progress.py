@@ -65,7 +65,7 @@ class Bar(Progress):
         """Shows figures at the end of the bar."""
         self._bar.set_postfix(figures)
 
-    def close(self, complete: bool) -> None:
+    def close(self, complete: bool) -> None:  # noqa: ARG002
         """Ends the bar."""
         self._bar.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 import stat
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -54,8 +55,8 @@ def plain_name(name: object) -> bool:
 
 
 def shown(name: object, limit: int = _SHOWN) -> str:
-    """Returns a value of a file for an error: its ``repr``, cut where it is long."""
-    text = f"{name[: 2 * limit]!r}" if isinstance(name, str) else repr(name)
+    """Returns a value of a file for an error: its ``repr``, cut where it is long or nested."""
+    text = f"{name[: 2 * limit]!r}" if isinstance(name, str) else reprlib.repr(name)
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from synth_replay.errors import ImageObservationError, UnsupportedSpaceError
+from synth_replay.errors import ImageObservationError, SpaceDescriptionError, UnsupportedSpaceError
+from synth_replay.safe_paths import shown
 
 Array = npt.NDArray[Any]
 Kind = Literal["continuous", "categorical"]
 
 MAX_CATEGORIES = 4096
+MAX_DIMENSIONS = 16
+MAX_NUMBERS = 10_000_000  # in one row, of a saved description
 
 
 @dataclass(frozen=True)
@@ -120,22 +124,91 @@ def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
     raise UnsupportedSpaceError(f"{type(space).__name__} spaces cannot be saved.")
 
 
-def space_from_dict(data: dict[str, Any]) -> spaces.Space[Any]:
-    """Rebuilds a space from the description that :func:`space_to_dict` returned."""
-    kind = data["type"]
+def space_from_dict(data: Any, depth: int = 16) -> spaces.Space[Any]:
+    """Rebuilds a space from the description that :func:`space_to_dict` returned.
+
+    Args:
+        data: The description, JSON of any origin.
+        depth: How often Dict spaces may be nested.
+
+    Raises:
+        SpaceDescriptionError: If it is damaged, or describes another kind of space.
+    """
+    kind = _entry(data, "type", str)
     if kind == "Dict":
-        return spaces.Dict({k: space_from_dict(v) for k, v in data["spaces"].items()})
-    dtype: Any = np.dtype(data["dtype"])
-    if kind == "Box":
-        low, high = (np.array([float(v) for v in data[k]], dtype).reshape(data["shape"]) for k in ("low", "high"))
-        return spaces.Box(low, high, dtype=dtype.type)
-    if kind == "Discrete":
-        return spaces.Discrete(data["n"], start=data["start"], dtype=dtype.type)
-    if kind == "MultiDiscrete":
-        return spaces.MultiDiscrete(np.array(data["nvec"]), dtype=dtype.type, start=np.array(data["start"]))
-    if kind == "MultiBinary":
-        return spaces.MultiBinary(data["n"])
-    raise UnsupportedSpaceError(f"Unknown space type {kind!r} in a saved description.")
+        if not depth:
+            raise SpaceDescriptionError("The description of a space is nested too deeply.")
+        children = _entry(data, "spaces", dict)
+        return spaces.Dict({key: space_from_dict(child, depth - 1) for key, child in children.items()})
+    if kind not in _BUILDERS:
+        raise SpaceDescriptionError(f"Unknown space type {shown(kind)} in a saved description.")
+    try:
+        return _BUILDERS[kind](data)
+    except (ValueError, TypeError, OverflowError, AssertionError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SpaceDescriptionError(f"The description of a {kind} space is damaged ({reason}).") from error
+
+
+def _box(data: dict[str, Any]) -> spaces.Space[Any]:
+    dtype, shape = _dtype(data, "biuf"), _shape(_entry(data, "shape", list))
+    low, high = (_numbers(_entry(data, bound, list), dtype, shape) for bound in ("low", "high"))
+    if not (low <= high).all():
+        raise ValueError("a lower bound is above the upper one")
+    return spaces.Box(low, high, dtype=dtype.type)
+
+
+def _discrete(data: dict[str, Any]) -> spaces.Space[Any]:
+    dtype, count, start = _dtype(data, "iu"), _entry(data, "n", int), _entry(data, "start", int)
+    if not abs(start) + abs(count) < np.iinfo(np.int64).max:
+        raise ValueError("its numbers are too large")
+    return spaces.Discrete(count, start=start, dtype=dtype.type)
+
+
+def _multi_discrete(data: dict[str, Any]) -> spaces.Space[Any]:
+    dtype, counts, start = _dtype(data, "iu"), np.array(_entry(data, "nvec", list)), np.array(data.get("start", 0))
+    if counts.dtype.kind != "i" or start.dtype.kind != "i":
+        raise TypeError("nvec and start must be whole numbers")
+    return spaces.MultiDiscrete(counts, dtype=dtype.type, start=start if start.ndim else None)
+
+
+def _multi_binary(data: dict[str, Any]) -> spaces.Space[Any]:
+    size = data["n"] if isinstance(data.get("n"), list) else [_entry(data, "n", int)]
+    shape = _shape(size)
+    return spaces.MultiBinary(list(shape) if isinstance(data["n"], list) else shape[0])
+
+
+_BUILDERS = {"Box": _box, "Discrete": _discrete, "MultiDiscrete": _multi_discrete, "MultiBinary": _multi_binary}
+
+
+def _entry(data: Any, key: str, kind: type) -> Any:
+    found = data.get(key) if isinstance(data, dict) else None
+    if not isinstance(found, kind) or isinstance(found, bool):
+        raise SpaceDescriptionError(f"The description of a space is damaged: {key!r} must be of type {kind.__name__}.")
+    return found
+
+
+def _dtype(data: dict[str, Any], kinds: str) -> np.dtype[Any]:
+    found: np.dtype[Any] = np.dtype(_entry(data, "dtype", str))
+    if found.kind not in kinds or found.shape:
+        raise TypeError(f"its dtype {found} does not fit")
+    return found
+
+
+def _shape(sizes: list[Any]) -> tuple[int, ...]:
+    if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in sizes):
+        raise TypeError("its shape must be whole numbers")
+    if len(sizes) > MAX_DIMENSIONS or math.prod(sizes) > MAX_NUMBERS:
+        raise ValueError("its shape is too large")
+    return tuple(sizes)
+
+
+def _numbers(held: list[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    """Returns bounds ``[*shape]`` from a list, flat or nested, of numbers or their texts."""
+    flat = np.array(held, dtype=object).reshape(-1).tolist() if held else []
+    if len(flat) != math.prod(shape) or not all(isinstance(v, (str, int, float)) for v in flat):
+        raise ValueError("its bounds do not have its shape")
+    whole = dtype.kind in "iu"
+    return np.array([int(v) if whole else float(v) for v in flat], dtype).reshape(shape)
 
 
 def one_hot(codes: Array, cardinalities: list[int] | tuple[int, ...]) -> Array:

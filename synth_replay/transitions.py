@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from synth_replay.errors import InvalidTransitionsError, SpecMismatchError
+from synth_replay.errors import InvalidTransitionsError, SpaceDescriptionError, SpecMismatchError
+from synth_replay.safe_paths import shown
 from synth_replay.spaces import Array, Leaf, as_matrix, space_from_dict, space_leaves, space_to_dict
 
 Nested = Array | dict[str, Any]
@@ -209,8 +210,17 @@ class TransitionSpec:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TransitionSpec:
-        """Rebuilds a spec from the description that :meth:`to_dict` returned."""
-        observation, action = (space_from_dict(data[n]) for n in ("observation_space", "action_space"))
+        """Rebuilds a spec from the description that :meth:`to_dict` returned.
+
+        Raises:
+            SpaceDescriptionError: If it is damaged.
+            SpecMismatchError: If it names an extra column that is unknown.
+        """
+        if not isinstance(data, dict) or not isinstance(data.get("extras"), list):
+            raise SpaceDescriptionError("The description of a spec is damaged: it needs two spaces and extras.")
+        observation, action = (space_from_dict(data.get(n)) for n in ("observation_space", "action_space"))
+        if not all(isinstance(name, str) for name in data["extras"]):
+            raise SpecMismatchError(f"Extra columns are names; got {shown(data['extras'])}.")
         return cls(observation, action, data["extras"])
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,7 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from synth_replay.checkpoint import temporary_path
-from synth_replay.errors import DatasetExistsError, DatasetFormatError, DatasetWriteError, SynthReplayError
+from synth_replay.errors import (
+    DatasetError,
+    DatasetExistsError,
+    DatasetFormatError,
+    DatasetWriteError,
+    SynthReplayError,
+)
+
+DAMAGE = (
+    *(OSError, ValueError, LookupError, EOFError, RuntimeError, OverflowError),
+    *(SyntaxError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile),
+)
+"""What the standard library, NumPy and h5py raise on a damaged file; pyarrow has classes of its own."""
 
 LONGEST_NAME = 255  # bytes, of all common file systems
 FOLDER_MARKS = ("manifest.json", "manifest.partial.json", "data/metadata.json")
@@ -23,13 +37,20 @@ def reading(path: Path) -> Iterator[None]:
 
     Raises:
         DatasetFormatError: If the block raises such an error; the text names ``path``.
+        DatasetError: If memory does not suffice.
     """
     try:
         yield
     except SynthReplayError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
-        text = " ".join(str(error).split()) or type(error).__name__
+    except MemoryError as error:
+        raise DatasetError(
+            f"{path} takes more memory than there is. Use a smaller file or a larger machine."
+        ) from error
+    except Exception as error:
+        if not isinstance(error, DAMAGE) and not type(error).__name__.startswith("Arrow"):
+            raise
+        text = (" ".join(str(error).split()) or type(error).__name__)[:300]
         raise DatasetFormatError(
             f"{path} cannot be read: it is cut short, damaged or of another format ({text}). Copy or download it again."
         ) from error

@@ -11,8 +11,9 @@ from typing import ClassVar, Self
 import numpy as np
 
 from synth_replay.datasets.atomic_files import reading
-from synth_replay.datasets.column_names import common_length, find_columns
+from synth_replay.datasets.column_names import DONES, DONES_NOTE, common_length, find_columns
 from synth_replay.datasets.dataset import CHUNK_ROWS, Dataset, ReadOptions
+from synth_replay.datasets.memory import bounded_rows, require_memory, row_bytes
 from synth_replay.datasets.space_inference import resolve_spec
 from synth_replay.datasets.spec_header import read_spec_header
 from synth_replay.errors import DatasetFormatError
@@ -39,7 +40,7 @@ class ColumnFile(ABC):
 
     heads: dict[str, Array]
     lengths: dict[str, int]
-    spec_header: str | bytes | None
+    spec_header: object
 
     @abstractmethod
     def __init__(self, path: Path) -> None: ...
@@ -47,6 +48,14 @@ class ColumnFile(ABC):
     @abstractmethod
     def blocks(self, name: str, rows: int, skip: int = 0) -> Iterator[Array]:
         """Yields writable blocks of at most ``rows`` rows, from row ``skip`` on."""
+
+    @abstractmethod
+    def check(self, name: str) -> None:
+        """Checks that the file itself holds as many values of a column as it announces.
+
+        Raises:
+            DatasetFormatError: If it does not.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -78,28 +87,36 @@ class ColumnFileDataset(Dataset):
         with reading(path), self.file_type(path) as file:
             self._names = find_columns(path, file.heads)
             rows = common_length(path, {name: file.lengths[name] for name in self._names.values()})
-            self._kept, notes = self._known_rows(path, file)
-            stored, meta = read_spec_header(file.spec_header)
+            for name in self._names.values():
+                file.check(name)
             heads = {leaf: file.heads[name] for leaf, name in self._names.items()}
-            for name in self._observations() if self._kept is not None else ():
+            scanned = bounded_rows(path, CHUNK_ROWS, row_bytes(heads))
+            self._kept, notes = self._known_rows(path, file, rows)
+            stored, meta = read_spec_header(file.spec_header, path)
+            for name in self._shifted():
                 heads[f"next_{name}"] = heads[name]
             spec, assumed = resolve_spec(
+                path,
                 options,
                 stored,
                 heads,
-                lambda: file.blocks(self._names["actions"], CHUNK_ROWS),
+                lambda leaf: file.blocks(self._names[leaf], scanned),
                 [name for name in EXTRA_COLUMNS if name in self._names],
             )
         kept = rows if self._kept is None else int(self._kept.sum())
         super().__init__(path, spec, kept, meta, notes + assumed)
 
-    def _observations(self) -> list[str]:
-        return [leaf for leaf in self._names if leaf.split("/")[0] == "observations"]
+    def _shifted(self) -> list[str]:
+        """Observations whose next ones are taken from the following row."""
+        return [leaf for leaf in self._names if leaf.split("/")[0] == "observations" and self._kept is not None]
 
-    def _known_rows(self, path: Path, file: ColumnFile) -> tuple[Array | None, list[str]]:
+    def _known_rows(self, path: Path, file: ColumnFile, rows: int) -> tuple[Array | None, list[str]]:
         """Returns a mask ``[rows]`` of the rows to keep, and notes; None if the file stores next observations."""
+        ended = self._names["terminations"]
+        dones = [DONES_NOTE.format(name=ended)] if ended in DONES else []
         if any(leaf.split("/")[0] == "next_observations" for leaf in self._names):
-            return None, []
+            return None, dones
+        require_memory(path, 4 * rows, "the flags of its rows", "Store next_observations, or use a larger machine.")
         terminal = _flags(file, self._names["terminations"])
         timed = "truncations" in self._names
         cut = _flags(file, self._names["truncations"]) if timed else np.zeros_like(terminal)
@@ -110,13 +127,13 @@ class ColumnFileDataset(Dataset):
             )
         kept = terminal | ~cut
         kept[-1] = terminal[-1]
-        notes = [TERMINAL_NOTE.format(count=terminal.sum())] if terminal.any() else []
+        notes = dones + ([TERMINAL_NOTE.format(count=terminal.sum())] if terminal.any() else [])
         return kept, notes if timed else [*notes, NO_TIMEOUTS_NOTE]
 
     def _blocks(self, rows: int) -> Generator[dict[str, Array]]:
         with self.file_type(self.path) as file:
             streams = {leaf: file.blocks(name, rows) for leaf, name in self._names.items()}
-            after = {leaf: file.blocks(leaf, rows, skip=1) for leaf in self._observations() if self._kept is not None}
+            after = {leaf: file.blocks(self._names[leaf], rows, skip=1) for leaf in self._shifted()}
             start = 0
             for blocks in zip(*streams.values(), strict=True):
                 block = dict(zip(streams, blocks, strict=True))

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from synth_replay.datasets.json_values import listed
 from synth_replay.errors import DatasetFormatError, InvalidTransitionsError
+from synth_replay.safe_paths import MakeError, shown
 from synth_replay.spaces import Array
 from synth_replay.transitions import EXTRA_COLUMNS
 
+OBSERVATIONS = {
+    "observations": ("observations", "observation", "obs"),
+    "next_observations": ("next_observations", "next_observation", "next_obs"),
+}
 ALIASES = {
-    "actions": ("actions",),
-    "rewards": ("rewards",),
-    "terminations": ("terminations", "terminals"),
-    "truncations": ("truncations", "timeouts", "truncals", "episode_terminals"),
+    "actions": ("actions", "action"),
+    "rewards": ("rewards", "reward"),
+    "terminations": ("terminations", "terminals", "terminated", "termination", "terminal", "dones", "done"),
+    "truncations": ("truncations", "timeouts", "truncals", "episode_terminals", "truncated", "truncation", "timeout"),
 }
 OPTIONAL = ("truncations",)
+DONES = ("dones", "done")
+DONES_NOTE = (
+    "the column {name!r} is read as terminations: if it marks time limits too, rename it to timeouts where it does, or "
+    "these rows are learnt as terminal"
+)
 
 
 def find_columns(path: Path, heads: Mapping[str, Array]) -> dict[str, str]:
@@ -31,7 +42,7 @@ def find_columns(path: Path, heads: Mapping[str, Array]) -> dict[str, str]:
     Raises:
         DatasetFormatError: If a required column is missing, or a column is not an array of numbers.
     """
-    names = {name: name for name in heads if name.split("/")[0] in ("observations", "next_observations")}
+    names = {leaf: name for column, aliases in OBSERVATIONS.items() for leaf, name in _parts(column, aliases, heads)}
     for leaf, aliases in ALIASES.items():
         if stored := next((name for name in aliases if name in heads), None):
             names[leaf] = stored
@@ -40,18 +51,57 @@ def find_columns(path: Path, heads: Mapping[str, Array]) -> dict[str, str]:
         missing.insert(0, "observations")
     if missing:
         raise DatasetFormatError(
-            f"{path} lacks {', '.join(missing)}; it holds {', '.join(sorted(heads)) or 'nothing'}. Needed are "
+            f"{path} lacks {', '.join(missing)}; it holds {listed(heads)}. Needed are "
             "observations, actions, rewards and terminals (or terminations), and best also next_observations."
         )
     names |= {name: name for name in EXTRA_COLUMNS if name in heads}
+    require_names(names, lambda text: DatasetFormatError(f"{path}: {text}"))
     _require_numbers(path, {name: heads[name] for name in names.values()})
     return names
+
+
+def _parts(column: str, aliases: Iterable[str], heads: Mapping[str, Array]) -> list[tuple[str, str]]:
+    """Returns the leaves of a column with their stored names, by the first alias that the file has."""
+    for alias in aliases:
+        found = [name for name in heads if name == alias or name.startswith(f"{alias}/")]
+        if found:
+            return [(column + name.removeprefix(alias), name) for name in found]
+    return []
+
+
+def require_names(leaves: Iterable[str], error: MakeError) -> None:
+    """Checks that names of leaves are keys and nothing else: no paths, and no key inside of an array.
+
+    Args:
+        leaves: Names such as ``observations/position``.
+        error: Makes the error from its text.
+
+    Raises:
+        Exception: The error, if a key is empty, ``.`` or ``..``, has a backslash or NUL, cannot be encoded, or is at
+            the same time an array and a group of arrays.
+    """
+    names = set(leaves)
+    for name in names:
+        keys = name.split("/")
+        if any(key in ("", ".", "..") or "\\" in key or "\0" in key for key in keys) or not _encodes(name):
+            raise error(f"the column {shown(name)} has a name that files cannot hold. Rename its key.")
+        if any("/".join(keys[:i]) in names for i in range(1, len(keys))):
+            raise error(f"the column {shown(name)} lies inside of another column. Rename its key.")
+
+
+def _encodes(name: str) -> bool:
+    try:
+        return len(name.encode()) <= 60_000
+    except UnicodeEncodeError:
+        return False
 
 
 def _require_numbers(path: Path, heads: Mapping[str, Array]) -> None:
     for name, head in heads.items():
         if head.dtype.kind not in "biuf":
-            raise DatasetFormatError(f"{path}: {name} holds {head.dtype} values, not numbers. Save it as numbers.")
+            raise DatasetFormatError(
+                f"{path}: {name[:60]} holds {str(head.dtype)[:60]} values, not numbers. Save it as numbers."
+            )
 
 
 def common_length(path: Path, lengths: Mapping[str, int]) -> int:
@@ -66,7 +116,8 @@ def common_length(path: Path, lengths: Mapping[str, int]) -> int:
         DatasetFormatError: If there are no rows.
     """
     if len(set(lengths.values())) > 1:
-        raise InvalidTransitionsError(f"{path}: all columns need the same number of rows; got {dict(lengths)}.")
+        described = dict(list(lengths.items())[:12])
+        raise InvalidTransitionsError(f"{path}: all columns need the same number of rows; got {described}.")
     rows = next(iter(lengths.values()))
     if rows == 0:
         raise DatasetFormatError(f"{path} holds no transitions.")

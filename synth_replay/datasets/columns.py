@@ -51,8 +51,8 @@ def _cast(array: Array, leaf: Leaf) -> Array:
 
 
 def stored_dtype(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
-    """Returns the dtype of a column on disk: float32 for floats, which are generated as float32, else its own."""
-    return np.dtype(np.float32) if np.issubdtype(dtype, np.floating) else dtype
+    """Returns the dtype of a column on disk: its own; float32 for floats that HDF5 or Parquet may not know."""
+    return np.dtype(np.float32) if dtype.kind == "f" and dtype.itemsize not in (4, 8) else dtype
 
 
 def stored_columns(spec: TransitionSpec) -> dict[str, Leaf]:

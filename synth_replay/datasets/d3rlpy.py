@@ -14,10 +14,11 @@ from synth_replay.datasets.column_files import TERMINAL_NOTE
 from synth_replay.datasets.compact_hdf5 import CompactHdf5Writer
 from synth_replay.datasets.dataset import Dataset, ReadOptions
 from synth_replay.datasets.episodes import Columns, aligned, join_episodes
-from synth_replay.datasets.hdf5 import SPEC_ATTRIBUTE, Hdf5Output, open_hdf5
+from synth_replay.datasets.hdf5 import SPEC_ATTRIBUTE, Hdf5Output
 from synth_replay.datasets.optional_imports import load_extra
 from synth_replay.datasets.space_inference import resolve_spec
 from synth_replay.datasets.spec_header import read_spec_header
+from synth_replay.datasets.stored_hdf5 import StoredGroup, open_hdf5
 from synth_replay.datasets.writer import DatasetWriter
 from synth_replay.errors import DatasetError, DatasetFormatError, InvalidTransitionsError, UnsupportedSpaceError
 from synth_replay.spaces import Array
@@ -40,17 +41,17 @@ class D3rlpyDataset(Dataset):
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         with reading(path), open_hdf5(path) as file:
-            stored, meta = read_spec_header(file.attrs.get(SPEC_ATTRIBUTE))
-            self._count = int(file["num_episodes"][()])
+            stored, meta = read_spec_header(file.attribute(SPEC_ATTRIBUTE), path)
+            self._count = _whole(path, file, "num_episodes")
             _require_columns(path, file, self._count)
-            terminated = np.array([bool(file[f"terminated_{i}"][()]) for i in range(self._count)])
-            lengths = np.array([len(file[f"actions_{i}"]) for i in range(self._count)])
-            heads = _heads({name: file[f"{name}_0"][()] for name in COLUMNS[:-1]})
+            terminated = np.array([bool(_whole(path, file, f"terminated_{i}")) for i in range(self._count)])
+            lengths = np.array([len(file.array(f"actions_{i}")) for i in range(self._count)])
+            heads = _heads({name: file.array(f"{name}_0").head for name in COLUMNS[:-1]})
         rows = int(lengths.sum() - (~terminated).sum())
         if rows == 0:
             raise DatasetFormatError(f"{path} holds no transitions.")
         with reading(path):
-            spec, notes = resolve_spec(options, stored, heads, lambda: _stored_actions(path, self._count))
+            spec, notes = resolve_spec(path, options, stored, heads, lambda name: _stored(path, self._count, name))
         # in files of this package, the last step of an episode only holds the next observation: no row is lost
         cut = 0 if stored[0] else int((~terminated).sum())
         ends = {TERMINAL_NOTE: int(terminated.sum()), CUT_NOTE: cut}
@@ -63,12 +64,15 @@ class D3rlpyDataset(Dataset):
     def _episodes(self) -> Iterator[Columns]:
         with open_hdf5(self.path) as file:
             for number in range(self._count):
-                raw = {name: file[f"{name}_{number}"][()] for name in COLUMNS}
+                raw = {name: file.array(f"{name}_{number}").read() for name in COLUMNS}
                 yield _rows(f"{self.path}, episode {number}", raw)
 
 
 def _rows(place: str, raw: Columns) -> Columns:
     """Returns the rows of an episode whose next observation is known, and its terminal row."""
+    for name, array in raw.items():
+        if (array.size != 1 if name == "terminated" else array.ndim == 0) or array.dtype.kind not in "biuf":
+            raise DatasetFormatError(f"{place}: {name} is {array.dtype} of shape {array.shape}. Dump it again.")
     lengths = {name: len(raw[name]) for name in COLUMNS[:-1]}
     if len(set(lengths.values())) > 1:
         raise InvalidTransitionsError(f"{place}: all columns need the same number of steps; got {lengths}.")
@@ -82,12 +86,20 @@ def _rows(place: str, raw: Columns) -> Columns:
     return aligned({"observations": observations}, columns)
 
 
-def _require_columns(path: Path, file: Any, count: int) -> None:
+def _whole(path: Path, file: StoredGroup, name: str) -> int:
+    """Reads a whole number or a flag."""
+    held = file.array(name)
+    if held.shape not in ((), (1,)) or held.dtype.kind not in "biu":
+        raise DatasetFormatError(f"{path}: {name} must be one whole number; it is {held.dtype} {held.shape}.")
+    return int(held.read().reshape(-1)[0])
+
+
+def _require_columns(path: Path, file: StoredGroup, count: int) -> None:
     if "observations_0_0" in file:
         raise UnsupportedSpaceError(f"{path} holds tuple observations: concatenate them into one vector first.")
     ends = (0, count - 1) if count else ()
     missing = sorted({f"{name}_{i}" for name in COLUMNS for i in ends if f"{name}_{i}" not in file})
-    if missing:
+    if missing or count < 0:
         raise DatasetFormatError(f"{path} announces {count} episodes and lacks {', '.join(missing)}. Dump it again.")
     if not count:
         raise DatasetFormatError(f"{path} holds no transitions.")
@@ -98,10 +110,10 @@ def _heads(first: Columns) -> Columns:
     return heads | {"next_observations": heads["observations"], "terminations": np.zeros(0, bool)}
 
 
-def _stored_actions(path: Path, count: int) -> Iterator[Array]:
+def _stored(path: Path, count: int, name: str) -> Iterator[Array]:
     with open_hdf5(path) as file:
         for number in range(count):
-            yield file[f"actions_{number}"][()]
+            yield file.array(f"{name}_{number}").read()
 
 
 class D3rlpyWriter(DatasetWriter):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from synth_replay.datasets.column_files import ColumnFile, ColumnFileDataset
 from synth_replay.datasets.columns import stored_columns, stored_dtype
 from synth_replay.datasets.hdf5 import SPEC_ATTRIBUTE, Hdf5Output
-from synth_replay.datasets.optional_imports import load_extra
+from synth_replay.datasets.stored_hdf5 import open_hdf5
 from synth_replay.datasets.writer import DatasetWriter
 from synth_replay.spaces import Array
 
@@ -23,26 +21,30 @@ class Hdf5Columns(ColumnFile):
     """The columns of an open HDF5 file; arrays in groups are named ``group/name``."""
 
     def __init__(self, path: Path) -> None:
-        h5py = load_extra("h5py")
-        self._file: Any = h5py.File(path, "r")
-        self.spec_header = self._file.attrs.get(SPEC_ATTRIBUTE)
-        self.heads, self.lengths = {}, {}
+        self._opened = ExitStack()
+        try:
+            file = self._opened.enter_context(open_hdf5(path))
+            self.spec_header = file.attribute(SPEC_ATTRIBUTE)
+            self._arrays = file.arrays()
+            self.heads = {name: array.head for name, array in self._arrays.items()}
+            self.lengths = {name: len(array) for name, array in self._arrays.items()}
+        except BaseException:
+            self._opened.close()
+            raise
 
-        def visit(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset) and item.ndim:
-                self.heads[name], self.lengths[name] = np.empty((0, *item.shape[1:]), item.dtype), item.shape[0]
-
-        self._file.visititems(visit)
+    def check(self, name: str) -> None:
+        """Checks that the file itself holds as many values of a column as it announces."""
+        self._arrays[name].check()
 
     def blocks(self, name: str, rows: int, skip: int = 0) -> Iterator[Array]:
         """Yields a column in slices of at most ``rows`` rows, from row ``skip`` on."""
-        column = self._file[name]
-        for start in range(skip, self.lengths[name], rows):
-            yield column[start : min(start + rows, self.lengths[name])]
+        column = self._arrays[name].check()
+        for start in range(skip, len(column), rows):
+            yield column.rows(start, min(start + rows, len(column)))
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        self._opened.close()
 
 
 class D4rlDataset(ColumnFileDataset):

@@ -14,6 +14,7 @@ from gymnasium import spaces
 
 from synth_replay.datasets.atomic_files import reading
 from synth_replay.datasets.columns import conform
+from synth_replay.datasets.memory import array_bytes, bounded_rows, require_memory
 from synth_replay.errors import DatasetError, DatasetFormatError, InvalidTransitionsError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
@@ -70,15 +71,17 @@ class Dataset(ABC):
         """Streams every row once, in order.
 
         Args:
-            rows: Largest number of rows in a chunk.
+            rows: Largest number of rows in a chunk. Chunks of very wide rows are smaller, so that each takes at most
+                half a gigabyte.
 
         Raises:
-            DatasetError: If ``rows`` is below 1.
+            DatasetError: If ``rows`` is below 1, or not even one row fits into memory.
             InvalidTransitionsError: If values are not finite or outside their space.
             DatasetFormatError: If the file is damaged, or has fewer rows than it says.
         """
         if rows < 1:
             raise DatasetError(f"A chunk needs at least 1 row; got {rows}.")
+        rows = bounded_rows(self.path, min(rows, len(self)), 8 * sum(leaf.size for leaf in self.spec.leaves))
         start = 0
         with closing(self._blocks(rows)) as blocks:
             while block := self._next(blocks):
@@ -92,9 +95,12 @@ class Dataset(ABC):
         """Reads all rows; peak memory is one copy of the data and one chunk.
 
         Raises:
+            DatasetError: If memory does not suffice for all rows.
             InvalidTransitionsError: If values are not finite or outside their space.
             DatasetFormatError: If the file is damaged, or has fewer rows than it says.
         """
+        needed = len(self) * sum(array_bytes(leaf.shape, leaf.dtype) for leaf in self.spec.leaves)
+        require_memory(self.path, needed, f"{len(self):,} rows", "Read them in chunks, or use a larger machine.")
         columns: dict[str, Array] = {}
         start = 0
         for chunk in self.chunks():

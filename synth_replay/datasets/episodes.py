@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from synth_replay.datasets.space_inference import require_same_kind
+from synth_replay.datasets.column_summary import require_same_kind
 from synth_replay.spaces import Array
 
 Columns = dict[str, Array]

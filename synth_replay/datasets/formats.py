@@ -11,7 +11,8 @@ from synth_replay.datasets.atomic_files import reading
 from synth_replay.datasets.d3rlpy import D3rlpyDataset, D3rlpyWriter
 from synth_replay.datasets.d4rl import D4rlDataset, D4rlWriter
 from synth_replay.datasets.dataset import Dataset, ReadOptions
-from synth_replay.datasets.hdf5 import FRAME_KEYS, SIGNATURE, open_hdf5
+from synth_replay.datasets.hdf5 import SIGNATURE
+from synth_replay.datasets.json_values import listed
 from synth_replay.datasets.minari.reader import MinariDataset, find_minari
 from synth_replay.datasets.minari.writer import MinariWriter
 from synth_replay.datasets.npz import NpzDataset, NpzWriter
@@ -19,6 +20,7 @@ from synth_replay.datasets.parquet.reader import ParquetDataset
 from synth_replay.datasets.parquet.shards import MANIFEST, UNFINISHED
 from synth_replay.datasets.parquet.writer import ParquetWriter
 from synth_replay.datasets.sb3 import Sb3Dataset
+from synth_replay.datasets.stored_hdf5 import holds_frames, open_hdf5
 from synth_replay.datasets.writer import DatasetWriter
 from synth_replay.errors import DatasetError, DatasetFormatError, UnknownFormatError
 from synth_replay.transitions import TransitionSpec
@@ -72,6 +74,7 @@ def open_dataset(
     name = detect_format(path) if format is None else _known(format)
     if not path.exists() and not (name == "minari" and find_minari(path)):
         raise DatasetError(f"{path} does not exist.")
+    _require_plain(path)
     options = ReadOptions(observation_space, action_space, trusted)
     reader = next(reader for reader in _READERS if reader.format == name)
     return reader(path, options)
@@ -136,12 +139,13 @@ def detect_format(path: str | Path) -> str:
     if not path.exists():
         raise DatasetError(f"{path} does not exist.")
     if path.is_dir():
-        held = ", ".join(sorted(child.name for child in path.iterdir())[:5]) or "nothing"
+        held = listed((child.name for child in path.iterdir()), 5)
         raise DatasetFormatError(f"{path} is neither a Parquet nor a Minari dataset; the folder holds {held}.")
     return _detect_file(path)
 
 
 def _detect_file(path: Path) -> str:
+    _require_plain(path)
     with reading(path), path.open("rb") as file:
         start = file.read(8)
     if start == SIGNATURE:
@@ -158,12 +162,12 @@ def _detect_file(path: Path) -> str:
 
 def _detect_hdf5(path: Path) -> str:
     with reading(path), open_hdf5(path) as file:
-        keys = set(file)
+        keys, frames = set(file.names()), holds_frames(file)
     if {"columns", "num_episodes"} <= keys:
         return "d3rlpy"
     if "episode_0" in keys:
         raise DatasetFormatError(f"{path} belongs to a Minari dataset, whose data/metadata.json is missing.")
-    if keys >= FRAME_KEYS:
+    if frames:
         raise DatasetFormatError(f"{path} holds frames (V-D4RL): open it with open_pixels().")
     return "d4rl"
 
@@ -172,3 +176,8 @@ def _known(name: str) -> str:
     if name not in FORMATS:
         raise UnknownFormatError(f"Unknown format {name!r}; known are {', '.join(FORMATS)}.")
     return name
+
+
+def _require_plain(path: Path) -> None:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DatasetFormatError(f"{path} is a device, a pipe or a socket: give a file or a folder.")

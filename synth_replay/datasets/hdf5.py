@@ -1,10 +1,8 @@
-"""Helpers of every format that is stored in HDF5: opens files, and writes them so that a full disk is a clear error."""
+"""Helpers of every writer of HDF5: a full disk is a clear error."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +10,6 @@ from synth_replay.datasets.optional_imports import load_extra
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SPEC_ATTRIBUTE = "synth_replay"
-FRAME_KEYS = {"observation"}  # keys of V-D4RL; all other formats use the plural
-
-
-@contextmanager
-def open_hdf5(path: Path) -> Iterator[Any]:
-    """Opens an HDF5 file for reading, inside a ``with`` block."""
-    with load_extra("h5py").File(path, "r") as file:
-        yield file
-
-
-def holds_frames(path: Path) -> bool:
-    """Whether an HDF5 file holds the frames of V-D4RL."""
-    with open_hdf5(path) as file:
-        return set(file) >= FRAME_KEYS
 
 
 class _Disk(io.FileIO):

@@ -6,86 +6,45 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from synth_replay.checkpoint import temporary_path
+from synth_replay.datasets.archives import Archive
 from synth_replay.datasets.atomic_files import remove
 from synth_replay.datasets.column_files import ColumnFile, ColumnFileDataset
 from synth_replay.datasets.columns import stored_columns, stored_dtype
 from synth_replay.datasets.writer import DatasetWriter
-from synth_replay.errors import DatasetFormatError
 from synth_replay.spaces import Array
-
-Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
 
 
 class NpzFile(ColumnFile):
     """The columns of an open archive; pickled arrays are never loaded."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        try:
-            self._zip = zipfile.ZipFile(self._file)
-            self._survey()
-        except BaseException:
-            self._file.close()
-            raise
-
-    def _survey(self) -> None:
-        self.spec_header = self._zip.comment
+        self._archive = Archive(path)
+        self.spec_header = self._archive.comment
         self.heads, self.lengths = {}, {}
-        for member in self._zip.namelist():
-            name = member.removesuffix(".npy")
-            if name == member:
-                continue
-            with self._zip.open(member) as stream:
-                shape, _, dtype = _read_header(stream)
-            if shape:
-                self.heads[name], self.lengths[name] = np.empty((0, *shape[1:]), dtype), shape[0]
+        for name, header in self._archive.headers().items():
+            if header.shape:
+                self.heads[name] = np.empty((0, *header.shape[1:]), header.dtype)
+                self.lengths[name] = header.shape[0]
+
+    def check(self, name: str) -> None:
+        """Checks that the archive holds as many values of a column as it announces."""
+        self._archive.check(name)
 
     def blocks(self, name: str, rows: int, skip: int = 0) -> Iterator[Array]:
         """Yields a column in blocks of at most ``rows`` rows, from row ``skip`` on.
 
         Blocks are decompressed one by one; only columns in Fortran order are read at once.
         """
-        with self._zip.open(f"{name}.npy") as stream:
-            shape, fortran, dtype = _read_header(stream)
-            row = int(np.prod(shape[1:], dtype=int)) * dtype.itemsize
-            if fortran and len(shape) > 1:
-                whole = np.frombuffer(_exactly(stream, shape[0] * row), dtype).reshape(shape, order="F")
-                yield from (whole[i : i + rows].copy() for i in range(skip, shape[0], rows))
-                return
-            _exactly(stream, skip * row)
-            for start in range(skip, shape[0], rows):
-                count = min(rows, shape[0] - start)
-                yield np.frombuffer(_exactly(stream, count * row), dtype).reshape(count, *shape[1:])
+        return self._archive.blocks(name, rows, skip)
 
     def close(self) -> None:
         """Closes the archive."""
-        self._zip.close()
-        self._file.close()  # closing the archive alone would wait for columns that are still being read
-
-
-def _read_header(stream: IO[bytes]) -> Header:
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(stream)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(stream)
-    raise DatasetFormatError(f"An array of npy version {version} has named fields: save one array per column.")
-
-
-def _exactly(stream: IO[bytes], count: int) -> bytearray:
-    data = bytearray(count)
-    view, filled = memoryview(data), 0
-    while filled < count:
-        got = stream.readinto(view[filled:])  # type: ignore[attr-defined]
-        if not got:
-            raise EOFError("it ends early")
-        filled += got
-    return data
+        self._archive.close()
 
 
 class NpzDataset(ColumnFileDataset):
@@ -110,10 +69,9 @@ class NpzWriter(DatasetWriter):
         self._files: dict[str, IO[bytes]] = {}
         self._folder = temporary_path(partial)
         remove(self._folder)
-        for name, leaf in stored_columns(self.spec).items():
-            path = self._folder / f"{name}.npy"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._files[name] = file = path.open("wb")
+        self._folder.mkdir()
+        for number, (name, leaf) in enumerate(stored_columns(self.spec).items()):
+            self._files[name] = file = (self._folder / f"{number}.npy").open("wb")  # a name is no path
             descr = np.lib.format.dtype_to_descr(stored_dtype(leaf.dtype))
             header = {"descr": descr, "fortran_order": False, "shape": (self.rows, *leaf.shape)}
             np.lib.format.write_array_header_1_0(file, header)
@@ -124,9 +82,9 @@ class NpzWriter(DatasetWriter):
 
     def _finish(self) -> None:
         with zipfile.ZipFile(self._partial, "w", zipfile.ZIP_STORED) as archive:
-            for name, file in self._files.items():
+            for number, (name, file) in enumerate(self._files.items()):
                 file.close()
-                path = self._folder / f"{name}.npy"
+                path = self._folder / f"{number}.npy"
                 for alias in (name, "terminals") if name == "terminations" else (name,):
                     archive.write(path, f"{alias}.npy")
                 path.unlink()

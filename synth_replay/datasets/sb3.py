@@ -46,7 +46,7 @@ class Sb3Dataset(Dataset):
         self._steps = _filled_steps(buffer, self._shared)
         stored = (buffer.observation_space, buffer.action_space)
         heads = self._columns(self._steps[:0])
-        spec, notes = resolve_spec(options, stored, heads, lambda: ())
+        spec, notes = resolve_spec(path, options, stored, heads, lambda _: ())
         notes += [] if getattr(buffer, "handle_timeout_termination", False) else [LIMITS_NOTE]
         notes += [SHARED_NOTE] if self._shared else []
         self._environments = buffer.rewards.shape[1]

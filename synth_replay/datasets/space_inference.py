@@ -3,35 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
+from synth_replay.datasets.column_summary import Summary, merges_in_float32, summarize
 from synth_replay.datasets.columns import conform
 from synth_replay.datasets.dataset import ReadOptions
+from synth_replay.datasets.memory import require_memory, row_bytes
 from synth_replay.datasets.spec_header import Spaces
-from synth_replay.errors import DatasetFormatError, InvalidTransitionsError
-from synth_replay.spaces import Array
+from synth_replay.spaces import MAX_CATEGORIES, Array
 from synth_replay.transitions import TransitionSpec
 
 Space = spaces.Space[Any]
+Columns = Callable[[str], Iterable[Array]]
+
+WHOLE_NOTE = "whole-number observations are read as plain numbers: if they are codes, give observation_space"
+CODES_NOTE = (
+    "the actions are whole numbers from 0 to {high} in a float column: they are read as codes, Discrete({count}). If "
+    "they are amounts, give action_space as a Box"
+)
+WHOLE_ACTIONS_NOTE = (
+    "all actions are whole numbers and are read as amounts: if they are codes of discrete actions, give action_space"
+)
+FLOAT64_NOTE = "{name} are kept in float64, because float32 would merge values that differ"
+LOST_NOTE = (
+    "{name} are float64 and are read as {dtype}, which merges values that differ: subtract an offset from the column"
+)
 
 
 def resolve_spec(
+    path: Path,
     options: ReadOptions,
     stored: Spaces,
     heads: Mapping[str, Array],
-    actions: Callable[[], Iterable[Array]],
+    columns: Columns,
     extras: Iterable[str] = (),
 ) -> tuple[TransitionSpec, list[str]]:
     """Chooses the spec of a dataset: from the caller's spaces, else the file's, else inferred from the data.
 
     Args:
+        path: File to name in errors.
         options: The caller's spaces.
         stored: The file's observation and action space; None where the file does not store it.
         heads: Zero-row arrays ``[0, *shape]`` of every leaf that the file holds.
-        actions: Streams the action column, from which an unknown action space is inferred.
+        columns: Streams a column by leaf name; an unknown action space, and what needs float64, is found by it.
         extras: Names of the file's extra columns.
 
     Returns:
@@ -40,37 +58,54 @@ def resolve_spec(
     Raises:
         SpecMismatchError: If the spaces do not fit the shapes in the file.
         DatasetFormatError: If the actions are of mixed types.
+        DatasetError: If a row is too wide for the machine.
     """
+    require_memory(path, 16 * row_bytes(heads), "the bounds of a single row", "No machine of this size can use it.")
     notes: list[str] = []
     observation_space = options.observation_space or stored[0]
     if observation_space is None:
-        observation_space = infer_observation_space(heads, notes)
+        observation_space = infer_observation_space(heads, notes, columns)
     action_space = options.action_space or stored[1]
     if action_space is None:
-        action_space = infer_action_space(actions(), notes)
+        action_space = infer_action_space(summarize(path, "actions", columns("actions")), notes)
     spec = TransitionSpec(observation_space, action_space, list(extras))
     conform(spec, heads)
-    return spec, notes
+    return spec, list(dict.fromkeys(notes + _losses(spec, heads, columns)))
 
 
-def infer_observation_space(heads: Mapping[str, Array], notes: list[str]) -> Space:
+def _losses(spec: TransitionSpec, heads: Mapping[str, Array], columns: Columns) -> list[str]:
+    """Notes on the columns whose float64 values the spec's float32 merges."""
+    narrow = [
+        leaf
+        for leaf in spec.leaves
+        if leaf.dtype == np.float32 and heads[leaf.name].dtype == np.float64 and not leaf.name.startswith("next_")
+    ]
+    lost = [leaf for leaf in narrow if merges_in_float32(columns(leaf.name))]
+    return [LOST_NOTE.format(name=leaf.name, dtype=leaf.dtype) for leaf in lost]
+
+
+def infer_observation_space(heads: Mapping[str, Array], notes: list[str], columns: Columns) -> Space:
     """Returns an unbounded Box for each observation leaf; a uint8 Box for images, which the spec then refuses.
+
+    A float64 column whose values float32 would merge becomes a float64 Box, any other a float32 Box.
 
     Args:
         heads: Zero-row arrays ``[0, *shape]`` by leaf name.
         notes: Notes on what was assumed; extended.
+        columns: Streams a column by leaf name.
     """
     found: dict[str, Any] = {}
     for name, head in heads.items():
         top, *keys = name.split("/")
         if top != "observations":
             continue
+        box = _observation_box(name, head, notes, columns)
         if not keys:
-            return _observation_box(head, notes)
+            return box
         node = found
         for key in keys[:-1]:
             node = node.setdefault(key, {})
-        node[keys[-1]] = _observation_box(head, notes)
+        node[keys[-1]] = box
     return _nested(found)
 
 
@@ -78,76 +113,60 @@ def _nested(found: dict[str, Any]) -> spaces.Dict:
     return spaces.Dict({key: _nested(s) if isinstance(s, dict) else s for key, s in found.items()})
 
 
-def _observation_box(head: Array, notes: list[str]) -> spaces.Box:
+def _observation_box(name: str, head: Array, notes: list[str], columns: Columns) -> spaces.Box:
     shape = head.shape[1:]
     if head.dtype == np.uint8 and len(shape) in (3, 4):
         return spaces.Box(0, 255, shape, np.uint8)
     if head.dtype.kind != "f":
-        notes.append("whole-number observations are read as plain numbers: if they are codes, give observation_space")
+        notes.append(WHOLE_NOTE)
+    if merges_in_float32(columns(name) if head.dtype.kind == "f" and head.dtype.itemsize > 4 else ()):
+        notes.append(FLOAT64_NOTE.format(name=name))
+        return spaces.Box(-np.inf, np.inf, shape, np.float64)
     return spaces.Box(-np.inf, np.inf, shape, np.float32)
 
 
-def infer_action_space(blocks: Iterable[Array], notes: list[str]) -> Space:
+def infer_action_space(actions: Summary, notes: list[str]) -> Space:
     """Returns a Discrete, MultiDiscrete or Box, from the type and the range of all actions.
 
     Args:
-        blocks: The action column, ``[n, *shape]`` each.
+        actions: What the action column holds.
         notes: Notes on what was assumed; extended.
-
-    Raises:
-        DatasetFormatError: If blocks differ in kind or shape.
-        InvalidTransitionsError: If an action is not finite.
     """
-    low, high, first = _range(blocks)
-    shape = first.shape[1:]
-    if first.dtype.kind == "f":
-        return _action_box(low, high, shape or (1,), notes)
-    start = min(int(low.min()), 0)
-    notes.append(f"the number of actions is inferred (largest: {int(high.max())}): if it is wrong, give action_space")
+    shape = actions.head.shape[1:]
+    if actions.head.dtype.kind == "f":
+        return _float_actions(actions, shape or (1,), notes)
+    start, largest = min(int(actions.low.min()), 0), int(actions.high.max())
+    notes.append(f"the number of actions is inferred (largest: {largest}): if it is wrong, give action_space")
     if int(np.prod(shape)) == 1:
-        return spaces.Discrete(int(high.max()) - start + 1, start=start)
-    return spaces.MultiDiscrete(high.astype(np.int64) - start + 1, start=np.full(shape, start, np.int64))
+        return spaces.Discrete(largest - start + 1, start=start)
+    return spaces.MultiDiscrete(actions.high.astype(np.int64) - start + 1, start=np.full(shape, start, np.int64))
 
 
-def _action_box(low: Array, high: Array, shape: tuple[int, ...], notes: list[str]) -> spaces.Box:
-    if low.min() >= -1 and high.max() <= 1:
-        notes.append("the bounds of the actions are assumed to be [-1, 1]: if they are wider, give action_space")
-        return spaces.Box(-1, 1, shape, np.float32)
-    notes.append("the bounds of the actions are the data's extremes: if they are wider, give action_space")
-    low, high = (np.asarray(a, np.float32).reshape(shape) for a in (low, high))
-    return spaces.Box(low, high, dtype=np.float32)
+def are_codes(actions: Summary) -> bool:
+    """Whether float actions are taken for the codes of discrete actions, as d3rlpy takes them.
 
-
-def _range(blocks: Iterable[Array]) -> tuple[Array, Array, Array]:
-    """Returns the smallest and largest value ``[*shape]`` of each action dimension, and a zero-row block."""
-    low: Array | None = None
-    for block in blocks:
-        if not len(block):
-            continue
-        if not np.isfinite(block).all():
-            raise InvalidTransitionsError("actions hold NaN or infinity. Drop these rows before the dataset is used.")
-        if low is None:
-            first, low, high = block[:0], block.min(axis=0), block.max(axis=0)
-            continue
-        require_same_kind("actions", first, block)
-        low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
-    if low is None:
-        raise DatasetFormatError("The dataset holds no transitions.")
-    return low, high, first
-
-
-def require_same_kind(name: str, first: Array, other: Array) -> None:
-    """Checks that two blocks of a column have the same shape and kind of numbers.
+    They are if each is one whole number from 0 on, and not all are 0.
 
     Args:
-        name: Name of the column, for errors.
-        first: First block, ``[n, ...]``.
-        other: Another block, ``[m, ...]``.
-
-    Raises:
-        DatasetFormatError: If shapes differ, or one holds floats and the other whole numbers.
+        actions: What the action column holds.
     """
-    kinds = [("whole numbers" if a.dtype.kind in "biu" else str(a.dtype.kind), a.shape[1:]) for a in (first, other)]
-    if kinds[0] != kinds[1]:
-        described = " and ".join(f"{a.dtype} of shape {a.shape[1:]}" for a in (first, other))
-        raise DatasetFormatError(f"{name} mix types: {described}. Use one dataset per environment and action type.")
+    one = int(np.prod(actions.head.shape[1:])) == 1
+    return bool(one and actions.whole and actions.low.min() >= 0 and 1 <= actions.high.max() < MAX_CATEGORIES)
+
+
+def _float_actions(actions: Summary, shape: tuple[int, ...], notes: list[str]) -> Space:
+    if are_codes(actions):
+        high = int(actions.high.max())
+        notes.append(CODES_NOTE.format(high=high, count=high + 1))
+        return spaces.Discrete(high + 1)
+    if actions.whole and actions.low.min() < actions.high.max():
+        notes.append(WHOLE_ACTIONS_NOTE)
+    if actions.low.min() >= -1 and actions.high.max() <= 1:
+        notes.append("the bounds of the actions are assumed to be [-1, 1]: if they are wider, give action_space")
+        return spaces.Box(-1, 1, shape, np.float64 if actions.merges else np.float32)
+    notes.append("the bounds of the actions are the data's extremes: if they are wider, give action_space")
+    if actions.merges:
+        notes.append(FLOAT64_NOTE.format(name="actions"))
+    dtype: Any = np.float64 if actions.merges else np.float32
+    bounds: list[Any] = [np.asarray(bound, dtype).reshape(shape) for bound in (actions.low, actions.high)]
+    return spaces.Box(bounds[0], bounds[1], dtype=dtype)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from gymnasium import spaces
 
+from synth_replay.datasets.json_values import parse_json
 from synth_replay.errors import DatasetError
 from synth_replay.transitions import TransitionSpec
 
@@ -40,21 +42,22 @@ def make_spec_header(spec: TransitionSpec, meta: dict[str, Any]) -> str:
     return text
 
 
-def read_spec_header(text: str | bytes | None) -> tuple[Spaces, dict[str, Any]]:
+def read_spec_header(text: object, path: Path) -> tuple[Spaces, dict[str, Any]]:
     """Reads the observation space, action space and metadata from a header.
 
     Args:
-        text: Text at the place of the header; None if there is none.
+        text: Text or bytes at the place of the header; anything else means that there is none.
+        path: File to name in errors.
 
     Returns:
         The two spaces and the metadata; None and empty for files of other tools.
 
     Raises:
-        ValueError: If the header is cut short.
+        DatasetFormatError: If the header is cut short or damaged.
     """
-    text = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-    if not text.startswith('{"synth_replay"'):
+    text = text.decode(errors="replace") if isinstance(text, bytes) else text
+    if not isinstance(text, str) or not text.startswith('{"synth_replay"'):
         return (None, None), {}
-    header = json.loads(text)
-    spec = TransitionSpec.from_dict(header["spec"])
-    return (spec.observation_space, spec.action_space), dict(header["meta"])
+    header = parse_json(text, path, "its header")
+    spec = header["spec"].spec()
+    return (spec.observation_space, spec.action_space), header["meta"].plain()

@@ -11,6 +11,7 @@ import numpy as np
 
 from synth_replay.checkpoint import temporary_path
 from synth_replay.datasets.atomic_files import followed, publish, remove, require_free, sweep, writing
+from synth_replay.datasets.column_names import require_names
 from synth_replay.datasets.columns import stored_leaves
 from synth_replay.datasets.spec_header import make_spec_header, plain_json
 from synth_replay.errors import DatasetError
@@ -53,6 +54,7 @@ class DatasetWriter(ABC):
             raise DatasetError(f"A dataset needs at least 1 row; got {rows}.")
         if lost := sorted(set(spec.extras) - set(self.extras)):
             raise DatasetError(f"{self.format} has no place for {lost}: write npz, d4rl or parquet.")
+        require_names((leaf.name for leaf in spec.leaves), lambda text: DatasetError(f"{path}: {text}"))
         self.path, self.spec, self.rows, self.overwrite = followed(path), spec, int(rows), overwrite
         self.meta = plain_json(meta)
         self.spec_header = make_spec_header(spec, self.meta) if self.has_spec_header else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypedDict
 
 import torch
@@ -94,19 +94,22 @@ class DenoiserTrainer:
         patience = self.config.patience
         return self.step >= self.config.steps or (patience is not None and self.stalled >= patience)
 
-    def run(self) -> Iterator[LossRecord]:
+    def run(self, on_step: Callable[[int], object] = lambda _: None) -> Iterator[LossRecord]:
         """Trains until finished and yields the newest record of ``history`` after each evaluation.
+
+        Args:
+            on_step: Called with 1 after each gradient step, for a progress bar.
 
         Raises:
             FitDivergedError: If the training or held-out loss is not finite.
         """
         while not self.finished:
             count = min(self.config.eval_every, self.config.steps - self.step)
-            self._train(count)
+            self._train(count, on_step)
             yield self._evaluate(count)
         self._load(self.best)
 
-    def _train(self, count: int) -> None:
+    def _train(self, count: int, on_step: Callable[[int], object]) -> None:
         config, pool = self.config, self.pool
         grad = self.flat.grad = torch.empty_like(
             self.flat.detach()
@@ -126,6 +129,7 @@ class DenoiserTrainer:
             self.step += 1
             if self.step % config.ema_every == 0:
                 self._update_average()
+            on_step(1)
 
     def _update_average(self) -> None:
         updates = self.step // self.config.ema_every

@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from synth_replay.checkpoint import load_checkpoint, save_checkpoint
 from synth_replay.codec.codec import EncodedRows, TransitionCodec
@@ -24,6 +23,7 @@ from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.fitted import FittedModel, new_denoiser
 from synth_replay.generator.relabel import fit_relabeler
 from synth_replay.generator.sampling import condition_tensor
+from synth_replay.progress import track
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -114,7 +114,7 @@ def fit_model(
     seed: int,
     previous: FittedModel | None = None,
     checkpoint: str | Path | None = None,
-    show: bool = False,
+    progress: bool | None = False,
 ) -> FittedModel:
     """Fits codec, denoiser and relabelling model to real rows.
 
@@ -126,7 +126,7 @@ def fit_model(
         seed: Seed of the whole fit; with a checkpoint, the fingerprint of the data.
         previous: Model whose weights the denoiser starts from, if the row layout is unchanged.
         checkpoint: Folder of the training state; None saves none.
-        show: Show progress bars.
+        progress: Show progress; None shows bars on a terminal and lines elsewhere.
 
     Raises:
         CheckpointError: If the checkpoint belongs to another fit.
@@ -141,9 +141,9 @@ def fit_model(
     history: list[LossRecord] = []
     if codec.row_dim:
         trainer = _new_trainer(denoiser, codec, encoded, terminations, config, rng)
-        history = _train(trainer, show, checkpoint, FitIdentity.of_fit(config, spec, seed))
+        history = _train(trainer, progress, checkpoint, FitIdentity.of_fit(config, spec, seed))
     labels = rows.encoded_labels()
-    relabeler = fit_relabeler(spec, rows.transitions, config.relabel, device, rng, show, labels)
+    relabeler = fit_relabeler(spec, rows.transitions, config.relabel, device, rng, progress, labels)
     model = FittedModel(codec, denoiser, relabeler, history)
     calibrate(model, config, seed)
     return model
@@ -183,19 +183,16 @@ def _tensors(encoded: EncodedRows, which: Array, device: torch.device) -> tuple[
 
 
 def _train(
-    trainer: DenoiserTrainer, show: bool, checkpoint: str | Path | None, identity: FitIdentity
+    trainer: DenoiserTrainer, progress: bool | None, checkpoint: str | Path | None, identity: FitIdentity
 ) -> list[LossRecord]:
-    """Runs a trainer with a progress bar, from its checkpoint if there is one, and returns the loss history."""
+    """Runs a trainer and shows its progress, from its checkpoint if there is one; returns the loss history."""
     if checkpoint is not None and (Path(checkpoint) / "training.json").exists():
         tensors, saved = load_checkpoint(checkpoint, "training")
         identity.check(checkpoint, saved.get("identity", {}))
         trainer.restore(tensors, cast(TrainerMeta, saved))
-    with tqdm(
-        total=trainer.config.steps, initial=trainer.step, desc="fitting", disable=not show, unit="step", leave=False
-    ) as bar:
-        for record in trainer.run():
-            bar.update(trainer.step - bar.n)
-            bar.set_postfix(loss=f"{record['loss']:.4f}", holdout=f"{record['holdout_loss']:.4f}")
+    with track(trainer.config.steps, "fitting", "step", progress, done=trainer.step) as shown:
+        for record in trainer.run(shown.update):
+            shown.note(loss=f"{record['loss']:.4f}", holdout=f"{record['holdout_loss']:.4f}")
             if checkpoint is not None:
                 tensors, meta = trainer.state()
                 save_checkpoint(checkpoint, "training", tensors, {**meta, "identity": asdict(identity)})

@@ -21,7 +21,7 @@ from synth_replay.generator.config import GeneratorConfig, require_trusted_funct
 from synth_replay.generator.fitted import FittedModel, ModelMeta
 from synth_replay.generator.fitting import LabelledRows, fit_model, with_steps
 from synth_replay.generator.sampling import SamplingOptions
-from synth_replay.runtime import resolve_device, resolve_seed, show_progress
+from synth_replay.runtime import resolve_device, resolve_seed
 from synth_replay.transitions import Transitions, TransitionSpec
 
 # what wrong values in a file can raise while a generator is built from them
@@ -160,7 +160,7 @@ class TransitionGenerator:
                 that a row comes from, or floats, for example a return or a curiosity score. The denoiser is conditioned
                 on them, and ``sample(label=...)`` generates rows of one label. Training batches contain all classes
                 equally often.
-            progress: Show a progress bar; None shows it on a terminal.
+            progress: Show progress; None shows a bar on a terminal, and lines elsewhere if it takes long.
             warm_start: Start from the last fit's weights, if the row layout is unchanged. Wide rows that are described
                 by principal axes (``CodecConfig.decorrelate``) always start from new weights, since their axes change.
             checkpoint: Folder in which the training state is saved at each evaluation. If it holds the state of an
@@ -188,7 +188,7 @@ class TransitionGenerator:
             seed=seed if checkpoint is None else rows.fingerprint(self.seed),
             previous=self._model if warm_start else None,
             checkpoint=checkpoint,
-            show=show_progress(progress),
+            progress=progress,
         )
         return self
 
@@ -213,7 +213,7 @@ class TransitionGenerator:
             sampler: Sampler on the same weights, instead of the configuration's.
             relabel: Use the relabelling that the configuration asks for; False keeps the denoiser's own rewards and
                 terminations.
-            progress: Show a progress bar; None shows it on a terminal.
+            progress: Show progress; None shows a bar on a terminal, and lines elsewhere if it takes long.
 
         Returns:
             ``num_samples`` rows in environment units that satisfy the spec.
@@ -229,7 +229,7 @@ class TransitionGenerator:
         options = SamplingOptions.from_config(self.config, guidance_weight, sampler, relabel)
         codes, values = model.sample_conditions(num_samples, label, self._rng)
         rng = torch.Generator(device=self.device).manual_seed(int(self._rng.integers(2**63)))
-        return model.sampler(options, rng).sample_in_chunks(codes, values, show_progress(progress))
+        return model.sampler(options, rng).sample_in_chunks(codes, values, progress)
 
     def _fitted(self) -> FittedModel:
         if self._model is None:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm.auto import tqdm
 
 from synth_replay.errors import ConfigError, InvalidTransitionsError
 from synth_replay.generator.config import RelabelConfig, RewardFunction
 from synth_replay.generator.feature_scales import Scale, numbers, scale_of, wide_scale
 from synth_replay.generator.termination_rates import TerminationRates
+from synth_replay.progress import track
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -102,14 +102,14 @@ class Relabeler:
     # -- fitting ----------------------------------------------------------------------------
 
     def fit(
-        self, rows: Transitions, rng: np.random.Generator, progress: bool = False, labels: Array | None = None
+        self, rows: Transitions, rng: np.random.Generator, progress: bool | None = False, labels: Array | None = None
     ) -> Relabeler:
         """Trains the network on real rows.
 
         Args:
             rows: Real rows.
             rng: Source of the initial weights, the batches and the noise.
-            progress: Show a progress bar.
+            progress: Show progress; None shows a bar on a terminal and lines elsewhere.
             labels: Encoded labels ``[n, L]``, or None.
 
         Returns:
@@ -138,7 +138,7 @@ class Relabeler:
             return nn.Sequential(*layers, nn.Linear(width, 2)).to(self.device)
 
     def _train(
-        self, network: nn.Module, data: tuple[Tensor, Tensor, Tensor], rng: torch.Generator, progress: bool
+        self, network: nn.Module, data: tuple[Tensor, Tensor, Tensor], rng: torch.Generator, progress: bool | None
     ) -> None:
         config, device, (x, rewards, terminations) = self.config, self.device, data
         optimizer = torch.optim.AdamW(
@@ -146,16 +146,18 @@ class Relabeler:
         )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps)
         batches = torch.randint(len(x), (config.steps, config.batch_size), generator=rng, device=device)
-        for index in tqdm(batches, "fitting rewards", disable=not progress, unit="step", leave=False):
-            batch = x[index]
-            batch = batch + config.input_noise * torch.randn(batch.shape, generator=rng, device=device)
-            out = network(batch)
-            loss = functional.mse_loss(out[:, 0], rewards[index])
-            loss = loss + functional.binary_cross_entropy_with_logits(out[:, 1], terminations[index])
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            optimizer.step()
-            schedule.step()
+        with track(config.steps, "fitting rewards and terminations", "step", progress) as shown:
+            for index in batches:
+                batch = x[index]
+                batch = batch + config.input_noise * torch.randn(batch.shape, generator=rng, device=device)
+                out = network(batch)
+                loss = functional.mse_loss(out[:, 0], rewards[index])
+                loss = loss + functional.binary_cross_entropy_with_logits(out[:, 1], terminations[index])
+                optimizer.zero_grad(set_to_none=True)
+                torch.autograd.backward(loss)
+                optimizer.step()
+                schedule.step()
+                shown.update()
 
     # -- use --------------------------------------------------------------------------------
 
@@ -221,7 +223,7 @@ def fit_relabeler(
     config: RelabelConfig,
     device: torch.device,
     rng: np.random.Generator,
-    progress: bool = False,
+    progress: bool | None = False,
     labels: Array | None = None,
 ) -> Relabeler | None:
     """Fits a :class:`Relabeler`, where the configuration and the rows allow one.
@@ -235,7 +237,7 @@ def fit_relabeler(
         config: Settings of the relabelling.
         device: Device of the network.
         rng: Source of the initial weights, the batches and the noise.
-        progress: Show a progress bar.
+        progress: Show progress; None shows a bar on a terminal and lines elsewhere.
         labels: Encoded labels ``[n, L]``, or None.
 
     Returns:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from synth_replay.codec.codec import TransitionCodec
 from synth_replay.diffusion import Denoiser, residual, sample
@@ -15,6 +14,7 @@ from synth_replay.diffusion.config import SamplerConfig
 from synth_replay.diffusion.guidance import GuidanceConfig
 from synth_replay.generator.config import GeneratorConfig, RelabelConfig
 from synth_replay.generator.relabel import Relabeler, relabel_by_function, resolve_function
+from synth_replay.progress import track
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
@@ -92,24 +92,26 @@ class RowSampler:
     options: SamplingOptions
     rng: torch.Generator
 
-    def sample_in_chunks(self, codes: Array, labels: Array | None, show: bool = False) -> Transitions:
+    def sample_in_chunks(self, codes: Array, labels: Array | None, progress: bool | None = False) -> Transitions:
         """Samples one row for each condition, at most ``chunk_rows`` at a time.
 
         Args:
             codes: Condition codes ``[n, K]``.
             labels: Label values ``[n]``, or None.
-            show: Show a progress bar.
+            progress: Show progress; None shows a bar on a terminal and lines elsewhere.
 
         Returns:
             ``n`` rows in environment units.
         """
         out: dict[str, Array] = {}
         chunk = self.options.chunk_rows
-        for start in tqdm(range(0, max(len(codes), 1), chunk), "sampling", disable=not show, unit="chunk", leave=False):
-            part = slice(start, start + chunk)
-            rows = self.sample(codes[part], None if labels is None else labels[part])
-            for name, array in rows.leaves().items():
-                out.setdefault(name, np.empty((len(codes), *array.shape[1:]), array.dtype))[part] = array
+        with track(len(codes), "sampling", "row", progress) as shown:
+            for start in range(0, max(len(codes), 1), chunk):
+                part = slice(start, start + chunk)
+                rows = self.sample(codes[part], None if labels is None else labels[part])
+                for name, array in rows.leaves().items():
+                    out.setdefault(name, np.empty((len(codes), *array.shape[1:]), array.dtype))[part] = array
+                shown.update(len(rows))
         return Transitions.from_leaves(out)
 
     def sample(self, codes: Array, labels: Array | None) -> Transitions:

@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from synth_replay.datasets import Dataset, ShardWriter, create_dataset, guess_format, open_dataset
 from synth_replay.datasets.atomic_files import followed, sweep
 from synth_replay.errors import CheckpointError, DatasetError, DatasetExistsError, DifferentJobError, SynthReplayError
 from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.generator import TransitionGenerator
-from synth_replay.runtime import show_progress
+from synth_replay.progress import track
 from synth_replay.transitions import Transitions
 from synth_replay.upsampling.jobs import Job, as_read_back, differences
 from synth_replay.upsampling.workplace import Workplace
@@ -118,7 +117,7 @@ def fit_resumably(
         config: Configuration, preset or file; None suits the device.
         seed: Seed of the fit.
         device: PyTorch device; ``"auto"`` takes a GPU when there is one.
-        progress: Whether to show a progress bar; None shows it on a terminal.
+        progress: Whether to show progress; None shows a bar on a terminal and lines elsewhere.
     """
     done = folder / "generator"
     spec = dataset.spec
@@ -145,19 +144,19 @@ def generate_shards(
         folder: The Parquet folder; may hold some shards already.
         output: The dataset to make.
         meta: JSON values to keep in the folder's manifest.
-        progress: Whether to show a progress bar; None shows it on a terminal.
+        progress: Whether to show progress; None shows a bar on a terminal and lines elsewhere.
     """
     writer = ShardWriter(folder, generator.spec, output.rows, shard_rows=output.shard_rows, meta=meta)
     if writer.finished:
         return
     missing = writer.missing()
     done = output.rows - sum(_rows(writer, number) for number in missing)
-    with _row_bar("sampling", output.rows, done, progress) as bar:
+    with track(output.rows, "sampling", "row", progress, done=done, keep=True) as shown:
         while missing:
             for number in missing:
                 generator.reseed(int(np.random.SeedSequence([output.seed, number]).generate_state(1)[0]))
                 writer.write(number, generator.sample(_rows(writer, number), label=output.label))
-                bar.update(_rows(writer, number))
+                shown.update(_rows(writer, number))
             missing = writer.missing()  # a disk may damage what was written
     writer.finish()
 
@@ -215,7 +214,7 @@ def make_dataset(
         job: What it is made from, as JSON values that tell this run from another.
         obtain: Returns the fitted generator; may keep its own progress in the folder that it gets.
         before_clearing: Called with the generator when the output is complete, before the unfinished run is removed.
-        progress: Whether to show progress bars; None shows them on a terminal.
+        progress: Whether to show progress; None shows bars on a terminal and lines elsewhere.
 
     Returns:
         Whether there was anything to do: False if the output was complete already.
@@ -269,20 +268,16 @@ def copy_dataset(
         out: File or folder to write.
         format: A key of :data:`synth_replay.datasets.FORMATS` that can be written; None takes it from the suffix.
         meta: JSON values to keep with the rows.
-        progress: Whether to show a progress bar; None shows it on a terminal.
+        progress: Whether to show progress; None shows a bar on a terminal and lines elsewhere.
 
     Raises:
         DatasetExistsError: If ``out`` holds something.
         DatasetError: If the format cannot be written, or cannot hold the rows.
     """
     with (
-        _row_bar("writing", len(source), 0, progress) as bar,
+        track(len(source), "writing", "row", progress, keep=True) as shown,
         create_dataset(out, source.spec, len(source), format=format, meta=meta) as writer,
     ):
         for chunk in source.chunks():
             writer.write(chunk)
-            bar.update(len(chunk))
-
-
-def _row_bar(name: str, total: int, done: int, progress: bool | None) -> tqdm[Any]:
-    return tqdm(total=total, initial=done, desc=name, unit="row", unit_scale=True, disable=not show_progress(progress))
+            shown.update(len(chunk))

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from gymnasium import spaces
 
-from synth_replay.errors import UnsupportedSpaceError
+from synth_replay.datasets.json_values import JsonValue, parse_json
+from synth_replay.errors import DatasetFormatError, SpaceDescriptionError, UnsupportedSpaceError
+from synth_replay.safe_paths import shown
+from synth_replay.spaces import space_from_dict
 
 Space = spaces.Space[Any]
 
 
-def space_from_minari(text: str | None) -> Space | None:
+def space_from_minari(text: str | None, path: Path = Path("metadata.json"), place: str = "its space") -> Space | None:
     """Rebuilds a space from its JSON; None stays None.
+
+    Args:
+        text: The JSON.
+        path: File to name in errors.
+        place: Place of the text in that file, for errors.
 
     Raises:
         UnsupportedSpaceError: If it is a Tuple, Text or another space that cannot be modelled.
+        DatasetFormatError: If the JSON is damaged.
     """
-    return None if text is None else _space(json.loads(text))
+    if text is None:
+        return None
+    held = parse_json(text, path, place)
+    try:
+        return space_from_dict(_as_ours(held))
+    except SpaceDescriptionError as error:
+        raise DatasetFormatError(f"{path} is damaged: {place}: {error}") from error
 
 
-def _space(data: dict[str, Any]) -> Space:
-    kind = data["type"]
+def _as_ours(data: JsonValue, depth: int = 16) -> dict[str, Any]:
+    """Returns Minari's description of a space in the words of :func:`space_to_dict`."""
+    kind, held = data["type"].text(), data.plain()
     if kind == "Dict":
-        return spaces.Dict({key: _space(child) for key, child in data["subspaces"].items()})
-    if kind == "Box":
-        low, high = (np.array(data[bound], data["dtype"]).reshape(data["shape"]) for bound in ("low", "high"))
-        return spaces.Box(low, high, dtype=np.dtype(data["dtype"]).type)
-    if kind == "Discrete":
-        return spaces.Discrete(data["n"], start=data["start"])
-    if kind == "MultiDiscrete":
-        dtype: Any = np.dtype(data["dtype"]).type
-        return spaces.MultiDiscrete(np.array(data["nvec"]), dtype=dtype, start=np.array(data["start"]))
-    if kind == "MultiBinary":
-        return spaces.MultiBinary(data["n"])
-    raise UnsupportedSpaceError(f"Minari datasets of {kind} spaces cannot be modelled.")
+        if not depth:
+            raise SpaceDescriptionError("spaces are nested too deeply.")
+        return {"type": kind, "spaces": {k: _as_ours(v, depth - 1) for k, v in data["subspaces"].table().items()}}
+    if kind not in ("Box", "Discrete", "MultiDiscrete", "MultiBinary"):
+        raise UnsupportedSpaceError(f"Minari datasets of {shown(kind)} spaces cannot be modelled.")
+    return {"dtype": "int8" if kind == "MultiBinary" else "int64"} | held
 
 
 def space_to_minari(space: Space) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 from synth_replay.datasets.atomic_files import writing
 from synth_replay.datasets.compact_hdf5 import CompactHdf5Writer
 from synth_replay.datasets.hdf5 import Hdf5Output
-from synth_replay.datasets.minari.reader import METADATA, datasets_root
+from synth_replay.datasets.minari.reader import datasets_root
 from synth_replay.datasets.minari.spaces import space_to_minari
-from synth_replay.datasets.minari.storage import MAIN_FILE
+from synth_replay.datasets.minari.storage import MAIN_FILE, METADATA
 from synth_replay.datasets.writer import DatasetWriter
 from synth_replay.errors import DatasetError
 from synth_replay.spaces import Array

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from synth_replay.checkpoint import TEMPORARY, temporary_path
-from synth_replay.datasets.atomic_files import publish, reading, write_text, writing
+from synth_replay.datasets.atomic_files import publish, write_text, writing
 from synth_replay.datasets.columns import stored_columns, stored_dtype, stored_leaves
+from synth_replay.datasets.json_values import JsonValue, read_json
 from synth_replay.datasets.optional_imports import load_extra
 from synth_replay.datasets.spec_header import plain_json
 from synth_replay.errors import DatasetError, DatasetExistsError, DatasetFormatError, UnfinishedDatasetError
+from synth_replay.safe_paths import shown
 from synth_replay.spaces import Array, Leaf
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -150,7 +152,8 @@ class ShardWriter:
                 raise DatasetExistsError(f"{self.folder} holds other files: choose another or an empty folder.")
             self._note_progress()
             return
-        if differ := sorted(key for key in self._header if held.get(key) != self._header[key]):
+        there = held.plain()
+        if differ := sorted(key for key in self._header if there.get(key) != self._header[key]):
             raise DatasetExistsError(
                 f"{self.folder} holds a run with other arguments ({', '.join(differ)} differ): repeat the command that "
                 "started it, or choose another folder."
@@ -176,16 +179,16 @@ def _header(spec: TransitionSpec, rows: int, shard_rows: int, meta: dict[str, An
     return plain_json(header | {"spec": spec.to_dict(), "columns": columns, "meta": meta})
 
 
-def _held_manifest(folder: Path) -> dict[str, Any] | None:
+def _held_manifest(folder: Path) -> JsonValue | None:
     name = next((name for name in (MANIFEST, UNFINISHED) if (folder / name).exists()), None)
     return None if name is None else read_manifest(folder / name)
 
 
-def _held_hashes(manifest: dict[str, Any]) -> dict[str, str]:
+def _held_hashes(manifest: JsonValue) -> dict[str, str]:
     """Returns the hashes of the shards by name, from a finished manifest or an unfinished one."""
-    hashes = manifest.get("sha256", {})
-    shards = manifest.get("shards", [])
-    return {shard["file"]: shard["sha256"] for shard in shards} if shards else dict(hashes)
+    if (shards := manifest.get("shards")) is not None:
+        return {shard["file"].text(): shard["sha256"].text() for shard in shards.entries()}
+    return {name: value.text() for name, value in manifest["sha256"].table().items()}
 
 
 def _sha256(path: Path) -> str:
@@ -193,18 +196,17 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> JsonValue:
     """Reads a manifest.
 
     Raises:
         DatasetFormatError: If it is damaged, or another version of this package wrote it.
     """
-    with reading(path):
-        manifest: dict[str, Any] = json.loads(path.read_text())
-        if manifest["format"] != FORMAT:
-            raise ValueError(f"its format is {manifest['format']!r}")
-        if manifest["version"] != VERSION:
-            raise DatasetFormatError(f"{path} has version {manifest['version']}, not {VERSION}: upgrade synth-replay.")
+    manifest = read_json(path.parent, path.name)
+    if (held := manifest["format"].text()) != FORMAT:
+        raise DatasetFormatError(f"{path} cannot be read: its format is {shown(held)}, not {FORMAT}.")
+    if (version := manifest["version"].value) != VERSION:
+        raise DatasetFormatError(f"{path} has version {shown(version)}, not {VERSION}: upgrade synth-replay.")
     return manifest
 
 

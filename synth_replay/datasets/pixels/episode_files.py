@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 
 from synth_replay.checkpoint import temporary_path
+from synth_replay.datasets.archives import Archive
 from synth_replay.datasets.atomic_files import followed, publish, reading, remove, require_free, sweep, writing
+from synth_replay.datasets.json_values import listed
 from synth_replay.datasets.pixels.dataset import located
 from synth_replay.datasets.pixels.episode import PixelEpisode
 from synth_replay.errors import DatasetError, DatasetFormatError, InvalidTransitionsError, SpecMismatchError
+from synth_replay.safe_paths import plain_file
 from synth_replay.spaces import Array
 
 Arrays = dict[str, Array]
@@ -44,7 +47,7 @@ def find_archives(folder: Path, pattern: re.Pattern[str], example: str) -> list[
     if not paths:
         raise DatasetFormatError(f"{folder} holds no episodes: expected files such as {example}.")
     for path in paths:
-        if not zipfile.is_zipfile(path):
+        if not zipfile.is_zipfile(plain_file(folder, path.name, DatasetFormatError)):
             raise DatasetFormatError(f"{path} is damaged or cut short. Copy or download it again, or delete it.")
     matches = [(path, pattern.fullmatch(path.name)) for path in paths]
     if strange := [path.name for path, match in matches if match is None]:
@@ -63,10 +66,11 @@ def load_arrays(path: Path, needed: Iterable[str], optional: Iterable[str] = ())
     Raises:
         DatasetFormatError: If the file is damaged or a needed array is missing.
     """
-    with reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        if missing := sorted(set(needed) - set(archive.files)):
-            raise DatasetFormatError(f"{path} lacks {', '.join(missing)}; it holds {', '.join(archive.files)}.")
-        return {name: archive[name] for name in (*needed, *optional) if name in archive.files}
+    with reading(path), Archive(path) as archive:
+        names = archive.names()
+        if missing := sorted(set(needed) - set(names)):
+            raise DatasetFormatError(f"{path} lacks {', '.join(missing)}; it holds {listed(names)}.")
+        return {name: archive.read(name) for name in (*needed, *optional) if name in names}
 
 
 def require_length(path: Path, arrays: Mapping[str, Array], lengths: Mapping[str, int]) -> None:

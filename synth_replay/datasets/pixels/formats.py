@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from synth_replay.datasets.atomic_files import reading
-from synth_replay.datasets.hdf5 import SIGNATURE, holds_frames
+from synth_replay.datasets.hdf5 import SIGNATURE
 from synth_replay.datasets.pixels.dataset import PixelDataset
 from synth_replay.datasets.pixels.episode_files import load_arrays
 from synth_replay.datasets.pixels.offline_procgen import OfflineProcgenDataset
 from synth_replay.datasets.pixels.vd4rl_hdf5 import SUFFIXES, VD4rlHdf5Dataset
 from synth_replay.datasets.pixels.vd4rl_npz import VD4rlNpzDataset
-from synth_replay.errors import DatasetError, NotPixelsError, UnknownFormatError
+from synth_replay.datasets.stored_hdf5 import holds_frames, open_hdf5
+from synth_replay.errors import DatasetError, DatasetFormatError, NotPixelsError, UnknownFormatError
+from synth_replay.safe_paths import plain_file
 
 PIXEL_FORMATS: dict[str, str] = {
     "vd4rl-npz": "V-D4RL's 64 px folder of npz files",
@@ -79,11 +81,9 @@ def detect_pixels(path: str | Path) -> str:
     if path.is_file():
         with reading(path), path.open("rb") as file:
             found = file.read(8) == SIGNATURE
-        with reading(path):
-            found = found and holds_frames(path)
-        if found:
+        if found and _holds_frames(path):
             return "vd4rl-hdf5"
-    else:
+    elif path.is_dir():
         files = sorted(path.iterdir())
         if any(file.suffix in SUFFIXES for file in files):
             return "vd4rl-hdf5"
@@ -92,8 +92,13 @@ def detect_pixels(path: str | Path) -> str:
     raise NotPixelsError(f"{path} is no dataset of frames; known are {', '.join(PIXEL_FORMATS.values())}.")
 
 
+def _holds_frames(path: Path) -> bool:
+    with reading(path), open_hdf5(path) as file:
+        return holds_frames(file)
+
+
 def _detect_archive(file: Path) -> str:
-    held = load_arrays(file, (), ("is_first", "dones"))
+    held = load_arrays(plain_file(file.parent, file.name, DatasetFormatError), (), ("is_first", "dones"))
     for name, format in (("is_first", "vd4rl-npz"), ("dones", "offline-procgen")):
         if name in held:
             return format

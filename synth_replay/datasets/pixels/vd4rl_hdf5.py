@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from synth_replay.datasets.atomic_files import reading, writing
-from synth_replay.datasets.hdf5 import Hdf5Output, open_hdf5
+from synth_replay.datasets.hdf5 import Hdf5Output
+from synth_replay.datasets.json_values import listed
+from synth_replay.datasets.memory import array_bytes, require_memory
 from synth_replay.datasets.pixels.dataset import PixelDataset, vector_space
 from synth_replay.datasets.pixels.episode import PixelEpisode
 from synth_replay.datasets.pixels.episode_files import (
@@ -24,7 +26,9 @@ from synth_replay.datasets.pixels.episode_files import (
     whole_output,
 )
 from synth_replay.datasets.pixels.vd4rl_rows import action_size, require_vd4rl, vd4rl_columns, vd4rl_episode
+from synth_replay.datasets.stored_hdf5 import StoredGroup, open_hdf5
 from synth_replay.errors import DatasetError, DatasetFormatError, InvalidTransitionsError, SpecMismatchError
+from synth_replay.safe_paths import plain_file
 from synth_replay.spaces import Array
 
 COLUMNS = ("observation", "action", "reward", "discount", "step_type")
@@ -150,23 +154,23 @@ def _shards(path: Path) -> list[Path]:
     found = sorted(child for child in path.iterdir() if child.suffix in SUFFIXES)
     if not found:
         raise DatasetFormatError(f"{path} holds no episodes: expected files that end in {' or '.join(SUFFIXES)}.")
-    return found
+    return [plain_file(path, shard.name, DatasetFormatError) for shard in found]
 
 
-def _require_columns(path: Path, file: Any, size: int) -> int:
+def _require_columns(path: Path, file: StoredGroup, size: int) -> int:
     """Checks a file's columns; returns the number of dimensions of an action."""
     if missing := [name for name in COLUMNS if name not in file]:
-        raise DatasetFormatError(f"{path} lacks {', '.join(missing)}; it holds {', '.join(sorted(file)) or 'nothing'}.")
-    rows = {name: file[name].shape[0] for name in COLUMNS}
+        raise DatasetFormatError(f"{path} lacks {', '.join(missing)}; it holds {listed(file.names())}.")
+    rows = {name: len(file.array(name)) for name in COLUMNS}
     if len(set(rows.values())) > 1:
         raise InvalidTransitionsError(f"{path}: all columns need the same number of rows; got {rows}.")
-    require_layout(path, file["observation"].shape[1:], size, channels_first=True)
-    return action_size(path, file["action"])
+    require_layout(path, file.array("observation").shape[1:], size, channels_first=True)
+    return action_size(path, file.array("action").head)
 
 
-def _find_episodes(path: Path, file: Any) -> list[_Place]:
+def _find_episodes(path: Path, file: StoredGroup) -> list[_Place]:
     """Finds the episodes of a file: each runs from a FIRST row to the next LAST row, and there are no gaps."""
-    kinds, discount = file["step_type"][:], file["discount"][:].reshape(-1)
+    kinds, discount = file.array("step_type").read().reshape(-1), file.array("discount").read().reshape(-1)
     if not np.isin(kinds, (FIRST, MID, LAST)).all():
         raise DatasetFormatError(f"{path}: step_type may only hold {FIRST} (first), {MID} and {LAST} (last).")
     starts, ends = np.flatnonzero(kinds == FIRST), np.flatnonzero(kinds == LAST)
@@ -186,7 +190,10 @@ def _cover_all_rows(starts: Array, ends: Array, rows: int) -> bool:
     return bool(whole and (starts < ends).all() and (starts[1:] == ends[:-1] + 1).all())
 
 
-def _episode(place: _Place, file: Any) -> PixelEpisode:
-    rows = {name: file[name][place.start : place.stop] for name in ("observation", "action", "reward")}
+def _episode(place: _Place, file: StoredGroup) -> PixelEpisode:
     where = f"{place.file}, rows {place.start} to {place.stop - 1}"
+    stored = {name: file.array(name) for name in ("observation", "action", "reward")}
+    needed = sum(array_bytes((place.stop - place.start, *held.shape[1:]), held.dtype) for held in stored.values())
+    require_memory(where, needed, "its rows", "Use a machine with more memory.")
+    rows = {name: held.rows(place.start, place.stop) for name, held in stored.items()}
     return vd4rl_episode(where, rows["observation"], rows["action"], rows["reward"], place.terminated)
