@@ -9,20 +9,18 @@ from typing import Any, TypeAlias
 from d3rlpy.algos import QLearningAlgoBase
 from d3rlpy.dataset import ReplayBufferBase
 from d3rlpy.logging import NoopAdapterFactory
-from tqdm import tqdm
 
-from synth_replay.runtime import show_progress
+from synth_replay.progress import Progress, track
 
 Agent: TypeAlias = "QLearningAlgoBase[Any, Any]"
-UpdateBar: TypeAlias = "tqdm[Any]"
 
 
-def update_bar(description: str, total: int, done: int = 0) -> UpdateBar:
-    """Makes a progress bar that counts updates, shown on a terminal."""
-    return tqdm(total=total, initial=done, desc=description, unit="update", disable=not show_progress(None))
+def update_bar(description: str, total: int, done: int = 0) -> Progress:
+    """Returns the progress of updates: a bar on a terminal, lines elsewhere."""
+    return track(total, description, "update", done=done, keep=True)
 
 
-def train_agent(agent: Agent, buffer: ReplayBufferBase, updates: int, bar: UpdateBar) -> None:
+def train_agent(agent: Agent, buffer: ReplayBufferBase, updates: int, bar: Progress) -> None:
     """Updates an agent on batches of a buffer, without d3rlpy's logs and bars."""
     agent.fit(
         buffer,

@@ -9,11 +9,10 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
-from tqdm import tqdm
 
 from synth_replay.encoders import LatentEncoder
 from synth_replay.evaluation import latent_divergence
-from synth_replay.runtime import show_progress
+from synth_replay.progress import track
 from synth_replay.spaces import Array
 from synth_replay_visual.branch import Branch
 from synth_replay_visual.config import VisualConfig
@@ -86,12 +85,13 @@ def play_environments(
         Episodes by kind, the training environment first.
     """
     kinds = (task.train, *task.tests)
-    bar = tqdm(kinds, "Evaluating", unit="environment", disable=not show_progress(None))
-    first = TEST_SEED * (seed + 1)
-    return {
-        kind: play_episodes(actor, partial(task.make_env, kind, frame_size), config.episodes, first, config.epsilon)
-        for kind in bar
-    }
+    first, played = TEST_SEED * (seed + 1), {}
+    with track(len(kinds), "Evaluating", "environment", keep=True) as shown:
+        for kind in kinds:
+            make_env = partial(task.make_env, kind, frame_size)
+            played[kind] = play_episodes(actor, make_env, config.episodes, first, config.epsilon)
+            shown.update()
+    return played
 
 
 def play_episodes(

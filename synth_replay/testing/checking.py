@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from synth_replay.errors import SynthReplayError
-from synth_replay.runtime import show_progress
+from synth_replay.progress import track
 from synth_replay.testing import batches, lifecycle, mixed
 from synth_replay.testing.case import Case
 from synth_replay.testing.harness import AdapterHarness
@@ -69,8 +67,8 @@ def check_adapter(harness: AdapterHarness, progress: bool | None = None) -> Adap
     passed: list[str] = []
     failures: dict[str, str] = {}
     todo = [(env_id, *item) for env_id in harness.env_ids for item in checks_of(harness).items()]
-    with tempfile.TemporaryDirectory() as folder:
-        for i, (env_id, name, check) in enumerate(tqdm(todo, "checks", disable=not show_progress(progress))):
+    with tempfile.TemporaryDirectory() as folder, track(len(todo), "checks", "check", progress, keep=True) as shown:
+        for i, (env_id, name, check) in enumerate(todo):
             where = Path(folder) / str(i)
             where.mkdir()
             try:
@@ -79,6 +77,7 @@ def check_adapter(harness: AdapterHarness, progress: bool | None = None) -> Adap
                 failures[f"{name}[{env_id}]"] = str(error) if isinstance(error, AssertionError) else repr(error)
             else:
                 passed.append(f"{name}[{env_id}]")
+            shown.update()
     if failures:
         raise AdapterCheckError(failures)
     return AdapterReport(tuple(passed))

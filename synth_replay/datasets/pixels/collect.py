@@ -8,11 +8,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from tqdm.auto import tqdm
 
 from synth_replay.datasets.pixels.episode import Frames, PixelEpisode
 from synth_replay.errors import ConfigError, UnsupportedSpaceError
-from synth_replay.runtime import show_progress
+from synth_replay.progress import track
 from synth_replay.spaces import Array
 
 
@@ -93,7 +92,7 @@ def _collect(
 ) -> Iterator[PixelEpisode]:
     done = 0
     unit = "episode" if steps is None else "step"
-    with tqdm(total=total, desc="collecting", unit=unit, disable=not show_progress(progress)) as bar:
+    with track(total, "collecting", unit, progress, keep=True) as bar:
         while done < total:
             start = env.reset(seed=None if done else seed)
             episode = _one_episode(env, policy, newest, start, None if steps is None else total - done)
