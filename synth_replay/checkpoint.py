@@ -21,7 +21,7 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from synth_replay.errors import CheckpointError
-from synth_replay.safe_paths import plain_file, plain_name
+from synth_replay.safe_paths import plain_file
 
 FORMAT_VERSION = 2
 TEMPORARY = ".synth-replay-partial"  # the end of every name that only this package makes and may remove
@@ -149,6 +149,9 @@ def _read_pair(path: Path, name: str) -> tuple[dict[str, Any], bytes]:
 
 def _tensor_file(folder: Path, name: object) -> Path:
     """Returns the path of the tensor file that a header names."""
-    if plain_name(name) and not os.path.lexists(folder / str(name)):
-        raise FileNotFoundError(errno.ENOENT, "missing", str(folder / str(name)))
-    return plain_file(folder, name)
+    try:
+        return plain_file(folder, name)
+    except ValueError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise FileNotFoundError(errno.ENOENT, "missing", str(folder / str(name))) from error
+        raise

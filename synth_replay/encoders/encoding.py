@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +23,11 @@ from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
 KEY = "encoding.json"
+DAMAGE = (
+    *(OSError, ValueError, LookupError, EOFError, RuntimeError, SyntaxError, MemoryError, TypeError, OverflowError),
+    *(NotImplementedError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile),
+)
+"""What NumPy raises on a damaged archive."""
 
 
 class Augmenter(Protocol):
@@ -92,9 +101,16 @@ def _opened(folder: Path, encoder: str, note: str, augmented: tuple[int, int] | 
     folder.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         write_atomically(path, json.dumps(key).encode())
-    elif (held := json.loads(path.read_text())) != key:
+    elif (held := _read_key(path)) != key:
         raise CheckpointError(f"{folder} holds latents of {held}, not of {key}. Choose another folder, or delete it.")
     return folder
+
+
+def _read_key(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged ({error!r:.200}): delete the folder, or choose another.") from error
 
 
 def _encoded(
@@ -114,8 +130,13 @@ def _encoded(
 
 
 def _read(path: Path, rows: int) -> tuple[Array, Array]:
-    with np.load(path) as held:
-        before, after = held["before"], held["after"]
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            before, after = held["before"], held["after"]
+    except DAMAGE as error:
+        raise CheckpointError(f"{path} is damaged ({error!r:.200}): delete it, and it is encoded again.") from error
+    if {a.dtype for a in (before, after)} != {np.dtype(np.float32)} or before.shape != after.shape or before.ndim != 2:
+        raise CheckpointError(f"{path} does not hold latents: delete it, and it is encoded again.")
     if len(before) != rows:
         raise CheckpointError(
             f"{path} holds {len(before)} rows, the chunk {rows}: it belongs to another dataset. Choose another cache."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
@@ -23,6 +24,8 @@ from synth_replay.trust import require_trust
 
 MIN_ROWS = 100
 """Fewest rows that a generator can be fitted to."""
+
+MOST_BRACKETS = 200
 
 RewardFunction = Callable[[Any, Any, Any], tuple[Array, Array]]
 
@@ -180,13 +183,27 @@ class GeneratorConfig:
             UntrustedFileError: If it names a function and ``trusted`` is off.
         """
         try:
-            config = cls.from_dict(yaml.safe_load(Path(path).read_text()))  # JSON is YAML
+            config = cls.from_dict(_parsed(Path(path).read_text()))
         except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
             text = " ".join(str(error).split()) or type(error).__name__
             raise ConfigError(f"Cannot read the configuration {path}: {text}") from error
         remedy = f"give GeneratorConfig.load({str(path)!r}, trusted=True) instead of the path."
         require_trusted_function(config, path, trusted, remedy)
         return config
+
+
+def _parsed(text: str) -> Any:
+    """Returns the values of JSON or YAML text.
+
+    Raises:
+        ValueError: If JSON is damaged, or values are nested as no configuration is.
+        YAMLError: If YAML is damaged.
+    """
+    with suppress(json.JSONDecodeError):
+        return json.loads(text)
+    if text.count("[") + text.count("{") > MOST_BRACKETS:  # YAML takes minutes for deep ones
+        raise ValueError(f"it has more than {MOST_BRACKETS} brackets")
+    return yaml.safe_load(text)
 
 
 def require_trusted_function(config: GeneratorConfig, path: str | Path, trusted: bool, remedy: str) -> None:

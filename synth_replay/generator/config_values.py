@@ -70,16 +70,15 @@ def _converted(hint: Any, value: Any) -> Any:
 
 
 def _number(hint: type, value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
-    if hint is float:
-        return float(value)
-    return int(value) if value == int(value) else None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    if not math.isfinite(number) or (hint is int and number != int(number)):
+        return None
+    return number if hint is float else value if isinstance(value, int) else int(number)
 
 
 def _wanted(hint: Any) -> str:
