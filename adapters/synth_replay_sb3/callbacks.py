@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
+import logging
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
 from synth_replay.errors import UnsupportedBufferError
 from synth_replay_sb3.host import HostBuffer
+
+logger = logging.getLogger("synth_replay.sb3")
 
 
 class SyntheticReplayCallback(BaseCallback):
@@ -52,9 +54,8 @@ class SyntheticReplayCallback(BaseCallback):
     def _on_training_end(self) -> None:
         engine = self._buffer().engine
         if engine.idle and self.num_timesteps > self._started_at:
-            warnings.warn(
-                f"Training ended after {engine.steps:,} environment steps without one generated row: the first refresh "
-                f"comes with the first batch at or after step {engine.next_refresh:,}. Train for longer, or lower "
-                "refresh_every.",
-                stacklevel=2,
+            logger.warning(
+                "Training ended after %s environment steps without one generated row: the first refresh comes with the "
+                "first batch at or after step %s. Train for longer, or lower refresh_every.",
+                *(f"{engine.steps:,}", f"{engine.next_refresh:,}"),
             )
