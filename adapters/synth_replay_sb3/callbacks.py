@@ -30,10 +30,14 @@ class SyntheticReplayCallback(BaseCallback):
             return buffer
         wanted: Any = getattr(self.model, "replay_buffer_class", None)
         if isinstance(wanted, type) and issubclass(wanted, HostBuffer):
+            way = (
+                "keep the model's own buffer and copy the rows: model.replay_buffer.preload(load_from_pkl(path))"
+                if hasattr(wanted, "preload")
+                else "make the model with these rows as offline data: offline=load_from_pkl(path)"
+            )
             raise UnsupportedBufferError(
                 f"The model was made with {wanted.__name__}, but its replay_buffer is now a {type(buffer).__name__} "
-                "(load_replay_buffer replaces it), so nothing would be generated. Keep the model's own buffer and copy "
-                "the rows into it: model.replay_buffer.preload(load_from_pkl(path)), with load_from_pkl of "
+                f"(load_replay_buffer replaces it), so nothing would be generated. Instead, {way}. load_from_pkl is in "
                 "stable_baselines3.common.save_util."
             )
         raise UnsupportedBufferError(

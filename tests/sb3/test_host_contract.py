@@ -262,6 +262,17 @@ def test_a_stock_buffer_that_replaced_ours_is_named_with_the_way_to_take_its_row
     assert ours.stats.refreshes == 1
 
 
+def test_a_stock_buffer_in_place_of_a_mixed_one_is_offered_as_offline_data(stock_file):
+    path, stock = stock_file
+    kwargs = {"generator": TINY, "offline": stock, "progress": False}
+    model = SAC(
+        "MlpPolicy", "Pendulum-v1", replay_buffer_class=CFGMixedBuffer, replay_buffer_kwargs=kwargs, device="cpu"
+    )
+    model.load_replay_buffer(path)
+    with pytest.raises(UnsupportedBufferError, match=r"as offline data: offline=load_from_pkl\(path\)"):
+        model.learn(10, callback=SyntheticReplayCallback())
+
+
 def test_n_step_rows_are_not_preloaded_as_single_steps():
     stock = fill(NStepReplayBuffer(500, BOX, ACTIONS, device="cpu", n_steps=2))
     with pytest.raises(InvalidTransitionsError, match="n-step"):
