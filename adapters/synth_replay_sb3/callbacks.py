@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
+import logging
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
 from synth_replay.errors import UnsupportedBufferError
 from synth_replay_sb3.host import HostBuffer
+
+logger = logging.getLogger("synth_replay.sb3")
 
 
 class SyntheticReplayCallback(BaseCallback):
@@ -28,10 +30,14 @@ class SyntheticReplayCallback(BaseCallback):
             return buffer
         wanted: Any = getattr(self.model, "replay_buffer_class", None)
         if isinstance(wanted, type) and issubclass(wanted, HostBuffer):
+            way = (
+                "keep the model's own buffer and copy the rows: model.replay_buffer.preload(load_from_pkl(path))"
+                if hasattr(wanted, "preload")
+                else "make the model with these rows as offline data: offline=load_from_pkl(path)"
+            )
             raise UnsupportedBufferError(
                 f"The model was made with {wanted.__name__}, but its replay_buffer is now a {type(buffer).__name__} "
-                "(load_replay_buffer replaces it), so nothing would be generated. Keep the model's own buffer and copy "
-                "the rows into it: model.replay_buffer.preload(load_from_pkl(path)), with load_from_pkl of "
+                f"(load_replay_buffer replaces it), so nothing would be generated. Instead, {way}. load_from_pkl is in "
                 "stable_baselines3.common.save_util."
             )
         raise UnsupportedBufferError(
@@ -52,9 +58,8 @@ class SyntheticReplayCallback(BaseCallback):
     def _on_training_end(self) -> None:
         engine = self._buffer().engine
         if engine.idle and self.num_timesteps > self._started_at:
-            warnings.warn(
-                f"Training ended after {engine.steps:,} environment steps without one generated row: the first refresh "
-                f"comes with the first batch at or after step {engine.next_refresh:,}. Train for longer, or lower "
-                "refresh_every.",
-                stacklevel=2,
+            logger.warning(
+                "Training ended after %s environment steps without one generated row: the first refresh comes with the "
+                "first batch at or after step %s. Train for longer, or lower refresh_every.",
+                *(f"{engine.steps:,}", f"{engine.next_refresh:,}"),
             )

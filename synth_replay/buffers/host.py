@@ -55,10 +55,12 @@ class HostBuffer:
         columns = (observation, action, reward, next_observation, terminated, truncated)
         if np.ndim(reward) == 0:
             columns = tuple(_with_batch_axis(value) for value in columns)
+        rows = Transitions(*columns)
         if not self.engine.mixture.rule.never:
-            named = zip(("observation", "action", "reward", "next observation"), columns, strict=False)
-            refuse_nonfinite(dict(named), self.engine.steps, self.real.position)
-        self._store(Transitions(*columns))
+            values = {"reward": rows.rewards, "observation": rows.observations, "action": rows.actions}
+            values |= {"next observation": rows.next_observations}
+            refuse_nonfinite(values, self.engine.steps, self.real.position)
+        self._store(rows)
 
     def _store(self, transitions: Transitions) -> None:
         leaves = transitions.leaves()

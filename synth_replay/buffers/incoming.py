@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from synth_replay.errors import InvalidTransitionsError
+from synth_replay.spaces import Array
 
 
 def refuse_nonfinite(columns: Mapping[str, Any], step: int, position: int) -> None:
     """Refuses NaN and infinity in one step of one or more environments, before it is stored.
 
     Args:
-        columns: Values ``[n_envs, ...]`` by what they are called, such as ``reward``; Dict observations are mappings.
+        columns: Arrays ``[n_envs, ...]`` by what they are called, such as ``reward``; Dict observations are dicts.
         step: Environment steps before this one; each environment counts as one.
         position: Position in the buffer that the step would get.
 
@@ -22,16 +24,20 @@ def refuse_nonfinite(columns: Mapping[str, Any], step: int, position: int) -> No
         InvalidTransitionsError: If a value is not finite; the text names it, its environment and its step.
     """
     for name, value in columns.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             refuse_nonfinite({f"{name} {key!r}": part for key, part in value.items()}, step, position)
-            continue
-        array = np.asarray(value)
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            rows = array.reshape(len(array), -1)
-            number = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
-            found = rows[number][~np.isfinite(rows[number])][0]
-            raise InvalidTransitionsError(
-                f"The {name} of environment {number} is {found} at environment step {step + number + 1} (position "
-                f"{position} of the buffer). It was not stored. A generator cannot be fitted to such a row, and a "
-                "replay buffer cannot drop it later: find out why the environment or the policy gives this value."
-            )
+        elif isinstance(value, np.ndarray) and value.dtype.kind == "f" and not math.isfinite(np.vdot(value, value)):
+            _refuse(name, value, step, position)  # unless only the sum of squares, which is quick, overflowed
+
+
+def _refuse(name: str, values: Array, step: int, position: int) -> None:
+    rows = values.reshape(len(values), -1)
+    bad = ~np.isfinite(rows)
+    if bad.any():
+        number = int(np.flatnonzero(bad.any(axis=1))[0])
+        raise InvalidTransitionsError(
+            f"The {name} of environment {number} is {rows[number][bad[number]][0]} at environment step "
+            f"{step + number + 1} (position {position} of the buffer). It was not stored. A generator cannot be fitted "
+            "to such a row, and a replay buffer cannot drop it later: find out why the environment or the policy gives "
+            "this value."
+        )

@@ -13,7 +13,7 @@ from synth_replay.transitions import Transitions
 
 @dataclass(frozen=True)
 class StoredRows:
-    """Real rows of a source that can be read in part, so that a refit of a large buffer copies only what it fits.
+    """A function that returns all rows of a source, and can read a part: a refit of a large buffer copies only that.
 
     Attributes:
         count: Number of all rows.
@@ -23,9 +23,13 @@ class StoredRows:
     count: int
     read: Callable[[Array | None], Transitions]
 
+    def __call__(self) -> Transitions:
+        """Returns all rows."""
+        return self.read(None)
 
-RealRows = Mapping[str, "Callable[[], Transitions] | StoredRows"]
-"""The real rows of a source, in environment units, by the source's name; a source without rows is left out."""
+
+RealRows = Mapping[str, Callable[[], Transitions]]
+"""Functions that return the real rows of a source, in environment units; a source without rows is left out."""
 
 Groups = dict[str, Transitions]
 """Rows by source."""
@@ -49,9 +53,7 @@ def collect(
     return alike({name: rows for name, (rows, _) in read.items()}), {name: count for name, (_, count) in read.items()}
 
 
-def _read(
-    source: Callable[[], Transitions] | StoredRows, most: int | None, rng: np.random.Generator
-) -> tuple[Transitions, int]:
+def _read(source: Callable[[], Transitions], most: int | None, rng: np.random.Generator) -> tuple[Transitions, int]:
     if isinstance(source, StoredRows):
         return source.read(_chosen(source.count, most, rng)), source.count
     rows = source()

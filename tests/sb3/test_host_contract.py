@@ -262,24 +262,36 @@ def test_a_stock_buffer_that_replaced_ours_is_named_with_the_way_to_take_its_row
     assert ours.stats.refreshes == 1
 
 
+def test_a_stock_buffer_in_place_of_a_mixed_one_is_offered_as_offline_data(stock_file):
+    path, stock = stock_file
+    kwargs = {"generator": TINY, "offline": stock, "progress": False}
+    model = SAC(
+        "MlpPolicy", "Pendulum-v1", replay_buffer_class=CFGMixedBuffer, replay_buffer_kwargs=kwargs, device="cpu"
+    )
+    model.load_replay_buffer(path)
+    with pytest.raises(UnsupportedBufferError, match=r"as offline data: offline=load_from_pkl\(path\)"):
+        model.learn(10, callback=SyntheticReplayCallback())
+
+
 def test_n_step_rows_are_not_preloaded_as_single_steps():
     stock = fill(NStepReplayBuffer(500, BOX, ACTIONS, device="cpu", n_steps=2))
     with pytest.raises(InvalidTransitionsError, match="n-step"):
         SyntheticReplayBuffer(500, BOX, ACTIONS, **OPTIONS).preload(stock)
 
 
-def test_training_that_ends_before_the_first_refresh_says_so_and_the_start_says_when_it_is_due(capsys):
+def test_training_that_ends_before_the_first_refresh_says_so_and_the_start_says_when_it_is_due(capsys, caplog):
     model = make(DQN, extra={"refresh_every": 60, "progress": None}, learning_starts=90)
-    with pytest.warns(UserWarning, match=r"ended after 80 environment steps without one generated row.*step 60"):
-        model.learn(80, callback=SyntheticReplayCallback())
+    model.learn(80, callback=SyntheticReplayCallback())
+    (line,) = caplog.messages
+    assert "ended after 80 environment steps without one generated row" in line and "at or after step 60" in line
     assert "first refit is due at environment step 91" in capsys.readouterr().err
 
 
-def test_offline_training_and_training_past_a_refresh_end_without_a_warning():
+def test_offline_training_and_training_past_a_refresh_end_without_a_warning(caplog):
     model = make(SAC, learning_starts=0)
     model.learn(0, callback=SyntheticReplayCallback())
     model.learn(220, callback=SyntheticReplayCallback())
-    assert model.replay_buffer.stats.refreshes == 1
+    assert model.replay_buffer.stats.refreshes == 1 and not caplog.messages
 
 
 def test_a_refit_reads_only_the_rows_that_it_fits(monkeypatch):
