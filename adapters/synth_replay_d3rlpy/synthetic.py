@@ -91,7 +91,7 @@ class SyntheticReplayBuffer(HostBuffer):
 
     def _request_first_fit(self) -> None:
         rows = len(self._columns)
-        if self.engine.generator.fitted or not rows:
+        if self.engine.generator.fitted or not rows or self.engine.mixture.rule.never:
             return
         if rows >= MIN_ROWS:
             self.engine.request_refresh()

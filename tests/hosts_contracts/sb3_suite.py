@@ -1,0 +1,64 @@
+"""Runs Stable-Baselines3's own tests of buffers with ours in their place: ``python -m tests.hosts_contracts.sb3_suite``.
+
+They come from the sdist of the installed version, by pip. Arguments go to pytest (``-k``, ``-x``).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+FILES = ("test_buffers.py", "test_n_step_replay.py", "test_save_load.py", "test_dict_env.py")
+ABOUT_BUFFERS = "not (A2C or PPO or rollout or env_cls or test_env)"
+RATIOS = (1.0, 0.5)
+
+REFUSED = {
+    "HerReplayBuffer": "hindsight recomputes rewards from the rest of an episode, and generated rows have none",
+}
+"""Parts of the names of tests, with the reason why our buffers do not do it."""
+
+
+def download(folder: Path) -> Path | None:
+    """Returns the folder of the tests in the sdist of the installed version, or None if there is no index."""
+    wanted = f"stable_baselines3=={version('stable_baselines3')}"
+    command = ["-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "-d", folder, wanted]
+    done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True)
+    archives = list(folder.glob("*.tar.gz"))
+    if done.returncode or not archives:
+        return None
+    with tarfile.open(archives[0]) as archive:
+        archive.extractall(folder, filter="data")
+    return next(folder.glob("*/tests"), None)
+
+
+def run(tests: Path, ratio: float, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs SB3's tests at a share of real rows."""
+    here = Path(__file__).parents[2]
+    paths = [str(here), str(here / "adapters"), os.environ.get("PYTHONPATH", "")]
+    env = os.environ | {"SYNTH_REPLAY_RATIO": str(ratio), "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "tests.hosts_contracts.sb3_plugin"]
+    command += ["-p", "no:cacheprovider", "-W", "ignore", "-k", ABOUT_BUFFERS, *FILES, *arguments]
+    return subprocess.run(command, cwd=tests, env=env, capture_output=True, text=True)
+
+
+def main() -> int:
+    """Runs the tests at all ratios; returns 1 if one fails, 2 if they cannot be had."""
+    with tempfile.TemporaryDirectory() as folder:
+        if (tests := download(Path(folder))) is None:
+            print("The sdist of Stable-Baselines3 cannot be downloaded: pip finds no index.")
+            return 2
+        code = 0
+        for ratio in RATIOS:
+            done = run(tests, ratio, *sys.argv[1:])
+            print(f"real ratio {ratio}:\n{done.stdout}{done.stderr}")
+            code |= bool(done.returncode)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
