@@ -21,6 +21,7 @@ from synth_replay.datasets.pixels.offline_procgen import write_offline_procgen
 from synth_replay.datasets.pixels.transforms import augment_episodes, transform_episodes
 from synth_replay.datasets.pixels.vd4rl_hdf5 import write_vd4rl_hdf5
 from synth_replay.datasets.pixels.vd4rl_npz import write_vd4rl_npz
+from synth_replay.datasets.table import open_table
 from synth_replay.datasets.writer import DatasetWriter
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "mix_episodes",
     "open_dataset",
     "open_pixels",
+    "open_table",
     "require_free",
     "require_outside",
     "stack_transitions",

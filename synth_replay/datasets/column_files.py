@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
@@ -43,9 +43,6 @@ class ColumnFile(ABC):
     spec_header: object
 
     @abstractmethod
-    def __init__(self, path: Path) -> None: ...
-
-    @abstractmethod
     def blocks(self, name: str, rows: int, skip: int = 0) -> Iterator[Array]:
         """Yields writable blocks of at most ``rows`` rows, from row ``skip`` on."""
 
@@ -76,15 +73,11 @@ class ColumnFileDataset(Dataset):
     D4RL files may lack ``next_observations``. Then a row that a timeout or the end of the file cuts off is dropped. A
     terminal row is kept, with its own observation as the next one: its real successor is unknown, learners mask it, and
     without terminal rows a generator would never terminate an episode. ``meta["notes"]`` reports both.
-
-    Attributes:
-        file_type: The class that reads columns of this format.
     """
 
-    file_type: ClassVar[type[ColumnFile]]
-
     def __init__(self, path: Path, options: ReadOptions) -> None:
-        with reading(path), self.file_type(path) as file:
+        self.path = path
+        with reading(path), self._open() as file:
             self._names = find_columns(path, file.heads)
             rows = common_length(path, {name: file.lengths[name] for name in self._names.values()})
             for name in self._names.values():
@@ -105,6 +98,10 @@ class ColumnFileDataset(Dataset):
             )
         kept = rows if self._kept is None else int(self._kept.sum())
         super().__init__(path, spec, kept, meta, notes + assumed)
+
+    @abstractmethod
+    def _open(self) -> ColumnFile:
+        """Opens the file."""
 
     def _shifted(self) -> list[str]:
         """Observations whose next ones are taken from the following row."""
@@ -131,7 +128,7 @@ class ColumnFileDataset(Dataset):
         return kept, notes if timed else [*notes, NO_TIMEOUTS_NOTE]
 
     def _blocks(self, rows: int) -> Generator[dict[str, Array]]:
-        with self.file_type(self.path) as file:
+        with self._open() as file:
             streams = {leaf: file.blocks(name, rows) for leaf, name in self._names.items()}
             after = {leaf: file.blocks(self._names[leaf], rows, skip=1) for leaf in self._shifted()}
             start = 0

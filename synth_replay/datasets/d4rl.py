@@ -51,7 +51,9 @@ class D4rlDataset(ColumnFileDataset):
     """A D4RL file, or another HDF5 file with D4RL's columns."""
 
     format = "d4rl"
-    file_type = Hdf5Columns
+
+    def _open(self) -> Hdf5Columns:
+        return Hdf5Columns(self.path)
 
 
 class D4rlWriter(DatasetWriter):

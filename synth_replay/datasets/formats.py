@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from synth_replay.datasets.npz import NpzDataset, NpzWriter
 from synth_replay.datasets.parquet.reader import ParquetDataset
 from synth_replay.datasets.parquet.shards import MANIFEST, UNFINISHED
 from synth_replay.datasets.parquet.writer import ParquetWriter
+from synth_replay.datasets.robomimic import RobomimicDataset, holds_demonstrations
 from synth_replay.datasets.sb3 import Sb3Dataset
 from synth_replay.datasets.stored_hdf5 import holds_frames, open_hdf5
+from synth_replay.datasets.table import CSV_SUFFIXES, TableDataset
 from synth_replay.datasets.writer import DatasetWriter
 from synth_replay.errors import DatasetError, DatasetFormatError, UnknownFormatError
 from synth_replay.transitions import TransitionSpec
@@ -32,10 +35,15 @@ FORMATS: dict[str, str] = {
     "sb3": "Stable-Baselines3 replay buffer (.pkl), read only",
     "d3rlpy": "d3rlpy's HDF5",
     "parquet": "folder of Parquet shards",
+    "robomimic": "robomimic's HDF5 demonstrations, read only",
+    "table": "CSV or a single Parquet file with named columns, read only",
 }
 """Description of each format by its name."""
 
-_READERS = (NpzDataset, D4rlDataset, MinariDataset, Sb3Dataset, D3rlpyDataset, ParquetDataset)
+_READERS: tuple[type[Dataset], ...] = (
+    *(NpzDataset, D4rlDataset, MinariDataset, Sb3Dataset, D3rlpyDataset, ParquetDataset),
+    *(RobomimicDataset, TableDataset),
+)
 _WRITERS = (NpzWriter, D4rlWriter, MinariWriter, D3rlpyWriter, ParquetWriter)
 _WRITTEN = ", ".join(writer.format for writer in _WRITERS)
 _SUFFIXES = {".npz": "npz", ".hdf5": "d4rl", ".h5": "d4rl", ".parquet": "parquet", "": "parquet"}
@@ -77,7 +85,8 @@ def open_dataset(
     _require_plain(path)
     options = ReadOptions(observation_space, action_space, trusted)
     reader = next(reader for reader in _READERS if reader.format == name)
-    return reader(path, options)
+    open_it: Callable[[Path, ReadOptions], Dataset] = reader
+    return open_it(path, options)
 
 
 def create_dataset(
@@ -154,19 +163,23 @@ def _detect_file(path: Path) -> str:
         return "npz"
     if start[:1] == b"\x80" or path.suffix == ".pkl":
         return "sb3"
+    if start[:4] == b"PAR1" or path.suffix.lower() in CSV_SUFFIXES:
+        return "table"
     raise DatasetFormatError(
-        f"{path} is no dataset: expected a NumPy archive, HDF5, a Stable-Baselines3 .pkl, or a folder of Minari or "
-        "Parquet (give the folder, not a file in it)."
+        f"{path} is no dataset: expected a NumPy archive, HDF5, a Stable-Baselines3 .pkl, a table (.csv, .parquet), or "
+        "a folder of Minari or Parquet."
     )
 
 
 def _detect_hdf5(path: Path) -> str:
     with reading(path), open_hdf5(path) as file:
-        keys, frames = set(file.names()), holds_frames(file)
+        keys, frames, demonstrations = set(file.names()), holds_frames(file), holds_demonstrations(file)
     if {"columns", "num_episodes"} <= keys:
         return "d3rlpy"
     if "episode_0" in keys:
         raise DatasetFormatError(f"{path} belongs to a Minari dataset, whose data/metadata.json is missing.")
+    if demonstrations:
+        return "robomimic"
     if frames:
         raise DatasetFormatError(f"{path} holds frames (V-D4RL): open it with open_pixels().")
     return "d4rl"

@@ -51,7 +51,9 @@ class NpzDataset(ColumnFileDataset):
     """A NumPy archive with one array per column."""
 
     format = "npz"
-    file_type = NpzFile
+
+    def _open(self) -> NpzFile:
+        return NpzFile(self.path)
 
 
 class NpzWriter(DatasetWriter):

@@ -14,7 +14,7 @@ from synth_replay.datasets.atomic_files import reading
 from synth_replay.datasets.dataset import Dataset, ReadOptions
 from synth_replay.datasets.episodes import Columns, leaves_of
 from synth_replay.datasets.space_inference import resolve_spec
-from synth_replay.errors import DatasetFormatError, MissingExtraError, UntrustedDatasetError
+from synth_replay.errors import DatasetFormatError, MissingExtraError, SynthReplayError, UntrustedDatasetError
 from synth_replay.spaces import Array
 
 NEEDED = ("observations", "actions", "rewards", "dones", "pos", "full", "buffer_size", "action_space")
@@ -88,12 +88,15 @@ def _load(path: Path) -> Any:
     try:
         with reading(path), path.open("rb") as file:
             buffer = pickle.load(file)
-    except (pickle.UnpicklingError, AttributeError, IndexError, TypeError) as error:
-        raise DatasetFormatError(f"{path} is no pickled replay buffer ({error}). Save it again.") from error
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         command = 'pip install "synth-replay[sb3]"' if library == "stable_baselines3" else "install it"
         raise MissingExtraError(f"{path} needs {library}, which is not installed: {command}") from error
+    except SynthReplayError:
+        raise
+    except Exception as error:  # a pickle runs any code, so it raises anything
+        reason = " ".join(str(error).split())[:200]
+        raise DatasetFormatError(f"{path} is no pickled replay buffer ({reason}). Save it again.") from error
     if missing := [name for name in NEEDED if not hasattr(buffer, name)]:
         raise DatasetFormatError(f"{path} holds a {type(buffer).__name__}, not a replay buffer: no {missing}.")
     return buffer

@@ -97,7 +97,7 @@ class StoredGroup:
 
     def names(self) -> list[str]:
         """Returns the names of what the group holds."""
-        return list(self._group)
+        return [_text(name) for name in self._group]
 
     def __contains__(self, name: str) -> bool:
         return self._find(name) is not None
@@ -147,9 +147,9 @@ class StoredGroup:
         h5 = load_extra("h5py")
         found: dict[str, StoredArray] = {}
 
-        def visit(name: str, item: Any) -> None:
+        def visit(name: str | bytes, item: Any) -> None:
             if isinstance(item, h5.Dataset) and item.shape:
-                found[name] = StoredArray(self._path, item)
+                found[_text(name)] = StoredArray(self._path, item)
 
         self._group.visititems(visit)  # links are not followed
         return found
@@ -186,17 +186,22 @@ def _follow(path: Path, group: Any, name: str, links: int) -> Any:
     for part in filter(None, name.split("/")):
         if not isinstance(group, h5.Group):
             return None
-        link = group.get(part, getlink=True)
-        if isinstance(link, h5.HardLink):
-            group = group[part]
-        elif isinstance(link, h5.SoftLink) and links:
-            start = group.file if link.path.startswith("/") else group
-            group = _follow(path, start, link.path, links - 1)
-        elif link is not None:
-            raise DatasetFormatError(f"{path}: {shown(name)} is a link to elsewhere. Copy the values into the file.")
-        else:
+        key, held = part.encode(errors="surrogatepass"), group.id.links
+        if part == "." or b"\0" in key or not held.exists(key):  # unlike h5py's own test, this opens no other file
             return None
+        kind = held.get_info(key).type
+        if kind == h5.h5l.TYPE_HARD:
+            group = group[part]
+        elif kind == h5.h5l.TYPE_SOFT and links:
+            target = held.get_val(key).decode(errors="surrogatepass")
+            group = _follow(path, group.file if target.startswith("/") else group, target, links - 1)
+        else:
+            raise DatasetFormatError(f"{path}: {shown(name)} is a link to elsewhere. Copy the values into the file.")
     return group
+
+
+def _text(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode(errors="backslashreplace")
 
 
 def _dtype(dataset: Any) -> np.dtype[Any]:

@@ -96,6 +96,8 @@ class MinariDataset(Dataset):
         """Yields the columns of episodes, in the shapes of their spaces, with flags as bool."""
         for number, episode in enumerate(stored_episodes(self._folder, self._storage, count, names)):
             place = f"{self._folder}, episode {number}"
+            if lost := [name for name in names if name not in ("observations", *episode)]:
+                raise DatasetFormatError(f"{place} has no array {', '.join(lost)}. Record it again.")
             yield {name: self._in_shape(place, name, array) for name, array in episode.items()}
 
     def _in_shape(self, place: str, name: str, array: Array) -> Array:

@@ -1,0 +1,139 @@
+"""Names of the columns of a table: which of them make up the observations, the actions and the scalars."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from synth_replay.datasets.column_names import ALIASES, OBSERVATIONS
+from synth_replay.datasets.json_values import listed
+from synth_replay.errors import DatasetFormatError
+from synth_replay.safe_paths import shown
+from synth_replay.spaces import Array
+from synth_replay.transitions import EXTRA_COLUMNS
+
+EPISODES = ("episode", "episode_id", "episode_index", "eps_id")
+_NUMBER = re.compile(r"[_./]?(\d{1,6})|\[(\d{1,6})\]")
+_KEY = re.compile(r"[./](.+?)(?:_(\d{1,6})|\[(\d{1,6})\])?")
+
+Names = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """Which columns of a table are what; what is None is found by its name.
+
+    A sequence of names becomes a vector in that order. A single name is taken as it is: a number a row, or a vector a
+    row if its cells are lists.
+
+    Attributes:
+        observations: Columns of the observation.
+        actions: Columns of the action.
+        rewards: Column of the reward.
+        next_observations: Columns of the next observation; without them, it is that of the following row.
+        terminations: Column of the terminations.
+        truncations: Column of the truncations.
+        episodes: Column that tells episodes apart. Its last row of each episode that does not terminate is truncated.
+    """
+
+    observations: Names | None = None
+    actions: Names | None = None
+    rewards: Names | None = None
+    next_observations: Names | None = None
+    terminations: Names | None = None
+    truncations: Names | None = None
+    episodes: str | None = None
+
+    def chosen(self) -> dict[str, list[str]]:
+        """Returns the stored names of the columns that were given, by leaf name."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: [held] if isinstance(held, str) else list(held) for name, held in given.items() if held}
+
+
+def find_table_columns(path: Path, names: Iterable[str], columns: TableColumns) -> dict[str, list[str]]:
+    """Finds the columns of a table that make up each leaf of a transition.
+
+    Args:
+        path: File to name in errors.
+        names: Names of all columns of the table.
+        columns: What the caller says of them.
+
+    Returns:
+        Stored names by leaf name, such as ``{"observations": ["obs_0", "obs_1"], "rewards": ["reward"]}``.
+
+    Raises:
+        DatasetFormatError: If names occur twice, a given column is missing, or the numbers of a vector have gaps.
+    """
+    held = list(names)
+    if twice := {name for name in held if held.count(name) > 1} if len(set(held)) < len(held) else set():
+        raise DatasetFormatError(f"{path} has several columns of one name: {listed(twice)}. Rename them.")
+    chosen = columns.chosen()
+    if lost := sorted({name for given in chosen.values() for name in given} - set(held)):
+        raise DatasetFormatError(f"{path} has no column {listed(lost)}; it holds {listed(held)}.")
+    taken = {name for given in chosen.values() for name in given}
+    for head, aliases in (OBSERVATIONS | ALIASES | {name: (name,) for name in EXTRA_COLUMNS}).items():
+        if head not in chosen:
+            chosen |= _by_name(path, head, aliases, [name for name in held if name not in taken])
+    if "episodes" not in chosen and (episode := next((name for name in EPISODES if name in held), None)):
+        chosen["episodes"] = [episode]
+    return chosen
+
+
+def _by_name(path: Path, head: str, aliases: Iterable[str], names: list[str]) -> dict[str, list[str]]:
+    """Returns the leaves of a column by the first alias that the table has."""
+    for alias in aliases:
+        parts: dict[str, dict[int, str]] = {}
+        for name in names:
+            if place := _place(alias, name):
+                parts.setdefault(head + place[0], {})[place[1]] = name
+        if parts:
+            return {leaf: _in_order(path, numbered) for leaf, numbered in parts.items()}
+    return {}
+
+
+def _place(alias: str, name: str) -> tuple[str, int] | None:
+    """Returns the key (``/key`` or nothing) and the number (-1 for none) of a column; None if it has another head."""
+    rest = name[len(alias) :]
+    if not name.startswith(alias):
+        return None
+    if not rest:
+        return "", -1
+    if number := _NUMBER.fullmatch(rest):
+        return "", int(number[1] or number[2])
+    if key := _KEY.fullmatch(rest):
+        number_ = key[2] or key[3]
+        return "/" + key[1].replace(".", "/"), -1 if number_ is None else int(number_)
+    return None
+
+
+def _in_order(path: Path, numbered: Mapping[int, str]) -> list[str]:
+    numbers = sorted(number for number in numbered if number >= 0)
+    if -1 in numbered and not numbers:
+        return [numbered[-1]]
+    if -1 in numbered or numbers != list(range(numbers[0], numbers[0] + len(numbers))) or numbers[0] > 1:
+        raise DatasetFormatError(
+            f"{path}: the columns {listed(numbered.values())} are no whole vector: they must be numbered from 0 or 1 "
+            "without gaps. Rename them, or name the columns with open_table()."
+        )
+    return [numbered[number] for number in numbers]
+
+
+def stacked(path: Path, leaf: str, parts: Sequence[Array]) -> Array:
+    """Joins the columns of a leaf, ``[n]`` or ``[n, *shape]`` each, into one array.
+
+    Raises:
+        DatasetFormatError: If they do not fit together or are not numbers.
+    """
+    for part in parts:
+        if part.dtype.kind not in "biuf":
+            raise DatasetFormatError(f"{path}: {shown(leaf)} holds {str(part.dtype)[:60]} values, not numbers.")
+    if len(parts) == 1:
+        vector = leaf.split("/")[0] in OBSERVATIONS and parts[0].ndim == 1
+        return parts[0][:, None] if vector else parts[0]
+    if any(part.ndim != 1 for part in parts):
+        raise DatasetFormatError(f"{path}: columns of {shown(leaf)} hold lists. Give numbers, or one column of lists.")
+    return np.stack(parts, axis=1)
