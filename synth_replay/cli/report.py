@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
@@ -12,8 +12,11 @@ from synth_replay import TransitionGenerator
 from synth_replay.cli.messages import Usage
 from synth_replay.cli.options import Input, InputOptions, Seeded, SeededOptions
 from synth_replay.cli.provenance import describe_dataset, generator_folder
-from synth_replay.cli.report_page import REPORT_ROWS, check_page, write_page
+from synth_replay.cli.report_page import REPORT_ROWS, check_page, judge_page
 from synth_replay.datasets import open_dataset
+
+BELOW = 3
+"""Exit code if the verdict is below ``--fail-below``; 1 and 2 are those of unusable input and wrong arguments."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,22 @@ class Report:
     """Dataset of real rows that were not fitted; without it, scores are optimistic."""
     generator: Path | None = None
     """Folder of the generator, to show its loss curve and settings."""
+    json: Path | None = None
+    """File for the verdict and all numbers as JSON."""
+    fail_below: Literal["good", "fair"] | None = None
+    """Exit with code 3 if the verdict is worse: good allows no warning, fair allows warnings but no failed check."""
     source: InputOptions = field(default_factory=Input)
     running: SeededOptions = field(default_factory=Seeded)
 
     def run(self) -> None:
-        """Compares the datasets, writes the page, and prints its verdict."""
+        """Compares the datasets, writes the page, and prints its verdict.
+
+        Raises:
+            SystemExit: With code 3 if the verdict is below ``fail_below``; the page is written all the same.
+        """
         self.running.check()
         check_page(self.out)
+        check_page(self.json)
         usage, env = Usage(), self.source.make_env()
         real = self.source.open(self.real, env)
         synthetic = open_dataset(self.synthetic)
@@ -45,7 +57,7 @@ class Report:
             "data": {"real": describe_dataset(real), "synthetic": describe_dataset(synthetic)}
         }
         provenance |= {} if loaded is None else {"config": loaded.config.to_dict(), "seed": loaded.seed}
-        line = write_page(
+        verdict = judge_page(
             self.out,
             real.read(),
             next(synthetic.chunks(REPORT_ROWS)),
@@ -53,11 +65,15 @@ class Report:
             holdout=None if self.holdout is None else self.source.open(self.holdout, env).read(),
             env=env,
             history=None if loaded is None else loaded.history,
+            notes=() if loaded is None else loaded.notes,
+            json_path=self.json,
             title=f"{self.synthetic.name} against {self.real.name}",
             seed=self.running.seed,
             progress=self.running.progress,
         )
-        print(f"{line} ({usage})")
+        print(f"{self.out}: {verdict.headline} ({usage})")
+        if self.fail_below is not None and verdict.below(self.fail_below):
+            raise SystemExit(BELOW)
 
     def _load(self, folder: Path) -> TransitionGenerator:
         return TransitionGenerator.load(folder, trusted=self.source.trusted)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synth_replay.transitions import Transitions
+
+if TYPE_CHECKING:
+    from synth_replay.report import Verdict
 
 REPORT_ROWS = 50_000
 REPORT_HOLDOUT = 0.05
@@ -33,6 +36,13 @@ def check_page(path: Path | None) -> None:
 
 
 def write_page(path: Path, real: Transitions, synthetic: Transitions, provenance: dict[str, Any], **kwargs: Any) -> str:
+    """Writes a report as :func:`judge_page` does, and returns a line with the path and the verdict."""
+    return f"{path}: {judge_page(path, real, synthetic, provenance, **kwargs).headline}"
+
+
+def judge_page(
+    path: Path, real: Transitions, synthetic: Transitions, provenance: dict[str, Any], **kwargs: Any
+) -> Verdict:
     """Writes a report with the command line in its provenance.
 
     Args:
@@ -43,10 +53,9 @@ def write_page(path: Path, real: Transitions, synthetic: Transitions, provenance
         **kwargs: Further arguments of :func:`synth_replay.report.write_report`.
 
     Returns:
-        A line with the path and the verdict.
+        The verdict.
     """
     from synth_replay.report import write_report
 
     command = {"command": shlex.join(["synth-replay", *sys.argv[1:]])}
-    verdict = write_report(path, real, synthetic, provenance=command | provenance, **kwargs)
-    return f"{path}: {verdict.headline}"
+    return write_report(path, real, synthetic, provenance=command | provenance, **kwargs)

@@ -69,8 +69,11 @@ class FittedModel:
     @property
     def notes(self) -> list[str]:
         """What the user should know about the fit, one text a point; empty where all is as configured."""
-        rates = None if self.relabeler is None else self.relabeler.rates
-        return [rates.note] if rates is not None and rates.note else []
+        rates = () if self.relabeler is None else self.relabeler.rates
+        encoder = self.codec.conditions.label
+        classes = encoder.classes if encoder is not None and len(rates) > 1 else ("",) * len(rates)
+        prefixes = [f"Label {name!r}: " if name != "" else "" for name in classes]
+        return [prefix + each.note for prefix, each in zip(prefixes, rates, strict=True) if each.note]
 
     def warm_start(self, denoiser: Denoiser, codec: TransitionCodec) -> None:
         """Copies these weights into the denoiser of another codec's rows, if the layout of the rows is unchanged."""

@@ -16,6 +16,7 @@ from synth_replay.checkpoint import load_checkpoint, save_checkpoint, to_bytes
 from synth_replay.diffusion.config import SamplerConfig
 from synth_replay.diffusion.training import LossRecord
 from synth_replay.errors import CheckpointError, InvalidTransitionsError, NotFittedError, SynthReplayError
+from synth_replay.generator.calibration import check_function
 from synth_replay.generator.checks import check_rows, check_spaces, widened_spec
 from synth_replay.generator.config import GeneratorConfig, require_trusted_function, resolve_config
 from synth_replay.generator.fitted import FittedModel, ModelMeta
@@ -229,7 +230,10 @@ class TransitionGenerator:
         options = SamplingOptions.from_config(self.config, guidance_weight, sampler, relabel)
         codes, values = model.sample_conditions(num_samples, label, self._rng)
         rng = torch.Generator(device=self.device).manual_seed(int(self._rng.integers(2**63)))
-        return model.sampler(options, rng).sample_in_chunks(codes, values, progress)
+        rows = model.sampler(options, rng).sample_in_chunks(codes, values, progress)
+        if options.relabel is not None and options.relabel.function is not None:
+            check_function(model.codec.conditions, codes, rows.terminations)
+        return rows
 
     def _fitted(self) -> FittedModel:
         if self._model is None:

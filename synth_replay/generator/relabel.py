@@ -63,8 +63,8 @@ class Relabeler:
 
     Attributes:
         wide: Scale of the features that float32 cannot hold; None if it holds all.
-        rates: Measured rates of terminations; None before they are measured. If relabelling does not keep the rate,
-            only rewards are relabelled.
+        rates: Measured rates of terminations, of each class of labels or of all rows; empty before they are measured.
+            Where relabelling does not keep the rate, only rewards are relabelled.
     """
 
     def __init__(self, spec: TransitionSpec, config: RelabelConfig, device: torch.device) -> None:
@@ -74,7 +74,7 @@ class Relabeler:
         self.scales: dict[str, Scale] = {}
         self.wide: Scale | None = None
         self.network: nn.Sequential | None = None
-        self.rates: TerminationRates | None = None
+        self.rates: tuple[TerminationRates, ...] = ()
 
     # -- features ---------------------------------------------------------------------------
 
@@ -183,10 +183,20 @@ class Relabeler:
         """Returns rows with predicted rewards and, where these keep their rate, predicted terminations."""
         rewards, probabilities = self.predict(rows, labels)
         rewards = rewards.astype(rows.rewards.dtype)
-        learnt = 0 < self.termination_rate < 1  # rows of one class teach nothing
-        learnt &= self.rates is None or self.rates.kept
-        terminations = probabilities >= self.config.threshold if learnt else rows.terminations
-        return replace(rows, rewards=rewards, terminations=terminations)
+        if not 0 < self.termination_rate < 1:  # rows of one class teach nothing
+            return replace(rows, rewards=rewards)
+        predicted = probabilities >= self.config.threshold
+        return replace(
+            rows, rewards=rewards, terminations=np.where(self._kept(len(rows), labels), predicted, rows.terminations)
+        )
+
+    def _kept(self, count: int, labels: Array | None) -> Array:
+        """Tells for each row with an encoded label whether relabelling keeps the rate of its class."""
+        kept = np.array([rates.kept for rates in self.rates] or [True])
+        if len(kept) == 1 or labels is None:
+            return np.full(count, kept.all())
+        rowwise: Array = kept[labels[:, : len(kept)].argmax(axis=1)]
+        return rowwise
 
     # -- persistence ------------------------------------------------------------------------
 
@@ -198,8 +208,8 @@ class Relabeler:
             tensors |= {f"mean.{name}": torch.from_numpy(scale.mean), f"std.{name}": torch.from_numpy(scale.std)}
         if self.wide is not None:
             tensors["wide"] = torch.from_numpy(np.stack([self.wide.mean, self.wide.std]))
-        if self.rates is not None:
-            tensors["rates"] = torch.tensor(self.rates.numbers(), dtype=torch.float64)
+        if self.rates:
+            tensors["rates"] = torch.tensor([rates.numbers() for rates in self.rates], dtype=torch.float64)
         return tensors | {
             "levels": torch.from_numpy(self.levels),
             "termination_rate": torch.tensor(self.termination_rate),
@@ -208,7 +218,7 @@ class Relabeler:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Replaces everything learnt with a state that :meth:`state` gave for an equal spec and configuration."""
         self.levels, self.termination_rate = tensors["levels"].numpy(), float(tensors["termination_rate"])
-        self.rates = TerminationRates(*tensors["rates"].tolist()) if "rates" in tensors else None
+        self.rates = tuple(TerminationRates(*each) for each in tensors["rates"].tolist()) if "rates" in tensors else ()
         self.wide = Scale(*tensors["wide"].numpy()) if "wide" in tensors else None
         names = ("features", "rewards")
         self.scales = {n: Scale(tensors[f"mean.{n}"].numpy(), tensors[f"std.{n}"].numpy()) for n in names}

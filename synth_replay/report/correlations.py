@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from synth_replay.report.measure import Measured
 from synth_replay.report.section import Picture, Section, Table
-from synth_replay.report.style import DIVERGING, INK, draw
+from synth_replay.report.style import DIVERGING, INK, draw, drawable
 from synth_replay.spaces import Array
 
 MAX_COLUMNS = 120
@@ -84,6 +84,7 @@ def _heat_map(matrix: Array, names: list[str], most: float) -> str:
 
 
 def _short(group: str) -> str:
+    group = drawable(group)
     return {"observations": "obs", "next_observations": "next obs", "actions": "act", "rewards": "rew"}.get(
         group, group.replace("next_observations/", "next ").replace("observations/", "").replace("_", " ")
     )

@@ -29,6 +29,8 @@ def diversity_section(measured: Measured) -> Section:
         _cloud(real, REAL, copies.baseline, found.real.next_observation),
         _cloud("generated rows", SYNTHETIC, copies.distances, found.synthetic.next_observation),
     ]
+    count = min(len(x) for _, _, x, _ in clouds)  # equal, so that equal densities look equal
+    clouds = [(name, colour, x[:count], y[:count]) for name, colour, x, y in clouds]
     text = (
         "Each point is a row. Rows further right are newer: they are further from all fitted rows. Rows lower down "
         "are more accurate: they agree better with the simulator. Good rows lie low, and as far right as real rows. "

@@ -16,6 +16,7 @@ from synth_replay.evaluation.scores import FidelityScores, evaluate
 from synth_replay.report.judge import judge
 from synth_replay.report.rows import Rows
 from synth_replay.report.simulated import Simulated, count_terminations, simulate, with_dynamics
+from synth_replay.report.support import far_rows, range_gap
 from synth_replay.report.verdict import Evidence, TerminationCounts, Verdict
 from synth_replay.spaces import Array
 
@@ -89,6 +90,9 @@ def measure(
         copies=copies.share,
         rows=(len(rows.real), min(len(rows.synthetic), len(rows.fitted))),  # the fitted rows limit a rate's precision
         why_not=simulated if isinstance(simulated, str) else "",
+        held_out=len(rows.real) if rows.held_out else 0,
+        outside=range_gap(rows),
+        far=far_rows(rows, copies),
     )
     verdict = judge(scores, evidence)
     return Measured(

@@ -23,7 +23,6 @@ from synth_replay.report.scores import scores_section
 from synth_replay.report.section import Section
 from synth_replay.report.sources import sources_section
 from synth_replay.report.terminations import terminations_section
-from synth_replay.report.verdict import Verdict
 
 FORMAT = 1
 WORDS = {"pass": "passes", "warn": "warning", "fail": "fails", "not measured": "not measured"}
@@ -35,17 +34,19 @@ def render(
     title: str,
     history: Sequence[LossRecord] | None,
     provenance: Mapping[str, Any] | None,
+    notes: Sequence[str],
     snapshots: Sequence[Snapshot] | None,
     seed: int,
     step: Callable[[str], None],
-) -> str:
-    """Renders the page as HTML.
+) -> tuple[str, dict[str, Any]]:
+    """Renders the page as HTML, and returns it with its numbers as JSON values.
 
     Args:
         measured: All measurements.
         title: Heading of the page.
         history: Loss history of the fit.
         provenance: Everything needed to reproduce rows and generator.
+        notes: What a reader should know about the generator, one text a point.
         snapshots: Sources of a mixed buffer at each refresh; None omits their section.
         seed: Seed of the choice of points that are drawn.
         step: Callback with the name of each stage.
@@ -61,21 +62,19 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(
+    data: dict[str, Any] = plain(_data(measured, title, history, known) | {"notes": list(notes)})
+    page = environment.get_template("report.html.j2").render(
         title=title,
         verdict=measured.verdict,
-        tone=_tone(measured.verdict),
+        tone={"bad": "fail", "fair": "warn", "good": "good"}[measured.verdict.level],
+        notes=notes,
         words=WORDS,
         rows=measured.rows,
         sections=sections,
         provenance=entries(known),
-        data=plain(_data(measured, title, history, known)),
+        data=data,
     )
-
-
-def _tone(verdict: Verdict) -> str:
-    outcomes = [check.outcome for check in verdict.checks]
-    return next((tone for tone in ("fail", "warn") if tone in outcomes), "good")
+    return page, data
 
 
 def _sections(

@@ -24,12 +24,14 @@ def projection_section(measured: Measured, seed: int) -> Section:
     real, synthetic = ((values - shift) / scale for values in (rows.real_values, rows.synthetic_values))
     model = PCA(n_components=2, svd_solver="full").fit(some_rows(real, 10 * POINTS, seed))
     shares = model.explained_variance_ratio_
-    points = [model.transform(some_rows(values, POINTS, seed)) for values in (real, synthetic)]
+    count = min(POINTS, len(real), len(synthetic))  # equal, so that equal densities look equal
+    points = [model.transform(some_rows(values, count, seed)) for values in (real, synthetic)]
     limits = [inner_range(*(part[:, axis] for part in points)) for axis in (0, 1)]
     clouds = zip(("real", "generated"), (REAL, SYNTHETIC), points, strict=True)
     text = (
         f"The first two principal components of the standardised real rows explain {shares[0]:.0%} and "
-        f"{shares[1]:.0%} of the variance. Both clouds should have the same shape and density."
+        f"{shares[1]:.0%} of the variance. Both clouds have {count:,} points. They should have the same shape and "
+        "density."
     )
     summary = f"{_inside(points[1], limits):.1%} of the generated points lie in the frame."
     pictures = tuple(_cloud(name, colour, part, limits) for name, colour, part in clouds)

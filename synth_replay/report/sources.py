@@ -54,7 +54,14 @@ def sources_section(snapshots: Sequence[Snapshot], seed: int) -> Section:
 
 
 def _values(snapshot: Snapshot) -> Cloud:
-    return {name: numeric_columns(rows[:POINTS])[0] for name, rows in snapshot.rows.items() if len(rows)}
+    """Returns the rows to draw, with equally many generated as real rows of a kind."""
+    counts = {name: min(POINTS, len(rows)) for name, rows in snapshot.rows.items() if len(rows)}
+    for name in counts.keys() & {"online", "offline"}:
+        if made := counts.get(f"synthetic_{name}"):
+            counts[name] = counts[f"synthetic_{name}"] = min(counts[name], made)
+    if made := counts.get("synthetic"):
+        counts["synthetic"] = min(made, sum(counts[name] for name in counts.keys() - {"synthetic"}) or made)
+    return {name: numeric_columns(snapshot.rows[name][:count])[0] for name, count in counts.items()}
 
 
 def _embedded(cloud: Cloud, step: int, seed: int) -> Picture:

@@ -26,6 +26,7 @@ _SCHEMES = (
 _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 _RC: Any = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # names are the user's own, and may have dollar signs
     "svg.hashsalt": "synth_replay",
     "font.size": 8,
     "text.color": INK,
@@ -86,6 +87,11 @@ def _data_uri(svg: str) -> str:
     head = svg.index(">") + 1
     svg = svg[:head] + _SCHEMES + svg[head:]
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def drawable(name: str) -> str:
+    """Returns a name without the characters that neither a font nor XML may hold."""
+    return re.sub(r"[\x00-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", name)
 
 
 def inner_range(*parts: Array, cut: float = 0.2) -> tuple[float, float]:

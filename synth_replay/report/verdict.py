@@ -8,8 +8,12 @@ from typing import Any, Literal
 
 from synth_replay.evaluation.correlations import CorrelationGap
 from synth_replay.evaluation.scores import FidelityScores
+from synth_replay.report.support import FarRows, RangeGap
 
 Outcome = Literal["pass", "warn", "fail", "not measured"]
+Level = Literal["good", "fair", "bad"]
+LEVELS: tuple[Level, ...] = ("bad", "fair", "good")
+"""Levels of a verdict, worst first."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,9 @@ class Evidence:
         rows: Numbers of real and of generated rows behind the termination rates; the second is at most the number of
             fitted rows.
         why_not: Reason why the simulator's scores are missing.
+        held_out: Number of held-out rows, 0 if generated rows are compared with the fitted ones; None if unknown.
+        outside: Column with most generated values outside the observed range.
+        far: Share of observations that are far from all real ones.
     """
 
     reference: FidelityScores | None = None
@@ -51,6 +58,9 @@ class Evidence:
     copies: float | None = None
     rows: tuple[int, int] | None = None
     why_not: str = "no environment was given"
+    held_out: int | None = None
+    outside: RangeGap | None = None
+    far: FarRows | None = None
 
 
 @dataclass(frozen=True)
@@ -88,14 +98,23 @@ class Verdict:
     """Whether generated rows are good enough to train on.
 
     Attributes:
-        good: Whether no check failed or gave a warning.
+        level: ``good`` if no check failed or gave a warning, ``bad`` if one failed, ``fair`` otherwise.
         headline: Verdict in a few words.
         checks: All checks, including those that could not be made.
     """
 
-    good: bool
+    level: Level
     headline: str
     checks: tuple[Check, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether no check failed or gave a warning."""
+        return self.level == "good"
+
+    def below(self, level: Level) -> bool:
+        """Tells whether the verdict is worse than ``level``."""
+        return LEVELS.index(self.level) < LEVELS.index(level)
 
     @property
     def problems(self) -> list[str]:
@@ -115,4 +134,5 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Returns the verdict in JSON types; NaN stays NaN."""
         checks = [dataclasses.asdict(check) | {"passed": check.passed} for check in self.checks]
-        return {"good": self.good, "headline": self.headline, "problems": self.problems, "checks": checks}
+        whole = {"good": self.good, "level": self.level, "headline": self.headline}
+        return whole | {"problems": self.problems, "checks": checks}

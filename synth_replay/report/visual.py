@@ -41,14 +41,14 @@ def divergence_map(divergences: Mapping[str, Divergence], *, ordered_by: str | N
     values = np.stack([found.per_dimension for found in divergences.values()])
     keys = values if ordered_by is None else np.broadcast_to(divergences[ordered_by].per_dimension, values.shape)
     values = np.take_along_axis(values, np.argsort(-keys, axis=1, kind="stable"), axis=1)
-    labels = [f"{method}\nmean {found.mean:.3f}" for method, found in divergences.items()]
+    labels = [f"{_literal(method)}\nmean {found.mean:.3f}" for method, found in divergences.items()]
     figure, axes = _figure(7.2, 0.9 + 0.45 * len(values))
     _paint(axes, values, "JS divergence (bits)", float(values.max()))
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xticks([])
-    order = "of each method" if ordered_by is None else f"of {ordered_by}"
+    order = "of each method" if ordered_by is None else f"of {_literal(ordered_by)}"
     axes.set_xlabel(f"{values.shape[1]} latent dimensions, in the order {order}", fontsize=8, color=_INK)
-    axes.set_title(title, fontsize=9, color=_INK)
+    axes.set_title(_literal(title), fontsize=9, color=_INK)
     return figure
 
 
@@ -73,10 +73,15 @@ def normalized_divergence_map(environments: Mapping[str, Mapping[str, Divergence
     for (i, j), value in np.ndenumerate(values):
         shade = "white" if value > 0.6 else _INK
         axes.text(j, i, "–" if np.isnan(value) else f"{value:.2f}", ha="center", va="center", color=shade)  # noqa: RUF001
-    axes.set_yticks(range(len(values)), list(environments))
-    axes.set_xticks(range(len(methods)), methods)
-    axes.set_title(title, fontsize=9, color=_INK)
+    axes.set_yticks(range(len(values)), list(map(_literal, environments)))
+    axes.set_xticks(range(len(methods)), list(map(_literal, methods)))
+    axes.set_title(_literal(title), fontsize=9, color=_INK)
     return figure
+
+
+def _literal(name: str) -> str:
+    """Returns a name whose dollar signs matplotlib draws, and does not read as formulas."""
+    return name.replace("$", r"\$")
 
 
 def save_png(figure: Figure, path: str | Path) -> Path:

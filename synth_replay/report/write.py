@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from synth_replay.buffers.snapshots import Snapshot
 from synth_replay.diffusion.training import LossRecord
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.evaluation.simulator import StateSetter
-from synth_replay.report.files import atomic_text_file
+from synth_replay.report.files import atomic_text_file, check_destination
 from synth_replay.report.measure import measure
 from synth_replay.report.optional_imports import require_report_extra
 from synth_replay.report.rows import comparable_rows
@@ -37,6 +38,8 @@ def write_report(
     set_state: StateSetter | None = None,
     history: Sequence[LossRecord] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+    json_path: str | Path | None = None,
     snapshots: Sequence[Snapshot] | None = None,
     title: str = "Fidelity of generated transitions",
     seed: int = 0,
@@ -57,6 +60,8 @@ def write_report(
         history: Loss history of the fit, :attr:`TransitionGenerator.history`.
         provenance: Everything needed to reproduce the rows: command line, data file and hash, config, seed, device, ...
             Values may be nested. Versions are added.
+        notes: What a reader should know about the generator, :attr:`TransitionGenerator.notes`.
+        json_path: File for all numbers of the page as JSON, also replaced once it is complete; None writes none.
         snapshots: Snapshots ``buffer.engine.snapshots.held`` of a ``CFGMixedBuffer``, for a map of its four sources.
         title: Heading of the page.
         seed: Seed of every choice of rows to compare or draw.
@@ -77,10 +82,16 @@ def write_report(
     rows = comparable_rows(real, synthetic, holdout)
     if env is not None:
         check_environment(real, env)
+    if json_path is not None:
+        check_destination(Path(json_path))
     with atomic_text_file(Path(path)) as file, _steps(show_progress(progress)) as step:
         measured = measure(rows, env, set_state, seed, step)
         given: dict[str, Any] = {"title": title, "history": history, "provenance": provenance, "snapshots": snapshots}
-        file.write(render(measured, **given, seed=seed, step=step))
+        page, data = render(measured, **given, notes=notes, seed=seed, step=step)
+        file.write(page)
+        if json_path is not None:
+            with atomic_text_file(Path(json_path)) as numbers:
+                numbers.write(json.dumps(data, indent=1) + "\n")
     return measured.verdict
 
 

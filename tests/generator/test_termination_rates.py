@@ -8,7 +8,7 @@ import pytest
 from gymnasium import spaces
 
 from synth_replay import TransitionGenerator, Transitions
-from synth_replay.generator import fitting
+from synth_replay.generator import RelabelConfig, fitting
 from synth_replay.generator.termination_rates import TerminationRates, relabelled_rates
 from tests.conftest import TINY
 
@@ -69,6 +69,34 @@ def test_a_relabelling_model_of_few_steps_does_not_change_the_rate(steps, caplog
     assert "relabel.steps" in caplog.text
 
 
+def test_each_class_of_labels_keeps_its_own_rate(tmp_path):
+    parts = [rows(1500, "rule"), replace(rows(500), terminations=np.arange(500) % 4 == 0)]
+    config = replace(
+        CONFIG,
+        training=replace(CONFIG.training, steps=300, batch_size=128, learning_rate=3e-3, eval_every=150),
+        relabel=replace(CONFIG.relabel, steps=400, width=64),
+    )
+    made = generator(config=config).fit(Transitions.concatenate(parts), labels=["a"] * 1500 + ["b"] * 500)
+    assert [note.startswith("Label 'b': 25.00% of the real rows") for note in made.notes] == [True]
+    made.save(tmp_path / "g")
+    again = TransitionGenerator.load(tmp_path / "g", device="cpu")
+    assert again.notes == made.notes
+    found = again.sample(1500, label="a")
+    assert near(found.terminations.mean()) and near(again.sample(1000, label="b").terminations.mean(), 0.25)
+    assert np.mean((found.observations[:, 0] > 1.645) == found.terminations) > 0.97
+
+
+def never(observations, _actions, _after):
+    return np.zeros(len(observations)), np.zeros(len(observations), bool)
+
+
+def test_a_function_that_ends_at_another_rate_is_kept_and_reported(caplog):
+    relabel = replace(RelabelConfig.from_function(never), resamples=0)
+    made = generator(config=replace(CONFIG, relabel=relabel)).fit(rows())
+    assert not made.sample(2000).terminations.any()
+    assert "relabel.function makes 0.00% of the generated rows terminal" in caplog.text
+
+
 def test_rewards_are_relabelled_all_the_same(fitted):
     fitted.reseed(1)
     relabelled = fitted.sample(50)
@@ -114,7 +142,7 @@ def test_rows_that_diffuse_their_flags_keep_the_better_of_two_rates():
     real = rows()
     made = generator(config=replace(CONFIG, codec=replace(CONFIG.codec, discrete="diffuse"))).fit(real)
     shares = [made.sample(3000, relabel=relabel).terminations.mean() for relabel in (True, False)]
-    rates = made._model.relabeler.rates
+    (rates,) = made._model.relabeler.rates
     best = min(rates.relabelled, rates.drawn, key=lambda rate: abs(rate - rates.real))
     assert shares[0] == pytest.approx(best, abs=0.03) and shares[1] == pytest.approx(rates.drawn, abs=0.03)
 

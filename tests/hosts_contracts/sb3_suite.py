@@ -26,7 +26,18 @@ REFUSED = {
 def download(folder: Path) -> Path | None:
     """Returns the folder of the tests in the sdist of the installed version, or None if there is no index."""
     wanted = f"stable_baselines3=={version('stable_baselines3')}"
-    command = ["-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "-d", folder, wanted]
+    command = [
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--no-binary",
+        ":all:",
+        "--no-build-isolation",
+        "-d",
+        folder,
+        wanted,
+    ]
     done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True)
     archives = list(folder.glob("*.tar.gz"))
     if done.returncode or not archives:

@@ -5,6 +5,7 @@ import pytest
 
 from synth_replay import FidelityScores
 from synth_replay.report import Evidence, TerminationCounts, judge
+from synth_replay.report.support import FarRows, RangeGap
 
 REFERENCE = FidelityScores(
     marginal=0.99,
@@ -46,8 +47,8 @@ def test_a_good_fit_of_hopper_is_good_enough():
     [
         ("marginal", "marginal", 0.965, 0.95),
         ("correlation", "correlation", 0.983, 0.97),
-        ("dynamics_error", "dynamics_error", 0.05, 0.15),
-        ("reward_error", "reward_error", 0.05, 0.9),
+        ("dynamics_error", "dynamics_error", 0.002, 0.01),
+        ("reward_error", "reward_error", 0.005, 0.9),
         ("termination_precision", "termination_precision", 0.4, 0.1),
         ("termination_recall", "termination_recall", 0.4, 0.1),
         ("termination_rate", "termination_rate", 0.007, 0.002),
@@ -57,7 +58,7 @@ def test_a_good_fit_of_hopper_is_good_enough():
 def test_each_score_can_pass_warn_and_fail(key, score, warn, fail):
     assert judge(GOOD, GIVEN)[key].passed is True
     careful, bad = (judge(replace(GOOD, **{score: value}), GIVEN) for value in (warn, fail))
-    assert [check.key for check in careful.checks if not check.passed if check.key != "worst_pair"] == [key]
+    assert [check.key for check in careful.checks if check.passed is False] == [key]
     assert careful[key].outcome == "warn" and careful.headline == "Train with care" and not careful.good
     assert bad[key].outcome == "fail" and bad.headline == "Not good enough to train on" and not bad.good
     assert bad.problems == [bad[key].sentence]
@@ -71,7 +72,33 @@ def test_a_score_that_is_nan_is_not_measured_and_never_passes():
         assert verdict[name].outcome == "not measured" and verdict[name].passed is None
     assert "nobody asked" in verdict["dynamics_error"].sentence
     assert verdict.headline == "Good enough to train on, as far as it was measured"
-    assert {check.key for check in verdict.unmeasured} == {*names, "worst_pair"}
+    assert {check.key for check in verdict.unmeasured} == {*names, "worst_pair", "range", "support", "holdout"}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "key", "outcome"),
+    [
+        ({"outside": RangeGap("rewards", 0.0011, 0.001, -1, 0, 0.1)}, "range", "pass"),
+        ({"outside": RangeGap("rewards", 0.01, 0.001, -1, 0, 0.1)}, "range", "warn"),
+        ({"outside": RangeGap("rewards", 0.06, 0.001, -1, 0, 0.1)}, "range", "fail"),
+        ({"far": FarRows("observations", 0.06, 0.02)}, "support", "pass"),
+        ({"far": FarRows("observations", 0.12, 0.02)}, "support", "warn"),
+        ({"far": FarRows("observations", 0.48, 0.02)}, "support", "fail"),
+        ({"held_out": 0}, "holdout", "warn"),
+        ({"held_out": 999}, "holdout", "warn"),
+        ({"held_out": 1000}, "holdout", "pass"),
+    ],
+)
+def test_support_and_the_size_of_the_hold_out_are_judged(evidence, key, outcome):
+    verdict = judge(GOOD, replace(GIVEN, **evidence))
+    assert verdict[key].outcome == outcome
+    assert verdict.level == {"pass": "good", "warn": "fair", "fail": "bad"}[outcome]
+
+
+def test_levels_are_ordered():
+    fair = judge(GOOD, replace(GIVEN, held_out=10))
+    assert [fair.below(level) for level in ("good", "fair", "bad")] == [True, False, False]
+    assert fair.to_dict()["level"] == "fair" and not fair.good
 
 
 def test_the_worst_columns_are_named():

@@ -1,4 +1,5 @@
 import itertools
+import json
 import re
 from base64 import b64decode
 from urllib.parse import urlparse
@@ -156,3 +157,47 @@ def test_the_same_arguments_give_the_same_bytes(pages, tmp_path):
 def test_wide_rows_are_scored_on_fewer_of_them():
     assert scored_rows(10) == scored_rows(40) == 10_000
     assert scored_rows(800) == pytest.approx(10_000 * (40 / 800) ** 0.5, rel=1e-3)
+
+
+def test_the_map_has_as_many_generated_as_real_points(tmp_path):
+    real, made = halves(rollout("Pendulum-v1", 1600))
+    write_report(tmp_path / "report.html", real, made, holdout=real[:90], env=gym.make("Pendulum-v1"))
+    images = [image["alt"] for image in Page(tmp_path / "report.html").find("img")]
+    points = [re.search(r"Scatter of ([\d,]+) (real|generated) rows", alt) for alt in images]
+    assert [(m[1], m[2]) for m in points if m] == [("90", "real"), ("90", "generated")]
+    clouds = next(alt for alt in images if alt.startswith("Scatter plot on logarithmic axes"))
+    assert re.findall(r"([\d,]+) (?:generated|held-out|fitted) rows", clouds) == ["90"] * 3
+
+
+NAMES = ("price $a, $b", "$\\frac{$", "a_b^c$x$", "<b>&amp;", "bell\x07", "lone \ud800", "角度", "\\alpha %s {}")
+
+
+def named_rows(seed: int, n: int = 60) -> Transitions:
+    rng = np.random.default_rng(seed)
+    before, after = ({name: rng.normal(size=(n, 1)) for name in NAMES} for _ in range(2))
+    return Transitions(before, rng.normal(size=(n, 1)), rng.normal(size=n), after, rng.random(n) < 0.2)
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_any_name_of_a_key_can_be_shown(tmp_path):
+    write_report(tmp_path / "report.html", named_rows(0), named_rows(1), json_path=tmp_path / "report.json")
+    page = Page(tmp_path / "report.html")
+    for name in ("price $a, $b", "$\\frac{$", "<b>&amp;", "角度"):
+        assert f"observations/{name}[0]" in page.text
+    for image in page.find("img"):
+        ElementTree.fromstring(b64decode(image["src"].split(",", 1)[1]))
+    heat_map = next(image for image in page.find("img") if image["alt"].startswith("Heat map"))
+    assert "price $a, $b" in b64decode(heat_map["src"].split(",", 1)[1]).decode()
+
+
+def test_the_numbers_can_be_written_as_json_and_notes_are_shown(tmp_path):
+    real, made = halves(rollout("CartPole-v1", 400))
+    verdict = write_report(
+        tmp_path / "report.html", real, made, json_path=tmp_path / "r.json", notes=["Ends are <drawn>."]
+    )
+    data, page = json.loads((tmp_path / "r.json").read_text()), Page(tmp_path / "report.html")
+    assert data == page.data and data["verdict"]["level"] == verdict.level and data["notes"] == ["Ends are <drawn>."]
+    assert "Ends are <drawn>." in page.text and data["scores"]["termination_precision"] is None
+    with pytest.raises(FileNotFoundError):
+        write_report(tmp_path / "other.html", real, made, json_path=tmp_path / "nowhere" / "r.json")
+    assert not (tmp_path / "other.html").exists()

@@ -75,6 +75,17 @@ def test_without_a_refresh_there_is_nothing_to_report_on(tmp_path):
     assert "no refresh" in sources_section([], 0).missing
 
 
+@pytest.mark.parametrize(
+    ("made", "points"),
+    [({"synthetic_online": 300, "synthetic_offline": 40}, 90 + 90 + 40 + 40), ({"synthetic": 300}, 90 + 200 + 290)],
+)
+def test_a_map_has_as_many_generated_as_real_points_of_a_kind(made, points):
+    rows = rollout("Pendulum-v1")
+    counts = {"online": 90, "offline": 200} | made
+    section = sources_section([Snapshot(5, {name: rows[:n] for name, n in counts.items()}, counts)], 0)
+    assert all(f"of {points:,} rows" in picture.alt for picture in section.pictures)
+
+
 def test_rows_that_do_not_vary_are_not_drawn():
     rows = rollout("Pendulum-v1")[np.zeros(50, int)]
     assert "vary" in sources_section([Snapshot(0, {"online": rows}, {"online": 50})], 0).missing

@@ -99,3 +99,8 @@ def test_a_picture_is_written_whole_and_the_same_again(tmp_path):
 def test_maps_that_cannot_be_drawn_are_refused(draw, text):
     with pytest.raises(ConfigError, match=text):
         draw()
+
+
+def test_names_with_dollar_signs_are_drawn_as_they_are(tmp_path):
+    figure = normalized_divergence_map({"$\\frac{$": divergences(**{"a $b": [0.5], "$c": [0.2]})}, title="$\\sum$ $")
+    assert save_png(figure, tmp_path / "a.png").stat().st_size > 1000
