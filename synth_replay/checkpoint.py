@@ -20,11 +20,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
-from synth_replay.errors import CheckpointError
+from synth_replay.errors import CheckpointError, SynthReplayError
 from synth_replay.safe_paths import plain_file
 
 FORMAT_VERSION = 2
 TEMPORARY = ".synth-replay-partial"  # the end of every name that only this package makes and may remove
+WRONG_VALUES = (LookupError, ValueError, TypeError, AttributeError, OverflowError, RuntimeError, AssertionError)
 MOST_ATTEMPTS = 1000  # each one follows on another process's save
 
 
@@ -128,6 +129,19 @@ def load_checkpoint(folder: str | Path, name: str) -> tuple[dict[str, Tensor], d
         return load_tensors(blob), meta
     except SafetensorError as error:  # whoever changes the tensors can change their hash as well
         raise CheckpointError(f"{header['tensors']} cannot be read: {error}") from error
+
+
+@contextmanager
+def restoring(what: str) -> Iterator[None]:
+    """Turns what wrong values of a file raise while an object is built from them into a clear error.
+
+    Raises:
+        CheckpointError: If the ``with`` block raises such an error; the text begins with ``what``.
+    """
+    try:
+        yield
+    except (SynthReplayError, *WRONG_VALUES) as error:
+        raise CheckpointError(f"{what} is inconsistent ({error!r:.300}). Save it again.") from error
 
 
 def _read_pair(path: Path, name: str) -> tuple[dict[str, Any], bytes]:

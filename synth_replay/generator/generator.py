@@ -12,10 +12,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from synth_replay.checkpoint import load_checkpoint, save_checkpoint, to_bytes
+from synth_replay.checkpoint import load_checkpoint, restoring, save_checkpoint, to_bytes
 from synth_replay.diffusion.config import SamplerConfig
 from synth_replay.diffusion.training import LossRecord
-from synth_replay.errors import CheckpointError, InvalidTransitionsError, NotFittedError, SynthReplayError
+from synth_replay.errors import InvalidTransitionsError, NotFittedError
 from synth_replay.generator.calibration import check_function
 from synth_replay.generator.checks import check_rows, check_spaces, widened_spec
 from synth_replay.generator.config import GeneratorConfig, require_trusted_function, resolve_config
@@ -24,19 +24,6 @@ from synth_replay.generator.fitting import LabelledRows, fit_model, with_steps
 from synth_replay.generator.sampling import SamplingOptions
 from synth_replay.runtime import resolve_device, resolve_seed
 from synth_replay.transitions import Transitions, TransitionSpec
-
-# what wrong values in a file can raise while a generator is built from them
-UNREADABLE = (
-    SynthReplayError,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    IndexError,
-    OverflowError,
-    RuntimeError,
-    AssertionError,
-)
 
 
 class TransitionGenerator:
@@ -287,14 +274,12 @@ class TransitionGenerator:
     def _from_state(
         cls, tensors: dict[str, Tensor], meta: dict[str, Any], device: str | torch.device
     ) -> TransitionGenerator:
-        try:
+        with restoring("The saved generator"):
             spec = TransitionSpec.from_dict(meta["spec"])
             config = GeneratorConfig.from_dict(meta["config"])
             self = cls(spec.observation_space, spec.action_space, config, meta["seed"], device)
             self._model = FittedModel.restore(tensors, cast(ModelMeta, meta), config, self.device)
             self._rng.bit_generator.state = meta["rng"]
-        except UNREADABLE as error:
-            raise CheckpointError(f"The saved generator is inconsistent ({error!r:.300}). Save it again.") from error
         return self
 
     def __getstate__(self) -> dict[str, Any]:

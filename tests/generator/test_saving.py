@@ -107,10 +107,10 @@ def test_an_interrupted_fit_resumes_exactly_from_its_checkpoint(pendulum, tmp_pa
     whole = make().fit(pendulum, checkpoint=tmp_path / "a")
     train = DenoiserTrainer._train
 
-    def killed(self, count):
+    def killed(self, count, on_step):
         if self.step >= 10:
             raise KeyboardInterrupt
-        train(self, count)
+        train(self, count, on_step)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(DenoiserTrainer, "_train", killed)
