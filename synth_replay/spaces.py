@@ -144,7 +144,7 @@ def space_from_dict(data: Any, depth: int = 16) -> spaces.Space[Any]:
         raise SpaceDescriptionError(f"Unknown space type {shown(kind)} in a saved description.")
     try:
         return _BUILDERS[kind](data)
-    except (ValueError, TypeError, OverflowError, AssertionError, RecursionError) as error:
+    except (ValueError, TypeError, ArithmeticError, AssertionError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise SpaceDescriptionError(f"The description of a {kind} space is damaged ({reason}).") from error
 
@@ -208,7 +208,8 @@ def _numbers(held: list[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> A
     if len(flat) != math.prod(shape) or not all(isinstance(v, (str, int, float)) for v in flat):
         raise ValueError("its bounds do not have its shape")
     whole = dtype.kind in "iu"
-    return np.array([int(v) if whole else float(v) for v in flat], dtype).reshape(shape)
+    with np.errstate(over="raise"):
+        return np.array([int(v) if whole else float(v) for v in flat], dtype).reshape(shape)
 
 
 def one_hot(codes: Array, cardinalities: list[int] | tuple[int, ...]) -> Array:
