@@ -246,7 +246,7 @@ def test_ctrl_c_during_a_refit_leaves_the_buffer_usable(pendulum, monkeypatch):
     buffer = make()
     feed(buffer, pendulum[:250])
 
-    def interrupt(self, count):
+    def interrupt(self, count, on_step):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

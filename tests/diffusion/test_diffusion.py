@@ -168,7 +168,7 @@ def test_optimisation_equals_torch_adamw_with_clipping_and_a_cosine():
     rows = ours.rows
     optimizer = torch.optim.AdamW(naive.network.parameters(), lr=1e-2, betas=(0.9, 0.99), weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 12)
-    ours._train(12)
+    ours._train(12, lambda _: None)
     for draw in torch.randint(300, (12, 32), generator=rng):
         optimizer.zero_grad()
         naive.loss(rows[draw], None, rng).backward()

@@ -193,6 +193,11 @@ def test_every_python_block_of_every_page_is_executed_by_a_test():
         assert elsewhere.get(page, 0) + run_here[page] >= count, page
 
 
+def test_the_page_on_security(capsys):
+    run("howto/security", 0)
+    assert "runs the code in it" in capsys.readouterr().out
+
+
 def names_of_equations():
     text = (DOCS / "equations.md").read_text()
     return re.findall(r"\{(?:class|func|data|mod)\}`([\w.]+)`", text)

@@ -235,10 +235,10 @@ def test_ctrl_c_in_the_middle_of_a_fit_leaves_the_generator_as_it_was(pendulum, 
     history = generator.history
     train = DenoiserTrainer._train
 
-    def interrupted(self, count):
+    def interrupted(self, count, on_step):
         if self.step >= 10:
             raise KeyboardInterrupt
-        train(self, count)
+        train(self, count, on_step)
 
     monkeypatch.setattr(DenoiserTrainer, "_train", interrupted)
     with pytest.raises(KeyboardInterrupt):
