@@ -6,5 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-for name in ("fidelity", "sampling", "training", "buffer", "labels", "augment", "latents", "latent_dynamics", "wide"):
+for name in (
+    "fidelity",
+    "sampling",
+    "training",
+    "buffer",
+    "labels",
+    "augment",
+    "latents",
+    "latent_dynamics",
+    "wide",
+    "verdict",
+):
     subprocess.run([sys.executable, f"{name}.py"], cwd=Path(__file__).parent, check=True)
