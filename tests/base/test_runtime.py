@@ -8,7 +8,7 @@ import pytest
 
 from synth_replay.runtime import announce
 
-LOGGER = logging.getLogger("synth_replay.somewhere")
+LOGGER = logging.getLogger("synth_replay").getChild("somewhere")
 
 
 def unconfigured(monkeypatch):
