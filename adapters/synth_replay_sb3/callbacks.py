@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from synth_replay.errors import UnsupportedBufferError
 from synth_replay_sb3.host import HostBuffer
 
-logger = logging.getLogger("synth_replay").getChild("sb3")
+logger = logging.getLogger("synth_replay")
 
 
 class SyntheticReplayCallback(BaseCallback):

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
 from synth_replay.buffers.options import SyntheticOptions, flat_signature, synther_engine
@@ -80,7 +80,7 @@ class SyntheticReplayBuffer(HostBuffer):
             given = (observation_space, action_space)
             self.engine = synther_engine(*given, seed=own_seed, device=engine_device(device), **options)
         self.become(observation_space, n_steps)
-        n_step_arguments: Any = {"n_steps": n_steps, "gamma": gamma} if n_steps > 1 else {}
+        n_step_arguments: Any = {"n_steps": n_steps, "gamma": gamma} if isinstance(self, NStepReplayBuffer) else {}
         super().__init__(
             buffer_size,
             observation_space,

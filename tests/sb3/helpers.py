@@ -7,6 +7,7 @@ from gymnasium import spaces
 from sb3_contrib import QRDQN, TQC, CrossQ
 from stable_baselines3 import DDPG, DQN, SAC, TD3
 
+from synth_replay import Transitions
 from synth_replay_sb3 import SyntheticReplayBuffer
 from tests.conftest import TINY
 
@@ -72,3 +73,30 @@ class DictPendulum(gym.ObservationWrapper):
 
     def observation(self, observation):
         return {"angle": observation[:2], "speed": observation[2:]}
+
+
+# -- buffers without an algorithm --------------------------------------------------------------
+
+BOX, ACTIONS = spaces.Box(-9, 9, (3,)), spaces.Box(-1, 1, (1,))
+OPTIONS = {"generator": TINY, "refresh_every": 120, "progress": False, "seed": 0, "device": "cpu"}
+
+
+def batched(space, envs):
+    if isinstance(space, spaces.Dict):
+        return {key: batched(part, envs) for key, part in space.spaces.items()}
+    return np.stack([space.sample() for _ in range(envs)])
+
+
+def fill(buffer, steps=130):
+    """Adds steps of random values, actions in [-1, 1] as SB3 stores them; returns the buffer."""
+    n, box = buffer.n_envs, isinstance(buffer.action_space, spaces.Box)
+    for _ in range(steps):
+        action = np.random.uniform(-1, 1, (n, *buffer.action_space.shape)) if box else batched(buffer.action_space, n)
+        before, after = (batched(buffer.observation_space, n) for _ in range(2))
+        buffer.add(before, after, action, np.random.normal(size=n), np.zeros(n), [{}] * n)
+    return buffer
+
+
+def offline(observation_space, action_space, rows=150):
+    before, after = (batched(observation_space, rows) for _ in range(2))
+    return Transitions(before, batched(action_space, rows), np.random.normal(size=rows), after, np.zeros(rows, bool))

@@ -1,10 +1,12 @@
 import pickle
+import tracemalloc
 import zipfile
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
@@ -35,6 +37,19 @@ def test_rows_for_an_n_step_fit_equal_sb3s_own_samples():
         assert sample.discounts[i].item() == pytest.approx(rows.discounts[j], rel=1e-6)
         assert np.array_equal(sample.next_observations[i].numpy(), rows.next_observations[j])
         assert bool(sample.dones[i]) == rows.terminations[j]
+
+
+def test_reading_all_rows_copies_them_once():
+    space, rows = spaces.Box(-1, 1, (40,)), 20_000
+    buffer = ReplayBuffer(rows, space, spaces.Box(-1, 1, (1,)), device="cpu")
+    buffer.full = True
+    tracemalloc.start()
+    try:
+        found = stored_transitions(buffer)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.3 * sum(column.nbytes for column in found.leaves().values())
 
 
 def test_memory_optimised_storage_works_and_its_invalid_row_is_not_fitted():
