@@ -28,7 +28,14 @@ from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 from synth_replay_torchrl.conversion import INDEX, Layout
 from synth_replay_torchrl.files import require_plain_files
-from synth_replay_torchrl.refusals import refuse_arguments, refuse_components, refuse_transform
+from synth_replay_torchrl.refusals import (
+    refuse_arguments,
+    refuse_components,
+    refuse_sampler,
+    refuse_sharing,
+    refuse_storage,
+    refuse_transform,
+)
 
 ENGINE_NAME, STATE_KEY, PREFETCH_FILE = "synthesis", "_synthesis", "prefetch.pkl"
 
@@ -113,6 +120,27 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         if not self._plain:
             refuse_transform(transform)
         return super().insert_transform(index, transform, **kwargs)
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def set_sampler(self, sampler: Any) -> None:
+        """Replaces the sampler, as TorchRL does; one that generated rows cannot serve is refused."""
+        if not self._plain:
+            refuse_sampler(sampler)
+        super().set_sampler(sampler)
+
+    def set_storage(self, storage: Any, collate_fn: Any = None) -> None:
+        """Replaces the storage, as TorchRL does; one whose rows are not read as columns is refused."""
+        if not self._plain:
+            refuse_storage(storage)
+        super().set_storage(storage, collate_fn)
+        self._stored = None
+
+    def share(self, shared: bool = True) -> Any:
+        """Shares the buffer with other processes, as TorchRL does; refused, if rows are generated."""
+        if not self._plain:
+            refuse_sharing(shared)
+        return super().share(shared)
 
     # -- reading ----------------------------------------------------------------------------
 
