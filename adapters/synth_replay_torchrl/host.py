@@ -227,10 +227,15 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         (Path(path) / PREFETCH_FILE).unlink(missing_ok=True)
         save_checkpoint(path, ENGINE_NAME, *self._own_state())
 
-    def loads(self, path: str | Path) -> None:
+    def loads(self, path: str | Path, *, trusted: bool = False) -> None:
         """Reads what :meth:`dumps` wrote. No code in the files is executed.
 
         Schedules, ratios and functions are not in the files: they are those of this buffer.
+
+        Args:
+            path: Folder of :meth:`dumps`.
+            trusted: Whether TorchRL may open pickles in the folder, which run the code in them. It writes them for rows
+                with objects that are neither tensors nor text.
 
         Raises:
             CheckpointError: If a stock buffer wrote it, or it is damaged, or holds other kinds of files; nothing is
@@ -242,7 +247,8 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
                 f"{path} holds no {ENGINE_NAME}.json: a stock buffer or an older version wrote it. Load it there, and "
                 "preload() its rows here."
             )
-        require_plain_files(Path(path))
+        if not trusted:
+            require_plain_files(Path(path))
         own = self._restored(*load_checkpoint(path, ENGINE_NAME))
         try:
             super().loads(path)
