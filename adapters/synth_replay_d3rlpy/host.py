@@ -135,8 +135,9 @@ class HostBuffer(WrappingBuffer):
         self.engine.notify(episode.transition_count)
 
     def clip_episode(self, terminated: bool) -> None:
-        """Ends the running episode."""
-        super().clip_episode(terminated)
+        """Ends the running episode. Without one nothing happens; d3rlpy would store an end that has no step."""
+        if self._open_steps or not _between_episodes(self.dataset):
+            super().clip_episode(terminated)
         self._open_steps = 0
 
     def sample_trajectory(self, length: int) -> Any:
@@ -160,3 +161,9 @@ class HostBuffer(WrappingBuffer):
     def _require_sequences(self) -> None:
         if not self.engine.mixture.rule.never:
             refuse_trajectories()
+
+
+def _between_episodes(dataset: ReplayBufferBase) -> bool:
+    """Returns whether no episode is running; False where that cannot be told."""
+    running = getattr(getattr(dataset, "_writer", None), "_active_episode", None)
+    return running is not None and running.size() == 0

@@ -23,20 +23,11 @@ def require_plain_files(folder: Path) -> None:
             entry = Path(at, name)
             if entry.is_symlink() or not (entry.is_dir() or (entry.is_file() and entry.suffix in PLAIN)):
                 raise CheckpointError(
-                    f"{entry} is no file that dumps() of this buffer writes, and loading it might run code in it. If "
-                    "you trust its origin, load the folder with the library that wrote it, and preload() the rows."
+                    f"{entry} is no plain file of numbers or text, and loading it might run code in it. If you trust "
+                    "its origin: loads(path, trusted=True)."
                 )
-        if "meta.json" in files:
-            _require_folders(Path(at, "meta.json"))
     if _described(folder / "storage" / "storage_metadata.json").get("is_pytree"):
         raise CheckpointError(f"{folder} holds no tensordict of transitions: dump a buffer of this class again.")
-
-
-def _require_folders(path: Path) -> None:
-    """Checks that what a tensordict nests has no name of a file: TorchRL would open that as an archive."""
-    for key, value in _described(path).items():
-        if isinstance(value, dict) and "type" in value and Path(key).suffix in PLAIN:
-            raise CheckpointError(f"{path} has the nested key {key!r}, which is the name of a file. Dump it again.")
 
 
 def _described(path: Path) -> dict[str, object]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 from tensordict import TensorDictBase
@@ -14,26 +11,27 @@ from torchrl.data import (
     Composite,
     LazyTensorStorage,
     SamplerWithoutReplacement,
-    TensorDictReplayBuffer,
     TensorSpec,
 )
 from torchrl.envs import EnvBase
 
-from synth_replay.buffers.engine import SynthesisEngine
-from synth_replay.buffers.engine_state import State, engine_state, restored_parts, take_parts
 from synth_replay.buffers.mixing import OorbPlan
-from synth_replay.checkpoint import load_checkpoint, save_checkpoint
-from synth_replay.errors import CheckpointError, ConfigError, SynthReplayError, UnsupportedBufferError
+from synth_replay.errors import ConfigError, UnsupportedBufferError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 from synth_replay_torchrl.conversion import INDEX, Layout
-from synth_replay_torchrl.files import require_plain_files
-from synth_replay_torchrl.refusals import refuse_arguments, refuse_components, refuse_transform
+from synth_replay_torchrl.refusals import (
+    refuse_arguments,
+    refuse_components,
+    refuse_sampler,
+    refuse_sharing,
+    refuse_storage,
+    refuse_transform,
+)
+from synth_replay_torchrl.saving import SavedBuffer
 
-ENGINE_NAME, STATE_KEY, PREFETCH_FILE = "synthesis", "_synthesis", "prefetch.pkl"
 
-
-class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
+class HostBuffer(SavedBuffer):
     """A TorchRL buffer that counts what is written for an engine.
 
     Subclasses set ``engine`` before anything is written.
@@ -46,8 +44,6 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         plain: Whether nothing is ever generated: then TorchRL's buffer does whatever it can.
         **host: TorchRL's own arguments.
     """
-
-    engine: SynthesisEngine
 
     def __init__(
         self,
@@ -113,6 +109,27 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         if not self._plain:
             refuse_transform(transform)
         return super().insert_transform(index, transform, **kwargs)
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def set_sampler(self, sampler: Any) -> None:
+        """Replaces the sampler, as TorchRL does; one that generated rows cannot serve is refused."""
+        if not self._plain:
+            refuse_sampler(sampler)
+        super().set_sampler(sampler)
+
+    def set_storage(self, storage: Any, collate_fn: Any = None) -> None:
+        """Replaces the storage, as TorchRL does; one whose rows are not read as columns is refused."""
+        if not self._plain:
+            refuse_storage(storage)
+        super().set_storage(storage, collate_fn)
+        self._stored = None
+
+    def share(self, shared: bool = True) -> Any:
+        """Shares the buffer with other processes, as TorchRL does; refused, if rows are generated."""
+        if not self._plain:
+            refuse_sharing(shared)
+        return super().share(shared)
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -186,83 +203,3 @@ class HostBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
                 f"A transform of this buffer fails on generated rows ({error}): it may need a key that is no part of a "
                 "transition. Apply it before extend(), or leave it out."
             ) from error
-
-    # -- saving -----------------------------------------------------------------------------
-
-    def dumps(self, path: str | Path) -> None:
-        """Writes storage and state as TorchRL does, and the generator with its rows beside them, without a pickle.
-
-        Raises:
-            OSError: If writing fails.
-        """
-        super().dumps(path)
-        (Path(path) / PREFETCH_FILE).unlink(missing_ok=True)
-        save_checkpoint(path, ENGINE_NAME, *self._own_state())
-
-    def loads(self, path: str | Path) -> None:
-        """Reads what :meth:`dumps` wrote. No code in the files is executed.
-
-        Schedules, ratios and functions are not in the files: they are those of this buffer.
-
-        Raises:
-            CheckpointError: If a stock buffer wrote it, or it is damaged, or holds other kinds of files; nothing is
-                changed then, unless TorchRL's own part is damaged.
-            SpecMismatchError: If it is of another environment; nothing is changed.
-        """
-        if not (Path(path) / f"{ENGINE_NAME}.json").exists():
-            raise CheckpointError(
-                f"{path} holds no {ENGINE_NAME}.json: a stock buffer or an older version wrote it. Load it there, and "
-                "preload() its rows here."
-            )
-        require_plain_files(Path(path))
-        own = self._restored(*load_checkpoint(path, ENGINE_NAME))
-        try:
-            super().loads(path)
-        except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, UnpicklingError) as error:
-            raise CheckpointError(f"TorchRL cannot read {path} ({type(error).__name__}: {error}).") from error
-        self._take(own)
-
-    def _load_prefetch_state(self, path: Path) -> None:  # noqa: ARG002
-        """Returns None: batches that TorchRL drew ahead are a pickle in its files, which is never opened."""
-        return None
-
-    def state_dict(self) -> dict[str, Any]:
-        """Returns TorchRL's state, with ours as tensors and text under ``_synthesis``."""
-        tensors, meta = self._own_state()
-        found: dict[str, Any] = super().state_dict()
-        return found | {STATE_KEY: {"meta": json.dumps(meta), "tensors": tensors}}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores a state of :meth:`state_dict`. Nothing in it is executed.
-
-        Schedules, ratios and functions are not in the state: they are those of this buffer.
-
-        Raises:
-            CheckpointError: If the state is of a stock buffer or an older version, or damaged; nothing is changed then.
-            SpecMismatchError: If it is of another environment; nothing is changed.
-        """
-        held = state_dict.get(STATE_KEY)
-        if not isinstance(held, dict) or not isinstance(held.get("meta"), str):
-            raise CheckpointError(
-                "This state is of a stock buffer or an older version. Load it there, and preload() its rows here."
-            )
-        try:
-            own = self._restored(held["tensors"], json.loads(held["meta"]))
-        except (KeyError, ValueError, RecursionError) as error:
-            if isinstance(error, SynthReplayError):
-                raise
-            raise CheckpointError(f"The saved state is damaged ({error}). Save it again.") from error
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != STATE_KEY})
-        self._take(own)
-
-    def _own_state(self) -> State:
-        return engine_state(self.engine)
-
-    def _restored(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> dict[str, Any]:
-        """Returns the engine's saved parts, without changing anything."""
-        return {"engine": restored_parts(self.engine, tensors, meta)}
-
-    def _take(self, own: dict[str, Any]) -> None:
-        take_parts(self.engine, own.pop("engine"))
-        self.__dict__ |= own
-        self._stored = None

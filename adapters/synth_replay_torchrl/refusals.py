@@ -20,7 +20,16 @@ def refuse_arguments(host: dict[str, Any]) -> None:
         raise UnsupportedBufferError("A refit happens inside sample(), where threads must not overlap: no prefetch.")
     if host.get("sample_unit") is not None:
         raise UnsupportedBufferError("Generated rows have no neighbours: leave out sample_unit.")
-    if host.get("shared"):
+    refuse_sharing(bool(host.get("shared")))
+
+
+def refuse_sharing(shared: bool) -> None:
+    """Refuses buffers that other processes write.
+
+    Raises:
+        UnsupportedBufferError: If they are to.
+    """
+    if shared:
         raise UnsupportedBufferError(
             "A shared buffer is written by other processes, whose steps the generator does not see: leave out shared, "
             "and extend() where you sample."
@@ -31,22 +40,40 @@ def refuse_components(buffer: Any) -> None:
     """Refuses parts of a buffer that was made.
 
     Raises:
-        UnsupportedBufferError: For priorities, slices, consumed rows, storages other than of tensors, and transforms.
+        UnsupportedBufferError: For samplers, storages and transforms that generated rows cannot serve.
     """
-    if isinstance(buffer.sampler, PrioritizedSampler):
+    refuse_sampler(buffer.sampler)
+    refuse_storage(buffer.storage)
+    refuse_transform(buffer.transform)
+
+
+def refuse_sampler(sampler: Any) -> None:
+    """Refuses samplers of more than single rows, and those that take rows out.
+
+    Raises:
+        UnsupportedBufferError: For priorities, slices and consumed rows.
+    """
+    if isinstance(sampler, PrioritizedSampler):
         raise UnsupportedBufferError("Generated rows have no priority of their own: use RandomSampler.")
-    if isinstance(buffer.sampler, SliceSampler):
+    if isinstance(sampler, SliceSampler):
         raise UnsupportedBufferError("Generated rows have no neighbours, so there are no slices: use RandomSampler.")
-    if isinstance(buffer.sampler, ConsumingSampler):
+    if isinstance(sampler, ConsumingSampler):
         raise UnsupportedBufferError(
             "Rows that are taken out as they are sampled cannot be learnt from: leave out consume_after_n_samples, and "
             "use RandomSampler."
         )
-    if not isinstance(buffer.storage, TensorStorage):
+
+
+def refuse_storage(storage: Any) -> None:
+    """Refuses storages whose rows are not read as columns.
+
+    Raises:
+        UnsupportedBufferError: For storages other than of tensors, and of several dimensions.
+    """
+    if not isinstance(storage, TensorStorage):
         raise UnsupportedBufferError("Rows are read as columns: use LazyTensorStorage or LazyMemmapStorage.")
-    if buffer.storage.ndim != 1:
+    if storage.ndim != 1:
         raise UnsupportedBufferError("Use a storage with ndim=1, and extend() with data.reshape(-1).")
-    refuse_transform(buffer.transform)
 
 
 def refuse_transform(transform: Any) -> None:

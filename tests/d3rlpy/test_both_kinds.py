@@ -100,6 +100,17 @@ def test_evaluators_score_the_episodes_of_both_kinds(evaluator):
     assert evaluator(algorithm, buffer) == pytest.approx(evaluator(algorithm, both), rel=1e-5)
 
 
+@pytest.mark.parametrize("make", [lambda: SyntheticReplayBuffer.wrap(dataset(), real_ratio=1, **KWARGS), mixed])
+def test_an_end_without_a_step_is_ignored(make):
+    buffer = make()
+    buffer.clip_episode(False)
+    counts = buffer.transition_count, buffer.size()
+    for _ in range(2):
+        buffer.clip_episode(True)
+    assert (buffer.transition_count, buffer.size()) == counts
+    assert len(buffer.sample_transition_batch(500)) == 500
+
+
 # -- trajectories -------------------------------------------------------------------------------
 
 

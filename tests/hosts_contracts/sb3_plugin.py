@@ -1,42 +1,34 @@
 """Puts our buffers in the place of Stable-Baselines3's: a pytest plugin for its own tests.
 
-Generators are tiny and refits frequent, so that generated rows are in the batches. ``SYNTH_REPLAY_RATIO`` is the share of
-real rows.
+Generators are tiny and refits frequent, so that generated rows are in the batches. ``SYNTH_REPLAY_RATIO`` is the share
+of real rows.
 """
 
 import os
 
 import pytest
-import stable_baselines3.common.buffers as stock
 import stable_baselines3.common.off_policy_algorithm as algorithms
 
 from synth_replay.buffers.engine import SynthesisEngine
 from synth_replay.buffers.options import synther_engine
 from synth_replay.generator.config import PRESETS
-from synth_replay_sb3.synthetic import DictSyntheticReplayBuffer, NStepSyntheticReplayBuffer, SyntheticReplayBuffer
 from tests.conftest import TINY
-from tests.hosts_contracts.sb3_suite import REFUSED
-
-IN_PLACE_OF = {
-    "ReplayBuffer": SyntheticReplayBuffer,
-    "DictReplayBuffer": DictSyntheticReplayBuffer,
-    "NStepReplayBuffer": NStepSyntheticReplayBuffer,
-}
+from tests.hosts_contracts.sb3_names import OURS
+from tests.hosts_contracts.sb3_suite import LEFT_OUT
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Takes the place of SB3's classes before its tests import them."""
+    """Takes the place of the classes that SB3's algorithms choose by themselves."""
     PRESETS["cpu"] = TINY
     SynthesisEngine.__init__.__kwdefaults__ |= {"refresh_every": 50, "progress": False}
     synther_engine.__kwdefaults__["real_ratio"] = float(os.environ["SYNTH_REPLAY_RATIO"])
-    for name, ours in IN_PLACE_OF.items():
-        for module in (stock, algorithms):
-            setattr(module, name, ours)
+    for name, ours in OURS.items():
+        setattr(algorithms, name, ours)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips what is refused, with the reason."""
+    """Skips what ours cannot pass, with the reason."""
     for item in items:
-        for part, reason in REFUSED.items():
+        for part, reason in LEFT_OUT.items():
             if part in item.nodeid:
-                item.add_marker(pytest.mark.skip(reason=f"refused: {reason}"))
+                item.add_marker(pytest.mark.skip(reason=reason))

@@ -195,6 +195,23 @@ def test_where_nothing_is_generated_nothing_of_torchrls_is_refused(options):
         buffer(**options())
 
 
+def test_parts_that_are_replaced_later_are_refused_likewise():
+    made, plain = filled(steps=20), filled(steps=20, real_ratio=1)
+    slices = SliceSampler(num_slices=4)
+    for change, text in (
+        (lambda one: one.set_sampler(slices), "neighbours"),
+        (lambda one: one.set_storage(ListStorage(50)), "columns"),
+        (lambda one: one.share(), "other processes"),
+    ):
+        with pytest.raises(UnsupportedBufferError, match=text):
+            change(made)
+        change(plain)
+    assert len(made.sample()) == 32 and plain.sampler is slices
+    made.set_sampler(SamplerWithoutReplacement())
+    made.set_storage(LazyTensorStorage(40))
+    assert len(made) == 0
+
+
 def test_a_storage_of_two_dimensions_works_where_nothing_is_generated():
     made = SyntheticReplayBuffer(env=pendulum(), real_ratio=1, batch_size=4, storage=LazyTensorStorage(90, ndim=2))
     made.extend(TensorDict.stack([pendulum().rollout(10) for _ in range(3)]))

@@ -137,11 +137,8 @@ def unfitted():
 
 
 def with_archive(folder, payload):
-    """Nests an archive of TorchRL's under a name that a plain file may have, with a pickle in it."""
-    path = folder / "storage" / "meta.json"
-    described = json.loads(path.read_text())
-    path.write_text(json.dumps(described | {"x.memmap": {"type": "TensorDict"}}))
-    with zipfile.ZipFile(folder / "storage" / "x.memmap", "w") as archive:
+    """Puts an archive of TorchRL's, with a pickle in it, where a folder of rows would be."""
+    with zipfile.ZipFile(folder / "storage" / "next" / "_tensordict", "w") as archive:
         archive.writestr("meta.json", json.dumps({"_type": "<class 'tensordict.tensorclass.NonTensorData'>"}))
         archive.writestr("other.pickle", payload)
 
@@ -163,6 +160,15 @@ def test_no_file_of_a_folder_is_unpickled(edit, folder, unfitted, tmp_path):
     with pytest.raises(CheckpointError):
         unfitted.loads(folder)
     assert not (tmp_path / "ran").exists()
+
+
+def test_who_trusts_a_folder_can_load_it_with_other_files(folder, unfitted):
+    (folder / "storage" / "notes.txt").write_text("of the user's own")
+    with pytest.raises(CheckpointError, match="trusted=True"):
+        unfitted.loads(folder)
+    other = filled(steps=7, sampler=SamplerWithoutReplacement())
+    other.loads(folder, trusted=True)
+    assert len(other) == 250
 
 
 def test_links_and_paths_out_of_the_folder_are_refused(folder, unfitted, tmp_path):
