@@ -47,12 +47,12 @@ def test_a_path_that_does_not_exist(format, tmp_path):
     [b"observations,actions\n1,2\n", np.random.default_rng(0).bytes(4096), PNG, b""],
     ids=["csv", "noise", "png", "empty"],
 )
-@pytest.mark.parametrize("suffix", [".npz", ".hdf5", ".csv"])
+@pytest.mark.parametrize("suffix", [".npz", ".hdf5", ".dat"])
 def test_a_file_that_is_no_dataset(content, suffix, tmp_path):
     path = tmp_path / f"f{suffix}"
     path.write_bytes(content)
     refused(path, DatasetFormatError, "is no dataset: expected a NumPy archive, HDF5")
-    if suffix != ".csv":
+    if suffix != ".dat":
         refused(path, DatasetFormatError, "cut short, damaged or of another format", format="npz")
         refused(path, DatasetFormatError, "cut short, damaged or of another format", format="d4rl")
 
