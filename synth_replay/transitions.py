@@ -17,7 +17,7 @@ from synth_replay.spaces import Array, Leaf, as_matrix, space_from_dict, space_l
 Nested = Array | dict[str, Any]
 
 EXTRA_COLUMNS = ("discounts", "intervals", "next_actions", "returns_to_go")
-_SCALARS = ("rewards", "terminations", "truncations", "discounts", "intervals", "returns_to_go")
+SCALARS = ("rewards", "terminations", "truncations", "discounts", "intervals", "returns_to_go")
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ def _column(name: str, value: Any) -> Nested:
     array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
     if array.ndim == 0 or array.dtype == object:
         raise InvalidTransitionsError(f"{name} must be an array with one entry per row, not {value!r:.60}.")
-    if name in _SCALARS:
+    if name in SCALARS:
         if array.size != len(array):
             raise InvalidTransitionsError(f"{name} needs one number per row; got shape {array.shape}.")
         array = array.reshape(-1)

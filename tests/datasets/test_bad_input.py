@@ -84,6 +84,8 @@ def test_other_columns_are_listed_beside_the_needed_ones(name, tmp_path):
         ({"rewards": np.zeros(5)}, InvalidTransitionsError, "same number of rows; got .*'rewards': 5"),
         ({"next_observations": np.zeros((6, 3))}, ValueError, "next_observations has rows of shape"),
         ({"rewards": np.array([0, 1, np.nan, 0, 0, 0])}, InvalidTransitionsError, "rewards holds NaN.*first: row 2"),
+        ({"rewards": np.zeros((6, 2))}, InvalidTransitionsError, r"rewards needs one number per row; .*shape \(2,\)"),
+        ({"terminals": np.zeros((6, 3))}, InvalidTransitionsError, "terminations needs one number per row"),
         ({"actions": np.full((6, 1), np.nan)}, InvalidTransitionsError, "actions hold NaN or infinity"),
         ({"terminals": np.full(6, 0.5)}, InvalidTransitionsError, "terminations may only hold 0 and 1"),
         ({"observations": np.full((6, 2), 1e300)}, InvalidTransitionsError, "too large for float32"),
