@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from synth_replay.datasets.atomic_files import reading
-from synth_replay.datasets.column_names import DONES, DONES_NOTE, common_length, find_columns, require_scalars
+from synth_replay.datasets.column_names import common_length, dones_note, find_columns, require_scalars
 from synth_replay.datasets.dataset import CHUNK_ROWS, Dataset, ReadOptions
 from synth_replay.datasets.memory import bounded_rows, require_memory, row_bytes
 from synth_replay.datasets.space_inference import resolve_spec
@@ -110,14 +110,14 @@ class ColumnFileDataset(Dataset):
 
     def _known_rows(self, path: Path, file: ColumnFile, rows: int, scanned: int) -> tuple[Array | None, list[str]]:
         """Returns a mask ``[rows]`` of the rows to keep, and notes; None if the file stores next observations."""
-        ended = self._names["terminations"]
-        dones = [DONES_NOTE.format(name=ended)] if ended in DONES else []
+        dones = dones_note(self._names)
         if any(leaf.split("/")[0] == "next_observations" for leaf in self._names):
             return None, dones
         require_memory(path, 4 * rows, "the flags of its rows", "Store next_observations, or use a larger machine.")
-        terminal = _flags(file, ended, scanned)
+        terminal = _flags(file, self._names["terminations"], scanned)
         timed = "truncations" in self._names
         cut = _flags(file, self._names["truncations"], scanned) if timed else np.zeros_like(terminal)
+        terminal &= ~cut if dones else True
         if not (terminal.any() or cut.any()):
             raise DatasetFormatError(
                 f"{path} has no next_observations, and neither terminals nor timeouts ever mark the end of an episode: "
@@ -132,10 +132,14 @@ class ColumnFileDataset(Dataset):
         with self._open() as file:
             streams = {leaf: file.blocks(name, rows) for leaf, name in self._names.items()}
             after = {leaf: file.blocks(self._names[leaf], rows, skip=1) for leaf in self._shifted()}
+            timed_dones = bool(dones_note(self._names)) and "truncations" in self._names
             start = 0
             for blocks in zip(*streams.values(), strict=True):
                 block = dict(zip(streams, blocks, strict=True))
                 stop = start + len(blocks[0])
+                if timed_dones:
+                    limits = block["truncations"].reshape(-1) != 0
+                    block["terminations"] = (block["terminations"].reshape(-1) != 0) & ~limits
                 if self._kept is not None:
                     _shift_observations(block, after)
                     block = _select(block, self._kept[start:stop])

@@ -28,6 +28,21 @@ DONES_NOTE = (
     "the column {name!r} is read as terminations: if it marks time limits too, rename it to timeouts where it does, or "
     "these rows are learnt as terminal"
 )
+TIMED_NOTE = "the column {name!r} is read as terminations, except where {timeouts!r} is set as well"
+
+
+def dones_note(names: Mapping[str, str]) -> list[str]:
+    """Returns a note if terminations are read from a column of dones, which may mark time limits too.
+
+    Args:
+        names: Stored names by leaf name.
+    """
+    ended = names["terminations"]
+    if ended not in DONES:
+        return []
+    if timeouts := names.get("truncations"):
+        return [TIMED_NOTE.format(name=ended, timeouts=timeouts)]
+    return [DONES_NOTE.format(name=ended)]
 
 
 def find_columns(path: Path, heads: Mapping[str, Array]) -> dict[str, str]:

@@ -37,7 +37,7 @@ def refused(path, error, match, **kwargs):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("format", [None, "npz", "d4rl", "minari", "sb3", "d3rlpy", "parquet"])
+@pytest.mark.parametrize("format", [None, "npz", "d4rl", "minari", "sb3", "d3rlpy", "parquet", "robomimic", "table"])
 def test_a_path_that_does_not_exist(format, tmp_path):
     refused(tmp_path / "nothing", DatasetError, "nothing does not exist", format=format)
 
