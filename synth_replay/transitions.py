@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,7 +17,7 @@ from synth_replay.spaces import Array, Leaf, as_matrix, space_from_dict, space_l
 Nested = Array | dict[str, Any]
 
 EXTRA_COLUMNS = ("discounts", "intervals", "next_actions", "returns_to_go")
-_SCALARS = ("rewards", "terminations", "truncations", "discounts", "intervals", "returns_to_go")
+SCALARS = ("rewards", "terminations", "truncations", "discounts", "intervals", "returns_to_go")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class Transitions:
                 object.__setattr__(self, field.name, _column(field.name, value))
         lengths = {name: len(column) for name, column in self.leaves().items()}
         if len(set(lengths.values())) > 1:
-            raise InvalidTransitionsError(f"All columns need the same number of rows; got {lengths}.")
+            raise InvalidTransitionsError(f"All columns need the same number of rows; got {_some(lengths.items())}.")
 
     def __len__(self) -> int:
         return len(self.rewards)
@@ -124,7 +124,7 @@ def _column(name: str, value: Any) -> Nested:
     array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
     if array.ndim == 0 or array.dtype == object:
         raise InvalidTransitionsError(f"{name} must be an array with one entry per row, not {value!r:.60}.")
-    if name in _SCALARS:
+    if name in SCALARS:
         if array.size != len(array):
             raise InvalidTransitionsError(f"{name} needs one number per row; got shape {array.shape}.")
         array = array.reshape(-1)
@@ -194,7 +194,7 @@ class TransitionSpec:
         columns = transitions.leaves()
         for leaf in self.leaves:
             if leaf.name not in columns:
-                raise SpecMismatchError(f"Column {leaf.name!r} is missing; got {sorted(columns)}.")
+                raise SpecMismatchError(f"Column {leaf.name!r} is missing; got {_some(sorted(columns))}.")
             array = columns[leaf.name]
             if array.shape[1:] != leaf.shape:
                 raise SpecMismatchError(
@@ -229,6 +229,20 @@ def _scalar(name: str) -> Leaf:
     return Leaf(name, (), np.dtype(np.float32), "continuous", -bound, bound)
 
 
+def _some(items: Iterable[Any], limit: int = 20) -> str:
+    """Words at most ``limit`` items for an error."""
+    held = list(items)
+    return ", ".join(map(str, held[:limit])) + (f" and {len(held) - limit:,} more" if len(held) > limit else "")
+
+
+def _outside(leaf: Leaf, low: Array, high: Array, slack: Array) -> str:
+    """Words the first dimension that is outside of its space, given the extremes ``[*shape]`` of all rows."""
+    bad = np.flatnonzero(np.asarray((low < leaf.low - slack) | (high > leaf.high + slack)))[0]
+    values, bounds = ([float(np.ravel(a)[bad]) for a in pair] for pair in ((low, high), (leaf.low, leaf.high)))
+    where = f" in dimension {bad}" if leaf.size > 1 else ""
+    return f"range from {values[0]:g} to {values[1]:g}{where}, outside the space's [{bounds[0]:g}, {bounds[1]:g}]"
+
+
 def _check_values(leaf: Leaf, array: Array) -> None:
     if leaf.name == "terminations" or not len(array):
         return
@@ -247,8 +261,7 @@ def _check_values(leaf: Leaf, array: Array) -> None:
     low, high = array.min(axis=0), array.max(axis=0)
     if (low < leaf.low - slack).any() or (high > leaf.high + slack).any():
         raise InvalidTransitionsError(
-            f"{leaf.name} range from {low} to {high}, outside the space's [{leaf.low}, {leaf.high}]. "
-            "Give values in environment units, not rescaled ones."
+            f"{leaf.name} {_outside(leaf, low, high, slack)}. Give values in environment units, not rescaled ones."
         )
     if leaf.kind == "categorical" and (array != np.round(array)).any():
         raise InvalidTransitionsError(f"{leaf.name} must be whole category numbers.")

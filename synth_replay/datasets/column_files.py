@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from synth_replay.datasets.atomic_files import reading
-from synth_replay.datasets.column_names import DONES, DONES_NOTE, common_length, find_columns
+from synth_replay.datasets.column_names import common_length, dones_note, find_columns, require_scalars
 from synth_replay.datasets.dataset import CHUNK_ROWS, Dataset, ReadOptions
 from synth_replay.datasets.memory import bounded_rows, require_memory, row_bytes
 from synth_replay.datasets.space_inference import resolve_spec
@@ -83,8 +83,9 @@ class ColumnFileDataset(Dataset):
             for name in self._names.values():
                 file.check(name)
             heads = {leaf: file.heads[name] for leaf, name in self._names.items()}
+            require_scalars(path, heads)
             scanned = bounded_rows(path, CHUNK_ROWS, row_bytes(heads))
-            self._kept, notes = self._known_rows(path, file, rows)
+            self._kept, notes = self._known_rows(path, file, rows, scanned)
             stored, meta = read_spec_header(file.spec_header, path)
             for name in self._shifted():
                 heads[f"next_{name}"] = heads[name]
@@ -107,16 +108,16 @@ class ColumnFileDataset(Dataset):
         """Observations whose next ones are taken from the following row."""
         return [leaf for leaf in self._names if leaf.split("/")[0] == "observations" and self._kept is not None]
 
-    def _known_rows(self, path: Path, file: ColumnFile, rows: int) -> tuple[Array | None, list[str]]:
+    def _known_rows(self, path: Path, file: ColumnFile, rows: int, scanned: int) -> tuple[Array | None, list[str]]:
         """Returns a mask ``[rows]`` of the rows to keep, and notes; None if the file stores next observations."""
-        ended = self._names["terminations"]
-        dones = [DONES_NOTE.format(name=ended)] if ended in DONES else []
+        dones = dones_note(self._names)
         if any(leaf.split("/")[0] == "next_observations" for leaf in self._names):
             return None, dones
         require_memory(path, 4 * rows, "the flags of its rows", "Store next_observations, or use a larger machine.")
-        terminal = _flags(file, self._names["terminations"])
+        terminal = _flags(file, self._names["terminations"], scanned)
         timed = "truncations" in self._names
-        cut = _flags(file, self._names["truncations"]) if timed else np.zeros_like(terminal)
+        cut = _flags(file, self._names["truncations"], scanned) if timed else np.zeros_like(terminal)
+        terminal &= ~cut if dones else True
         if not (terminal.any() or cut.any()):
             raise DatasetFormatError(
                 f"{path} has no next_observations, and neither terminals nor timeouts ever mark the end of an episode: "
@@ -131,10 +132,14 @@ class ColumnFileDataset(Dataset):
         with self._open() as file:
             streams = {leaf: file.blocks(name, rows) for leaf, name in self._names.items()}
             after = {leaf: file.blocks(self._names[leaf], rows, skip=1) for leaf in self._shifted()}
+            timed_dones = bool(dones_note(self._names)) and "truncations" in self._names
             start = 0
             for blocks in zip(*streams.values(), strict=True):
                 block = dict(zip(streams, blocks, strict=True))
                 stop = start + len(blocks[0])
+                if timed_dones:
+                    limits = block["truncations"].reshape(-1) != 0
+                    block["terminations"] = (block["terminations"].reshape(-1) != 0) & ~limits
                 if self._kept is not None:
                     _shift_observations(block, after)
                     block = _select(block, self._kept[start:stop])
@@ -143,8 +148,8 @@ class ColumnFileDataset(Dataset):
                     yield block
 
 
-def _flags(file: ColumnFile, name: str) -> Array:
-    flags: Array = np.concatenate([block.reshape(-1) != 0 for block in file.blocks(name, CHUNK_ROWS)])
+def _flags(file: ColumnFile, name: str, rows: int) -> Array:
+    flags: Array = np.concatenate([block.reshape(-1) != 0 for block in file.blocks(name, rows)])
     return flags
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from synth_replay.datasets.json_values import listed
 from synth_replay.errors import DatasetFormatError, InvalidTransitionsError
 from synth_replay.safe_paths import MakeError, shown
 from synth_replay.spaces import Array
-from synth_replay.transitions import EXTRA_COLUMNS
+from synth_replay.transitions import EXTRA_COLUMNS, SCALARS
 
 OBSERVATIONS = {
     "observations": ("observations", "observation", "obs"),
@@ -27,6 +28,21 @@ DONES_NOTE = (
     "the column {name!r} is read as terminations: if it marks time limits too, rename it to timeouts where it does, or "
     "these rows are learnt as terminal"
 )
+TIMED_NOTE = "the column {name!r} is read as terminations, except where {timeouts!r} is set as well"
+
+
+def dones_note(names: Mapping[str, str]) -> list[str]:
+    """Returns a note if terminations are read from a column of dones, which may mark time limits too.
+
+    Args:
+        names: Stored names by leaf name.
+    """
+    ended = names["terminations"]
+    if ended not in DONES:
+        return []
+    if timeouts := names.get("truncations"):
+        return [TIMED_NOTE.format(name=ended, timeouts=timeouts)]
+    return [DONES_NOTE.format(name=ended)]
 
 
 def find_columns(path: Path, heads: Mapping[str, Array]) -> dict[str, str]:
@@ -102,6 +118,21 @@ def _require_numbers(path: Path, heads: Mapping[str, Array]) -> None:
             raise DatasetFormatError(
                 f"{path}: {name[:60]} holds {str(head.dtype)[:60]} values, not numbers. Save it as numbers."
             )
+
+
+def require_scalars(path: Path, heads: Mapping[str, Array]) -> None:
+    """Checks that rewards, flags and the like have one number per row.
+
+    Args:
+        path: File to name in errors.
+        heads: Zero-row arrays ``[0, *shape]`` by leaf name.
+
+    Raises:
+        InvalidTransitionsError: If one has several numbers per row.
+    """
+    for name in heads.keys() & set(SCALARS):
+        if math.prod(shape := heads[name].shape[1:]) != 1:
+            raise InvalidTransitionsError(f"{path}: {name} needs one number per row; its rows have the shape {shape}.")
 
 
 def common_length(path: Path, lengths: Mapping[str, int]) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from synth_replay.datasets.column_names import require_scalars
 from synth_replay.datasets.column_summary import Summary, merges_in_float32, summarize
 from synth_replay.datasets.columns import conform
 from synth_replay.datasets.dataset import ReadOptions
@@ -57,9 +58,11 @@ def resolve_spec(
 
     Raises:
         SpecMismatchError: If the spaces do not fit the shapes in the file.
+        InvalidTransitionsError: If a scalar column has several numbers per row, or an action is not finite.
         DatasetFormatError: If the actions are of mixed types.
         DatasetError: If a row is too wide for the machine.
     """
+    require_scalars(path, heads)
     require_memory(path, 16 * row_bytes(heads), "the bounds of a single row", "No machine of this size can use it.")
     notes: list[str] = []
     observation_space = options.observation_space or stored[0]

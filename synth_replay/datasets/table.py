@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from synth_replay.datasets.atomic_files import reading
 from synth_replay.datasets.column_files import ColumnFile, ColumnFileDataset
-from synth_replay.datasets.column_names import DONES, DONES_NOTE
+from synth_replay.datasets.column_names import DONES
 from synth_replay.datasets.dataset import Dataset, ReadOptions
 from synth_replay.datasets.memory import require_memory
 from synth_replay.datasets.optional_imports import load_extra
@@ -68,11 +68,8 @@ class TableDataset(ColumnFileDataset):
         with reading(path):
             table = _open(path) if frame is None else frame
             chosen = find_table_columns(path, map(str, _names(table)), columns or TableColumns())
-            self._arrays = _arrays(path, table, chosen)
+            self._arrays = _with_dones(_arrays(path, table, chosen), chosen)
         super().__init__(path, options)
-        ended = chosen["terminations"][0]
-        if ended in DONES:
-            self.meta["notes"].insert(0, DONES_NOTE.format(name=ended))
 
     def _open(self) -> TableFile:
         return TableFile(self._arrays)
@@ -171,6 +168,12 @@ def _arrays(path: Path, table: Any, chosen: Mapping[str, list[str]]) -> dict[str
         last = np.append(episodes[0][1:] != episodes[0][:-1], True)
         arrays["truncations"] = last & ~(arrays["terminations"].reshape(-1) != 0)
     return arrays
+
+
+def _with_dones(arrays: dict[str, Array], chosen: Mapping[str, list[str]]) -> dict[str, Array]:
+    """Keeps the name of a column of dones, which may mark time limits too."""
+    ended = chosen.get("terminations", [""])[0]
+    return {ended if leaf == "terminations" and ended in DONES else leaf: array for leaf, array in arrays.items()}
 
 
 def _numpy(path: Path, name: str, column: Any) -> Array:

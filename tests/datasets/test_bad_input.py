@@ -37,7 +37,7 @@ def refused(path, error, match, **kwargs):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("format", [None, "npz", "d4rl", "minari", "sb3", "d3rlpy", "parquet"])
+@pytest.mark.parametrize("format", [None, "npz", "d4rl", "minari", "sb3", "d3rlpy", "parquet", "robomimic", "table"])
 def test_a_path_that_does_not_exist(format, tmp_path):
     refused(tmp_path / "nothing", DatasetError, "nothing does not exist", format=format)
 
@@ -47,12 +47,12 @@ def test_a_path_that_does_not_exist(format, tmp_path):
     [b"observations,actions\n1,2\n", np.random.default_rng(0).bytes(4096), PNG, b""],
     ids=["csv", "noise", "png", "empty"],
 )
-@pytest.mark.parametrize("suffix", [".npz", ".hdf5", ".csv"])
+@pytest.mark.parametrize("suffix", [".npz", ".hdf5", ".dat"])
 def test_a_file_that_is_no_dataset(content, suffix, tmp_path):
     path = tmp_path / f"f{suffix}"
     path.write_bytes(content)
     refused(path, DatasetFormatError, "is no dataset: expected a NumPy archive, HDF5")
-    if suffix != ".csv":
+    if suffix != ".dat":
         refused(path, DatasetFormatError, "cut short, damaged or of another format", format="npz")
         refused(path, DatasetFormatError, "cut short, damaged or of another format", format="d4rl")
 
@@ -84,6 +84,8 @@ def test_other_columns_are_listed_beside_the_needed_ones(name, tmp_path):
         ({"rewards": np.zeros(5)}, InvalidTransitionsError, "same number of rows; got .*'rewards': 5"),
         ({"next_observations": np.zeros((6, 3))}, ValueError, "next_observations has rows of shape"),
         ({"rewards": np.array([0, 1, np.nan, 0, 0, 0])}, InvalidTransitionsError, "rewards holds NaN.*first: row 2"),
+        ({"rewards": np.zeros((6, 2))}, InvalidTransitionsError, r"rewards needs one number per row; .*shape \(2,\)"),
+        ({"terminals": np.zeros((6, 3))}, InvalidTransitionsError, "terminations needs one number per row"),
         ({"actions": np.full((6, 1), np.nan)}, InvalidTransitionsError, "actions hold NaN or infinity"),
         ({"terminals": np.full(6, 0.5)}, InvalidTransitionsError, "terminations may only hold 0 and 1"),
         ({"observations": np.full((6, 2), 1e300)}, InvalidTransitionsError, "too large for float32"),

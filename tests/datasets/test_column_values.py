@@ -181,6 +181,17 @@ def test_singular_names_are_read_and_are_no_frames(ended, tmp_path):
     assert ("if it marks time limits too" in " ".join(dataset.meta["notes"])) == ended.startswith("done")
 
 
+@pytest.mark.parametrize("after", [True, False])
+def test_dones_at_a_time_limit_are_no_terminations(after, tmp_path):
+    held = columns(20, observations=NOISE[:40].reshape(20, 2), done=N[:20] % 5 == 4, timeouts=N[:20] % 10 == 9)
+    held |= {"terminals": None} | ({} if after else {"next_observations": None})
+    dataset = open_dataset(save(tmp_path / "f.npz", held))
+    rows = dataset.read()
+    assert "except where 'timeouts' is set as well" in " ".join(dataset.meta["notes"])
+    assert len(rows) == (20 if after else 18) and rows.terminations.sum() == 2
+    assert not (rows.terminations & rows.truncations).any()
+
+
 @pytest.mark.parametrize("name", ["f.npz", "f.hdf5"])
 def test_a_file_of_a_thousand_arrays_is_a_short_error(name, tmp_path):
     path = save(tmp_path / name, {f"episode_{i:04d}_{'x' * 70}": np.zeros(1) for i in range(1000)})

@@ -205,5 +205,5 @@ def test_folders_of_frames_hold_their_own_files(kind, tmp_path):
 @pytest.mark.parametrize("open_it", [open_dataset, open_pixels])
 def test_a_pipe_is_no_dataset_and_nobody_waits_for_it(open_it, tmp_path):
     os.mkfifo(tmp_path / "pipe.npz")
-    with pytest.raises(DatasetError, match="is a device, a pipe|is no dataset of frames"):
+    with pytest.raises(DatasetError, match=r"is a device, a pipe|is no dataset of frames"):
         open_it(tmp_path / "pipe.npz")

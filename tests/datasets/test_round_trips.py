@@ -136,7 +136,7 @@ def test_sb3_buffers_and_unknown_formats_cannot_be_written(tmp_path):
         create_dataset(tmp_path / "a", spec_of("CartPole-v1"), 3, format="sb3")
     with pytest.raises(DatasetError, match="Unknown format 'csv'; known are npz"):
         create_dataset(tmp_path / "a", spec_of("CartPole-v1"), 3, format="csv")
-    assert set(FORMATS) == {"npz", "d4rl", "minari", "sb3", "d3rlpy", "parquet"}
+    assert set(FORMATS) == {"npz", "d4rl", "minari", "sb3", "d3rlpy", "parquet", "robomimic", "table"}
 
 
 def test_extras_that_a_format_cannot_hold_are_refused_before_any_work(tmp_path):

@@ -97,7 +97,8 @@ def test_the_offline_page(monkeypatch):
     Path("my_dataset_1M").symlink_to("my_dataset.hdf5")
     run("offline", 1, **{"n_steps=100_000": QUIET})
     assert len(run("offline", 2)["rows"]) == 300 and Path("copy.npz").exists()
-    Path("task_of_the_page.py").write_text(blocks("offline")[3])  # run("offline", 3): a function of a module
+    assert len(run("offline", 3)["table"].read()) == 6
+    Path("task_of_the_page.py").write_text(blocks("offline")[4])  # run("offline", 4): a function of a module
     monkeypatch.syspath_prepend(Path.cwd())
     assert importlib.import_module("task_of_the_page").config.relabel.function == "task_of_the_page:task"
 
