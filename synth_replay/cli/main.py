@@ -24,7 +24,8 @@ Start with
   synth-replay upsample my_dataset.hdf5 --num-samples 1_000_000 --out my_dataset_1M --report report.html
 
 Exit codes: 0 done; 1 the data, a file or a setting cannot be used (one line says why); 2 wrong arguments;
-130 interrupted (to resume fit, sample or upsample, run the same command again)."""
+3 a report is worse than --fail-below asks; 130 interrupted (to resume fit, sample or upsample, run the same command
+again)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Arguments after ``synth-replay``; None takes them from the command line.
 
     Returns:
-        Exit code: 0 done, 1 unusable input, 2 wrong arguments, 130 interrupted, 141 broken pipe.
+        Exit code: 0 done, 1 unusable input, 2 wrong arguments, 3 verdict below ``--fail-below``, 130 interrupted, 141
+        broken pipe.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if find_spec("tyro") is None and {"-h", "--help"} & set(given):

@@ -39,8 +39,8 @@ class Sample:
         """Loads the generator, generates the rows, and prints where they are."""
         self.running.check()
         usage, folder = Usage(), generator_folder(self.generator)
-        require_outside(self.out, folder)
         loaded = TransitionGenerator.load(folder, self.running.device, trusted=self.trusted)
+        require_outside(self.out, folder)
         output = Output(
             self.out, self.num_samples, self.running.seed, self.out_format, self._label(loaded), self.shard_rows
         )

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from synth_replay.checkpoint import temporary_path
+
 
 def check_destination(path: Path) -> None:
     """Checks that a file can be created at ``path``, before any work is done.
@@ -29,7 +31,7 @@ def atomic_text_file(path: Path) -> Iterator[TextIO]:
         OSError: If the folder is missing or cannot be written, before any work is done.
     """
     check_destination(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = temporary_path(path)
     try:
         with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             yield file

@@ -113,9 +113,9 @@ def test_upsample_with_a_report_holds_rows_out(capsys, data, preset, tmp_path):
     text = page.read_text()
     assert (
         "pendulum.npz" in text
-        and "a model trained on 570 real rows, compared with 30 held-out real rows" in " ".join(text.split())
+        and "a model trained on 480 real rows, compared with 120 held-out real rows" in " ".join(text.split())
     )
-    assert json.loads((tmp_path / "more" / "manifest.json").read_text())["meta"]["job"]["upsample"]["holdout"] == 0.05
+    assert json.loads((tmp_path / "more" / "manifest.json").read_text())["meta"]["job"]["upsample"]["holdout"] == 0.2
 
 
 def test_a_report_of_two_datasets(capsys, data, tmp_path):
