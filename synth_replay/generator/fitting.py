@@ -142,6 +142,8 @@ def fit_model(
     if codec.row_dim:
         trainer = _new_trainer(denoiser, codec, encoded, terminations, config, rng)
         history = _train(trainer, progress, checkpoint, FitIdentity.of_fit(config, spec, seed))
+        del trainer  # and its rows, before the next model needs memory of its own
+    del encoded
     labels = rows.encoded_labels()
     relabeler = fit_relabeler(spec, rows.transitions, config.relabel, device, rng, progress, labels)
     model = FittedModel(codec, denoiser, relabeler, history)

@@ -52,7 +52,7 @@ def test_rows_made_with_a_report_are_complete_without_one_too(capsys, made, tmp_
     (tmp_path / "r.html").unlink()
     assert "nothing to generate" in run(capsys, *command, *out)[1]
     assert run(capsys, *command, *out, "--report", tmp_path / "r.html")[0] == 0
-    assert "compared with 30 held-out real rows" in " ".join((tmp_path / "r.html").read_text().split())
+    assert "compared with 120 held-out real rows" in " ".join((tmp_path / "r.html").read_text().split())
 
 
 @pytest.mark.parametrize(
