@@ -35,8 +35,8 @@ class D3RLPyHarness(AdapterHarness):
         return {ours: getattr(batch, theirs) for ours, theirs in names.items()}
 
     def storage(self, buffer):
-        """What d3rlpy's own picker makes of every transition."""
-        held = buffer.buffer
+        """What d3rlpy's own picker makes of every transition; of the online ones, where offline ones are held, too."""
+        held = getattr(buffer, "dataset", buffer).buffer
         rows = [buffer.transition_picker(*held[i]) for i in range(held.transition_count)]
         names = {name: name.removesuffix("s") for name in SHARED} | {"terminations": "terminal"}
         columns = {ours: np.array([getattr(row, theirs) for row in rows]) for ours, theirs in names.items()}
