@@ -45,12 +45,14 @@ def summarize(path: Path, name: str, blocks: Iterable[Array]) -> Summary:
         blocks: The column in blocks.
 
     Raises:
-        DatasetFormatError: If blocks differ in kind or shape, or hold no rows.
+        DatasetFormatError: If blocks differ in kind or shape, are not rows of numbers, or hold no rows.
         InvalidTransitionsError: If a value is not finite.
     """
     found: Summary | None = None
     start = 0
     for block in blocks:
+        if block.ndim == 0 or block.dtype.kind not in "biuf":
+            raise DatasetFormatError(f"{path}: {name} are {block.dtype} of shape {block.shape}, not rows of numbers.")
         if len(block):
             _require_finite(path, name, block, start)
             found = _extend(name, found, block)
@@ -70,6 +72,8 @@ def merges_in_float32(blocks: Iterable[Array]) -> bool:
     """
     rows = 0
     for block in blocks:
+        if block.ndim == 0:
+            break  # no column: it is refused where it is read
         if len(block) and block.dtype.kind == "f" and block.dtype.itemsize > 4 and _merges(block):
             return True
         rows += len(block)

@@ -105,7 +105,8 @@ class Dataset(ABC):
         start = 0
         for chunk in self.chunks():
             leaves = chunk.leaves()
-            columns = columns or {n: np.empty((len(self), *a.shape[1:]), a.dtype) for n, a in leaves.items()}
+            with reading(self.path):
+                columns = columns or {n: np.empty((len(self), *a.shape[1:]), a.dtype) for n, a in leaves.items()}
             stop = start + len(chunk)
             if stop <= len(self):
                 for name, array in leaves.items():
@@ -123,3 +124,5 @@ class Dataset(ABC):
         except InvalidTransitionsError as error:
             place = f"{self.path} (rows counted from {start})" if start else str(self.path)
             raise InvalidTransitionsError(f"{place}: {error}") from error
+        except MemoryError as error:
+            raise DatasetError(f"{self.path}: memory does not suffice for a chunk. Read smaller ones.") from error

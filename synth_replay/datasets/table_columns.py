@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -69,7 +70,7 @@ def find_table_columns(path: Path, names: Iterable[str], columns: TableColumns) 
         DatasetFormatError: If names occur twice, a given column is missing, or the numbers of a vector have gaps.
     """
     held = list(names)
-    if twice := {name for name in held if held.count(name) > 1} if len(set(held)) < len(held) else set():
+    if twice := [name for name, count in Counter(held).items() if count > 1]:
         raise DatasetFormatError(f"{path} has several columns of one name: {listed(twice)}. Rename them.")
     chosen = columns.chosen()
     if lost := sorted({name for given in chosen.values() for name in given} - set(held)):

@@ -177,3 +177,13 @@ def test_info_on_frames_with_another_reader_says_how_to_open_them(tmp_path):
     write_vd4rl_hdf5(tmp_path / "frames.hdf5", [episode_of(0, 5, size=84)])
     with pytest.raises(DatasetFormatError, match="open_pixels"):
         open_dataset(tmp_path / "frames.hdf5")
+
+
+def test_info_shows_every_note_whole(capsys, data, tmp_path):
+    rows = open_dataset(data).read()
+    held = {"observations": rows.observations, "actions": rows.actions, "rewards": rows.rewards}
+    np.savez(tmp_path / "d.npz", **held, dones=np.arange(len(rows)) % 50 == 49)
+    notes = open_dataset(tmp_path / "d.npz").meta["notes"]
+    code, said, _ = run(capsys, "info", tmp_path / "d.npz")
+    assert code == 0 and sum(len(note) > 90 for note in notes) >= 3
+    assert all(note in said for note in notes)

@@ -247,6 +247,8 @@ CUT_AT_ONCE = {f"{name}_0": np.zeros((1, 1)) for name in ("observations", "actio
     ("episodes", "changes", "error", "match"),
     [
         (2, {"actions_1": np.zeros((3, 1), int)}, DatasetFormatError, "mix types"),
+        (2, {"actions_1": np.zeros(())}, DatasetFormatError, "actions are float64 of shape"),
+        (2, {"observations_1": np.zeros(())}, DatasetFormatError, "observations is float64 of shape"),
         (2, {"rewards_1": np.zeros((2, 1))}, InvalidTransitionsError, "episode 1: all columns need the same number"),
         (2, {"rewards_1": None}, DatasetFormatError, "announces 2 episodes and lacks rewards_1"),
         (1, CUT_AT_ONCE, DatasetFormatError, "holds no transitions"),

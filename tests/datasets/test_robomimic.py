@@ -78,6 +78,8 @@ def test_without_next_obs_the_next_row_of_the_same_demonstration_is_taken(done, 
         ({"rewards": np.full(5, np.nan)}, InvalidTransitionsError, "rewards holds NaN"),
         ({"actions": np.full((5, 7), np.nan)}, InvalidTransitionsError, "actions hold NaN or infinity, first in row 5"),
         ({"dones": np.full(5, b"x")}, DatasetFormatError, "not rows of numbers"),
+        ({"actions": np.float64(1)}, DatasetFormatError, "not rows of numbers"),
+        ({"obs/object": np.float64(1)}, DatasetFormatError, "not rows of numbers"),
         ({"obs/object": np.zeros((5, 3))}, DatasetFormatError, "mix types"),
     ],
 )

@@ -6,13 +6,16 @@ import zipfile
 
 import h5py
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from gymnasium import spaces
 
 from synth_replay import TransitionSpec
-from synth_replay.datasets import memory, open_dataset
+from synth_replay.datasets import memory, open_dataset, open_pixels, write_vd4rl_hdf5, write_vd4rl_npz
 from synth_replay.errors import DatasetError, DatasetFormatError
 from tests.datasets.helpers import random_rows, read, spec_of, write
+from tests.datasets.pixels.helpers import SIZE, episode_of
 from tests.datasets.test_bad_input import columns, d3rlpy_file, minari_folder, refused, save
 
 NEVER_FILLED = "announces .* and is stored in .*: it is damaged, or it was never filled"
@@ -77,6 +80,34 @@ def test_sparse_arrays_of_episodes_are_refused(tmp_path):
             sparse(opened, group, (10**9, 2), (1024, 2))
     refused(path, DatasetFormatError, NEVER_FILLED)
     refused(folder, DatasetFormatError, NEVER_FILLED)
+
+
+def test_frames_that_announce_more_than_their_file_holds_are_refused(tmp_path):
+    write_vd4rl_npz(tmp_path / "d", [episode_of(i, 3) for i in range(2)])
+    file = sorted((tmp_path / "d").iterdir())[1]
+    with np.load(file) as held, zipfile.ZipFile(tmp_path / "new.npz", "w") as out:
+        for name in held.files:
+            np.save(stream := io.BytesIO(), held[name])
+            wrong = npy((4, 10**5, 10**5, 3), bytes(100), "|u1") if name == "image" else stream.getvalue()
+            out.writestr(f"{name}.npy", wrong)
+    (tmp_path / "new.npz").rename(file)
+    with pytest.raises(DatasetFormatError, match="its header announces"):
+        list(open_pixels(tmp_path / "d", size=SIZE).episodes())
+    write_vd4rl_hdf5(tmp_path / "d.hdf5", [episode_of(i, 3) for i in range(2)])
+    with h5py.File(tmp_path / "d.hdf5", "a") as file:
+        for name in list(file):
+            shape = (10**11, *file[name].shape[1:])
+            sparse(file, name, shape, (64, *shape[1:]))
+    with pytest.raises(DatasetFormatError, match=NEVER_FILLED):
+        open_pixels(tmp_path / "d.hdf5", size=SIZE)
+
+
+def test_a_table_that_announces_more_than_memory_holds_is_refused(small_machine, tmp_path):
+    names = ("obs_0", "action_0", "reward", "terminal")
+    pq.write_table(pa.table({name: np.arange(5000.0) % 2 for name in names}), tmp_path / "t.parquet")
+    small_machine(100_000)
+    with pytest.raises(DatasetError, match=r"t.parquet: its values take .* Tables are read as a whole"):
+        open_dataset(tmp_path / "t.parquet")
 
 
 def test_a_column_that_compresses_well_is_read(tmp_path):
