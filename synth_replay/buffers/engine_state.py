@@ -20,7 +20,8 @@ from synth_replay.buffers.refresh import RefreshClock
 from synth_replay.buffers.snapshots import Snapshot, Snapshots
 from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import ColumnStore
-from synth_replay.errors import CheckpointError, SynthReplayError
+from synth_replay.checkpoint import WRONG_VALUES
+from synth_replay.errors import CheckpointError, SpecMismatchError, SynthReplayError
 from synth_replay.generator.generator import TransitionGenerator
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
@@ -39,6 +40,7 @@ def engine_state(engine: SynthesisEngine) -> State:
         "figures": vars(engine._figures),
         "real_share": engine._real_share,
         "gated": engine._gated,
+        "own_fit": engine._own_fit,
         "generator": generator,
         "stores": {name: _store_state(name, store, tensors) for name, store in engine.stores.items()},
         "snapshots": None if engine.snapshots is None else _snapshots_state(engine.snapshots, tensors),
@@ -61,12 +63,10 @@ def restored_parts(engine: SynthesisEngine, tensors: Mapping[str, Tensor], meta:
     """
     try:
         return _parts(engine, dict(tensors), meta)
-    except SynthReplayError:
+    except (CheckpointError, SpecMismatchError):
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
-        raise CheckpointError(
-            f"The saved state is damaged ({type(error).__name__}: {error}). Save it again."
-        ) from error
+    except (SynthReplayError, *WRONG_VALUES) as error:
+        raise CheckpointError(f"The saved state is damaged ({error!r:.300}). Save it again.") from error
 
 
 def take_parts(engine: SynthesisEngine, parts: Mapping[str, Any]) -> None:
@@ -91,6 +91,7 @@ def _parts(engine: SynthesisEngine, tensors: Tensors, meta: Mapping[str, Any]) -
         "_figures": SynthesisStats(**meta["figures"]),
         "_real_share": float(meta["real_share"]),
         "_gated": bool(meta["gated"]),
+        "_own_fit": bool(meta["own_fit"]),
         "generator": restored_generator(engine.generator, learnt, meta["generator"]),
         "stores": {name: _store(name, held, tensors) for name, held in meta["stores"].items()},
         "snapshots": snapshots,

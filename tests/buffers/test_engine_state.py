@@ -16,7 +16,7 @@ from synth_replay.errors import CheckpointError, SpecMismatchError
 from tests.conftest import TINY, rollout
 
 SPACES = spaces.Box(-8, 8, (3,)), spaces.Box(-2, 2, (1,))
-SETTINGS = {"mixture", "progress", "refresh_config", "store_rows"}
+SETTINGS = {"mixture", "progress", "refresh_config", "store_rows", "messages"}
 
 
 def refreshed(make=synther_engine, rows=300, **options):

@@ -25,7 +25,6 @@ IMPORT = ("from stable_baselines3.common.buffers import", "from tests.hosts_cont
 
 LEFT_OUT = {
     "HerReplayBuffer": "refused: hindsight recomputes rewards from the rest of an episode; generated rows have none",
-    "test_match_normal_buffer": "our class for n-step returns is only chosen, by itself, for more than one step",
 }
 """Parts of the names of tests, with the reason why ours cannot pass them."""
 
