@@ -11,6 +11,7 @@ from d3rlpy.dataset import DatasetInfo, EpisodeBase, ReplayBufferBase, Transitio
 from gymnasium import spaces
 
 from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.incoming import refuse_nonfinite
 from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import HostColumns
 from synth_replay.encoders import cached_encoder
@@ -121,9 +122,17 @@ class HostBuffer(WrappingBuffer):
             self.clip_episode(False)
 
     def append(self, observation: Any, action: Any, reward: Any) -> None:
-        """Stores a step, as d3rlpy does, and counts it; frames as latents, where the buffer has an encoder."""
+        """Stores a step, as d3rlpy does, and counts it; frames as latents, where the buffer has an encoder.
+
+        Raises:
+            InvalidTransitionsError: If a value is NaN or infinite, unless no rows are ever generated.
+        """
         if self.encoder is not None and np.shape(observation) == (frozen := cached_encoder(self.encoder)).pixel_shape:
             observation = frozen.encode(np.asarray(observation)[None])[0]
+        if not self.engine.mixture.rule.never:
+            values = {"observation": observation, "action": action, "reward": reward}
+            rows = {name: np.asarray(value)[None] for name, value in values.items() if not isinstance(value, tuple)}
+            refuse_nonfinite(rows, self.engine.steps, self.transition_count)
         super().append(observation, action, reward)
         self._open_steps += 1
         self.engine.notify()

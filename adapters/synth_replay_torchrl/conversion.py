@@ -127,7 +127,7 @@ class Layout:
             raise InvalidTransitionsError(
                 f"Transitions come one by one: extend() takes data.reshape(-1); got the batch size {list(rows.shape)}."
             )
-        needed = [*self.observations, ACTION, *(("next", key) for key in (*self.observations, REWARD))]
+        needed = self._needed
         held = set(rows.keys(True, True))
         if missing := [key for key in needed if key not in held]:
             raise InvalidTransitionsError(f"A transition needs the keys {needed}; {missing} are not there.")
@@ -135,6 +135,31 @@ class Layout:
             raise UnsupportedBufferError(
                 "Rewards are summed over several steps (MultiStep): generated rows are single steps. Leave it out."
             )
+
+    @property
+    def _needed(self) -> list[Any]:
+        return [*self.observations, ACTION, *(("next", key) for key in (*self.observations, REWARD))]
+
+    def refuse_nonfinite(self, rows: TensorDictBase, step: int) -> None:
+        """Refuses NaN and infinity before rows are stored, which cannot be dropped later.
+
+        Args:
+            rows: One transition, or a flat batch of them.
+            step: Environment steps before these.
+
+        Raises:
+            InvalidTransitionsError: If a value is not finite; the text names its key and its step.
+        """
+        for key in self._needed:
+            values = rows.get(key)
+            if values.is_floating_point() and not values.isfinite().all():
+                bad = ~values.reshape(max(rows.numel(), 1), -1).isfinite().all(dim=1)
+                number = int(bad.nonzero()[0, 0])
+                raise InvalidTransitionsError(
+                    f"{key} holds NaN or infinity in row {number}, environment step {step + number + 1}. Nothing was "
+                    "stored: a generator cannot be fitted to such a row. Find out why the environment or the policy "
+                    "gives this value."
+                )
 
     def transitions(self, rows: TensorDictBase) -> Transitions:
         """Returns a tensordict's rows in Gymnasium's form."""

@@ -85,9 +85,18 @@ class HostBuffer(SavedBuffer):
         self.engine.notify(tensordicts.numel())
         return index
 
+    def empty(self, empty_write_count: bool = True) -> None:
+        """Removes all rows, as TorchRL does, and the generated ones with them."""
+        super().empty(empty_write_count)
+        self._stored = None
+        self.engine.reset()
+
     def _check(self, rows: TensorDictBase, ndim: int) -> None:
-        if not self._plain:
-            self.layout.check(rows, ndim)
+        if self._plain:
+            return
+        self.layout.check(rows, ndim)
+        if not self.engine.mixture.rule.never:
+            self.layout.refuse_nonfinite(rows, self.engine.steps)
 
     def _as_stored(self, rows: TensorDictBase) -> TensorDictBase:
         """Returns rows without the keys that the first ones did not have: a storage takes no others afterwards."""

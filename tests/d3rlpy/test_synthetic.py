@@ -254,3 +254,19 @@ def test_an_episode_cannot_be_slipped_into_a_running_one():
 def test_training_leaves_batches_usable_by_torch():
     batch = wrap().sample_transition_batch(16)
     assert torch.from_numpy(batch.observations).shape == (16, 3)
+
+
+@pytest.mark.parametrize("name", ["observation", "action", "reward"])
+def test_nan_is_named_as_it_is_stored_and_nothing_is_lost(name):
+    episode = dataset().episodes[0]
+    step = {"observation": episode.observations[0], "action": episode.actions[0], "reward": np.float32(0.0)}
+    broken = step | {name: np.full_like(step[name], np.nan)}
+    for ratio in (0.5, 1.0):
+        buffer = SyntheticReplayBuffer.wrap(dataset(), generator=TINY, real_ratio=ratio, progress=False)
+        buffer.append(**step)
+        if ratio == 1.0:
+            buffer.append(**broken)  # nothing is generated there: d3rlpy decides
+            continue
+        with pytest.raises(InvalidTransitionsError, match=f"The {name} of environment 0 is nan"):
+            buffer.append(**broken)
+        assert buffer.engine.steps == 1

@@ -108,3 +108,25 @@ def test_rows_without_a_key_or_with_summed_rewards_are_refused_and_nothing_is_st
     with pytest.raises(UnsupportedBufferError, match="MultiStep"):
         made.extend(rows.clone().set("steps_to_next_obs", torch.ones(10, 1)))
     assert len(made) == 0 and made.engine.steps == 0
+
+
+@pytest.mark.parametrize("key", ["observation", "action", ("next", "reward"), ("next", "observation")])
+def test_nan_is_named_as_it_is_stored_and_nothing_is_lost(key):
+    made, rows = filled(steps=40), pendulum().rollout(20)
+    rows[key][7] = float("nan")
+    with pytest.raises(InvalidTransitionsError, match=r"in row 7, environment step 48\. Nothing was stored"):
+        made.extend(rows)
+    with pytest.raises(InvalidTransitionsError, match="in row 0, environment step 41"):
+        made.add(rows[7])
+    assert len(made) == made.engine.steps == 40
+    stock = buffer(real_ratio=1.0)
+    stock.extend(rows)  # nothing is generated there: TorchRL decides
+    assert len(stock) == 20
+
+
+def test_an_emptied_buffer_forgets_its_generated_rows():
+    made = filled()
+    assert (made.sample()["index"] < 0).any()
+    made.empty()
+    made.extend(pendulum().rollout(60))
+    assert len(made) == 60 and (made.sample()["index"] >= 0).all()
