@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from synth_replay.datasets.atomic_files import reading
-from synth_replay.datasets.column_names import common_length, dones_note, find_columns, require_scalars
+from synth_replay.datasets.column_names import common_length, dones_note, find_columns, mark_limits, require_scalars
 from synth_replay.datasets.dataset import CHUNK_ROWS, Dataset, ReadOptions
 from synth_replay.datasets.memory import bounded_rows, require_memory, row_bytes
 from synth_replay.datasets.space_inference import resolve_spec
@@ -117,7 +117,7 @@ class ColumnFileDataset(Dataset):
         terminal = _flags(file, self._names["terminations"], scanned)
         timed = "truncations" in self._names
         cut = _flags(file, self._names["truncations"], scanned) if timed else np.zeros_like(terminal)
-        terminal &= ~cut if dones else True
+        terminal &= ~cut if mark_limits(self._names) else True
         if not (terminal.any() or cut.any()):
             raise DatasetFormatError(
                 f"{path} has no next_observations, and neither terminals nor timeouts ever mark the end of an episode: "
@@ -132,7 +132,7 @@ class ColumnFileDataset(Dataset):
         with self._open() as file:
             streams = {leaf: file.blocks(name, rows) for leaf, name in self._names.items()}
             after = {leaf: file.blocks(self._names[leaf], rows, skip=1) for leaf in self._shifted()}
-            timed_dones = bool(dones_note(self._names)) and "truncations" in self._names
+            timed_dones = mark_limits(self._names)
             start = 0
             for blocks in zip(*streams.values(), strict=True):
                 block = dict(zip(streams, blocks, strict=True))

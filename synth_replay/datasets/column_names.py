@@ -24,11 +24,21 @@ ALIASES = {
 }
 OPTIONAL = ("truncations",)
 DONES = ("dones", "done")
+ENDS = "episode_terminals"  # ends of episodes of both kinds
 DONES_NOTE = (
     "the column {name!r} is read as terminations: if it marks time limits too, rename it to timeouts where it does, or "
     "these rows are learnt as terminal"
 )
 TIMED_NOTE = "the column {name!r} is read as terminations, except where {timeouts!r} is set as well"
+
+
+def mark_limits(names: Mapping[str, str]) -> bool:
+    """Whether terminations are dones, and another column tells which of them are time limits.
+
+    Args:
+        names: Stored names by leaf name.
+    """
+    return names["terminations"] in DONES and names.get("truncations", ENDS) != ENDS
 
 
 def dones_note(names: Mapping[str, str]) -> list[str]:
@@ -40,8 +50,8 @@ def dones_note(names: Mapping[str, str]) -> list[str]:
     ended = names["terminations"]
     if ended not in DONES:
         return []
-    if timeouts := names.get("truncations"):
-        return [TIMED_NOTE.format(name=ended, timeouts=timeouts)]
+    if mark_limits(names):
+        return [TIMED_NOTE.format(name=ended, timeouts=names["truncations"])]
     return [DONES_NOTE.format(name=ended)]
 
 

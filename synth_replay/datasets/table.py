@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from synth_replay.datasets.atomic_files import reading
 from synth_replay.datasets.column_files import ColumnFile, ColumnFileDataset
-from synth_replay.datasets.column_names import DONES
+from synth_replay.datasets.column_names import DONES, ENDS
 from synth_replay.datasets.dataset import Dataset, ReadOptions
 from synth_replay.datasets.memory import require_memory
 from synth_replay.datasets.optional_imports import load_extra
@@ -166,7 +166,7 @@ def _arrays(path: Path, table: Any, chosen: Mapping[str, list[str]]) -> dict[str
     }
     if episodes and len(episodes[0]) and "truncations" not in arrays and "terminations" in arrays:
         last = np.append(episodes[0][1:] != episodes[0][:-1], True)
-        arrays["truncations"] = last & ~(arrays["terminations"].reshape(-1) != 0)
+        arrays[ENDS] = last & ~(arrays["terminations"].reshape(-1) != 0)
     return arrays
 
 

@@ -117,6 +117,14 @@ def test_episodes_without_an_end_are_told_apart_by_their_column(column):
     np.testing.assert_allclose(rows.observations[19], SEEN[20], rtol=1e-6)
 
 
+def test_a_column_of_episodes_does_not_make_a_done_a_time_limit():
+    held = frame(after=None, ended="done").assign(episode=np.arange(ROWS) // 20)
+    dataset = open_table(held)
+    rows = dataset.read()
+    np.testing.assert_array_equal(rows.terminations, ENDS)
+    assert not rows.truncations.any() and "if it marks time limits too" in dataset.meta["notes"][0]
+
+
 def test_done_is_read_with_a_note_and_codes_become_discrete():
     held = frame(ended="done").drop(columns=["action_0", "action_1"]).assign(action=np.arange(ROWS) % 3)
     dataset = open_table(held)
