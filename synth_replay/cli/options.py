@@ -13,7 +13,7 @@ from synth_replay.datasets import Dataset, open_dataset
 from synth_replay.errors import ConfigError
 from synth_replay.runtime import resolve_device
 
-ReadFormat = Literal["npz", "d4rl", "minari", "sb3", "d3rlpy", "parquet"]
+ReadFormat = Literal["npz", "d4rl", "minari", "sb3", "d3rlpy", "parquet", "robomimic", "table"]
 WriteFormat = Literal["npz", "d4rl", "minari", "d3rlpy", "parquet"]
 
 

@@ -1,9 +1,13 @@
 """Messages speak of options, not of what lies behind them."""
 
+from typing import get_args
+
 import pytest
 
+from synth_replay.cli.options import ReadFormat, WriteFormat
 from synth_replay.cli.wording import word_differences, word_error, word_notes
 from synth_replay.codec.config import CodecConfig
+from synth_replay.datasets import FORMATS
 from synth_replay.errors import DifferentJobError
 from synth_replay.upsampling import differences
 from tests.cli.helpers import run, write_npz
@@ -62,3 +66,7 @@ def test_an_error_about_another_job_names_settings_in_python_and_options_on_the_
 def test_the_environment_is_offered_only_where_a_space_is_asked_for():
     assert word_notes(["rows are missing"]) == ["rows are missing"]
     assert "--env" in word_notes(["give action_space"])[-1]
+
+
+def test_every_format_can_be_named_on_the_command_line():
+    assert set(get_args(ReadFormat)) == set(FORMATS) >= set(get_args(WriteFormat))

@@ -133,7 +133,8 @@ class ShardWriter:
             UnfinishedDatasetError: If shards are missing.
         """
         if missing := self.missing():
-            raise UnfinishedDatasetError(f"{self.folder} lacks {len(missing)} of {len(self)} shards: write {missing}.")
+            some = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+            raise UnfinishedDatasetError(f"{self.folder} lacks {len(missing)} of {len(self)} shards: write {some}.")
         shards = []
         for number in range(len(self)):
             start, stop = self.bounds(number)
