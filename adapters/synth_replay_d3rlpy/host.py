@@ -130,9 +130,8 @@ class HostBuffer(WrappingBuffer):
         if self.encoder is not None and np.shape(observation) == (frozen := cached_encoder(self.encoder)).pixel_shape:
             observation = frozen.encode(np.asarray(observation)[None])[0]
         if not self.engine.mixture.rule.never:
-            values = {"observation": observation, "action": action, "reward": reward}
-            rows = {name: np.asarray(value)[None] for name, value in values.items() if not isinstance(value, tuple)}
-            refuse_nonfinite(rows, self.engine.steps, self.transition_count)
+            rows = {"action": np.asarray(action)[None], "reward": np.asarray(reward)[None]}
+            refuse_nonfinite(rows | _parts(observation), self.engine.steps, self.transition_count)
         super().append(observation, action, reward)
         self._open_steps += 1
         self.engine.notify()
@@ -176,3 +175,11 @@ def _between_episodes(dataset: ReplayBufferBase) -> bool:
     """Returns whether no episode is running; False where that cannot be told."""
     running = getattr(getattr(dataset, "_writer", None), "_active_episode", None)
     return running is not None and running.size() == 0
+
+
+def _parts(observation: Any) -> dict[str, Any]:
+    """Returns an observation, or each of its parts, as one row."""
+    parts = observation if isinstance(observation, (list, tuple)) else [observation]
+    if all(np.ndim(part) == 0 for part in parts):  # a list of numbers
+        return {"observation": np.asarray(observation)[None]}
+    return {f"observation {i}" if len(parts) > 1 else "observation": np.asarray(p)[None] for i, p in enumerate(parts)}

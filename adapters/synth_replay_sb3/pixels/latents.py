@@ -6,12 +6,14 @@ agent on latents, or the trained heads back to an agent that acts on frames.
 
 from __future__ import annotations
 
+import copy
+import math
 from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.torch_layers import NatureCNN
 from torch import Tensor, nn
 
 from synth_replay.encoders import FeatureTowers, FrozenEncoder, FrozenModule
@@ -53,13 +55,30 @@ def encoder_of(
         )
     distinct = {name: e for i, (name, e) in enumerate(found.items()) if e not in list(found.values())[:i]}
     scaled = policy.normalize_images and is_image_space(model.observation_space)
-    towers = FeatureTowers({name: _stages(e) for name, e in distinct.items()}, 255.0 if scaled else 1.0)
+    divisor = 255.0 if scaled else 1.0
+    towers = FeatureTowers({name: _stages(e, shape, divisor) for name, e in distinct.items()}, divisor)
     return FrozenEncoder(towers, shape, latent, bounds)
 
 
-def _stages(extractor: nn.Module) -> tuple[nn.Module, ...]:
-    """Returns SB3's own convolutions as standard layers; another extractor is one stage, which is code."""
-    return (extractor.cnn, extractor.linear) if type(extractor) is NatureCNN else (extractor,)
+@torch.no_grad()
+def _stages(extractor: nn.Module, shape: tuple[int, ...], divisor: float) -> tuple[nn.Module, ...]:
+    """Returns the parts of an extractor whose outputs are those of its parts, one after the other.
+
+    SB3's own convolutions and most of the users' own are such. Another extractor is one stage, which is code.
+    """
+    whole = copy.deepcopy(extractor).cpu().eval()
+    levels = torch.linspace(0.0, 255.0, 4 * math.prod(shape))
+    frames = (
+        levels[torch.randperm(len(levels), generator=torch.Generator().manual_seed(0))].reshape(4, *shape) / divisor
+    )
+    chained = frames
+    try:
+        for part in whole.children():
+            chained = part(chained)
+    except (RuntimeError, TypeError, ValueError, NotImplementedError):
+        return (extractor,)
+    same = isinstance(chained, Tensor) and torch.equal(chained, whole(frames))
+    return tuple(extractor.children()) if same else (extractor,)
 
 
 def transplant(source: BaseAlgorithm, target: BaseAlgorithm) -> None:

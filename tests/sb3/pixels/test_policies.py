@@ -10,7 +10,7 @@ from gymnasium.wrappers import TransformObservation
 from stable_baselines3 import SAC
 
 from synth_replay.encoders import FrozenEncoder, LatentObservation, cached_encoder
-from synth_replay.errors import CheckpointError
+from synth_replay.errors import CheckpointError, ConfigError
 from synth_replay_sb3 import (
     AugmentedReplayBuffer,
     CFGMixedBuffer,
@@ -240,3 +240,20 @@ def test_actor_and_critic_that_share_their_extractor_have_one_feature():
     transplant(source, model)
     actions = source.predict(frames("SAC"), deterministic=True)[0]
     np.testing.assert_allclose(model.predict(frames("SAC"), deterministic=True)[0], actions, atol=1e-5)
+
+
+def test_an_extractor_that_is_not_the_chain_of_its_parts_is_saved_as_code_only(tmp_path):
+    class Scaled(SmallCnn):
+        def forward(self, frames):
+            return super().forward(frames) * 2
+
+    def model(kind):
+        return pixel_model("SAC", 0, policy_kwargs={"net_arch": ARCH, "features_extractor_class": kind})
+
+    whole, chain = model(Scaled), model(SmallCnn)
+    assert encoder_of(chain).save(tmp_path / "chain.safetensors").exists()
+    with pytest.raises(ConfigError, match=r"not Scaled.*\.pt2"):
+        encoder_of(whole).save(tmp_path / "whole.safetensors")
+    shown = frames("SAC")[:5]
+    held = FrozenEncoder.load(encoder_of(whole).save(tmp_path / "whole.pt2"), trusted=True)
+    np.testing.assert_allclose(held.encode(shown), encoder_of(whole).encode(shown), rtol=1e-6)
