@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor
 
 from synth_replay.errors import CheckpointError, SynthReplayError
-from synth_replay.safe_paths import plain_file
+from synth_replay.safe_paths import plain_bytes, plain_file
 
 FORMAT_VERSION = 2
 TEMPORARY = ".synth-replay-partial"  # the end of every name that only this package makes and may remove
@@ -53,10 +54,18 @@ def save_checkpoint(folder: str | Path, name: str, tensors: dict[str, Tensor], m
         _write(tensor_file, blob)
         _write(folder / f"{name}.json", json.dumps(header | {"meta": meta}, indent=1).encode())
         for old in folder.glob(f"{name}-*.safetensors"):
-            if old.name != tensor_file.name:
+            if old.name != tensor_file.name and _is_ours(old, name):
                 old.unlink()
         for stray in folder.glob(f".{name}*{TEMPORARY}"):  # of a process that was killed
             stray.unlink()
+
+
+def _is_ours(path: Path, name: str) -> bool:
+    """Whether a tensor file has the name that :func:`save_checkpoint` gave its content."""
+    if not re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{16}}\.safetensors", path.name) or path.is_symlink():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest().startswith(path.stem[-16:])
 
 
 @contextmanager
@@ -149,7 +158,7 @@ def _read_pair(path: Path, name: str) -> tuple[dict[str, Any], bytes]:
     read = b""
     for _ in range(MOST_ATTEMPTS):
         try:
-            before, read = read, path.read_bytes()
+            before, read = read, plain_bytes(path)
             header = json.loads(read)
             return header, _tensor_file(path.parent, header["tensors"]).read_bytes()
         except FileNotFoundError as error:

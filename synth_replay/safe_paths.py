@@ -55,7 +55,7 @@ def plain_name(name: object) -> bool:
 
 
 def shown(name: object, limit: int = _SHOWN) -> str:
-    """Returns a value of a file for an error: its ``repr``, cut where it is long or nested."""
+    """Returns a value of a file for an error: its ``repr``, cut where it is long; nested lists are not written out."""
     text = f"{name[: 2 * limit]!r}" if isinstance(name, str) else reprlib.repr(name)
     return text if len(text) <= limit else f"{text[:limit]}..."
 
@@ -77,3 +77,23 @@ def _plain(folder: Path, name: object, error: MakeError, kind: int) -> Path:
     if stat.S_IFMT(mode) != kind:
         raise error(f"{path} is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not {_KINDS[kind]}.")
     return path
+
+
+def plain_bytes(path: Path, most: int = 1 << 26) -> bytes:
+    """Reads a file that the user named, such as a configuration; a device or a pipe is not opened.
+
+    Args:
+        path: The file; may be a symlink to one.
+        most: Most bytes that such a file has.
+
+    Raises:
+        FileNotFoundError: If it is missing.
+        ValueError: If it is no plain file, or larger.
+        OSError: If it cannot be read.
+    """
+    held = path.stat()
+    if not stat.S_ISREG(held.st_mode):
+        raise ValueError(f"{path} is {_KINDS.get(stat.S_IFMT(held.st_mode), 'something else')}, not a file")
+    if held.st_size > most:
+        raise ValueError(f"{path} has {held.st_size:,} bytes, and at most {most:,} are read")
+    return path.read_bytes()

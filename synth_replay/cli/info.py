@@ -80,7 +80,8 @@ def _describe_dataset(dataset: Dataset) -> dict[str, Any]:
     found |= {"observations": str(dataset.spec.observation_space), "actions": str(dataset.spec.action_space)}
     found["columns"] = {name: asdict(column) for name, column in _columns(dataset).items()}
     notes = word_notes(dataset.meta.get("notes", []))
-    return found | ({"notes": notes} if notes else {}) | {k: v for k, v in dataset.meta.items() if k != "notes"}
+    found |= {"notes": notes} if notes else {}
+    return {k: v for k, v in dataset.meta.items() if k not in (*found, "notes")} | found  # a file cannot hide its rows
 
 
 def _columns(dataset: Dataset) -> dict[str, Column]:
@@ -105,8 +106,9 @@ def _summarize(type_: str, parts: Array, rows: int) -> Column:
 def _as_text(found: dict[str, Any]) -> str:
     lines = []
     for key, value in found.items():
+        key = key if key.isprintable() else repr(key)
         if key == "notes":
-            lines += [f"{'note':<14} {note}" for note in value]
+            lines += [f"{'note':<14} {note if note.isprintable() else repr(note)}" for note in value]
         elif key == "columns":
             lines.append("columns")
             lines += [f"  {name:<20} {Column(**column)}" for name, column in value.items()]
@@ -114,5 +116,6 @@ def _as_text(found: dict[str, Any]) -> str:
             text = json.dumps(value)
             lines.append(f"{key:<14} {text if len(text) <= WIDTH else text[:WIDTH] + ' ... (all of it: --json)'}")
         else:
-            lines.append(f"{key:<14} {f'{value:,}' if isinstance(value, int) else value}")
+            shown = f"{value:,}" if isinstance(value, int) else str(value)
+            lines.append(f"{key:<14} {shown if shown.isprintable() else repr(shown)}")
     return "\n".join(lines)

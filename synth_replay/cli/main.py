@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _exit_on_interrupt():
             command = _parse(given)
         command.run()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # a shell may have closed it
+            sys.stdout.flush()
     except SystemExit as exit_:  # the parser's: 0 after --help, 2 after wrong arguments
         return exit_.code if isinstance(exit_.code, int) else USAGE
     except BrokenPipeError:

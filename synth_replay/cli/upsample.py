@@ -80,8 +80,9 @@ class Upsample:
         """The share of rows to hold out; a finished dataset keeps its own, so that a report can be added later."""
         if self.holdout is not None:
             return self.holdout
-        made: dict[str, Any] = finished_job(output).get("upsample", {})
-        return float(made.get("holdout", holdout_share(rows) if self.report else 0.0))
+        made = finished_job(output).get("upsample")
+        held = made.get("holdout") if isinstance(made, dict) else None
+        return held if isinstance(held, float) else holdout_share(rows) if self.report else 0.0
 
     def _fit(self, rows: Transitions, dataset: Dataset, folder: Path) -> TransitionGenerator:
         running = self.running

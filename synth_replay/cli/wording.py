@@ -49,7 +49,8 @@ def _command(differences: Iterable[Difference]) -> str | None:
 
 
 def _word_difference(difference: Difference) -> str:
-    path = difference.path[1:] if difference.path[0] in COMMANDS else difference.path
+    inner = difference.path[1:] if difference.path[0] in COMMANDS else difference.path
+    path = inner or difference.path
     if path[0] == "data":
         return "another dataset"
     if path == ("generator",):

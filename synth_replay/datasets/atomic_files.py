@@ -90,7 +90,14 @@ def sweep(path: Path) -> None:
 
 def followed(path: Path) -> Path:
     """Returns the place to write to: where a symbolic link leads, else the path itself."""
-    return path.resolve() if path.is_symlink() else path
+    return _resolved(path) if path.is_symlink() else path
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # Python before 3.13 raises the latter
+        raise DatasetWriteError(f"{path} is a link that leads to itself: choose another output.") from error
 
 
 def require_outside(path: Path, source: Path) -> None:
@@ -103,16 +110,23 @@ def require_outside(path: Path, source: Path) -> None:
     Raises:
         DatasetExistsError: If it does.
     """
-    if source.is_dir() and path.resolve().is_relative_to(source.resolve()):
+    place, read = _resolved(path), _resolved(source)
+    if place == read:
+        raise DatasetExistsError(f"{path} is what is read: choose another output.")
+    if source.is_dir() and place.is_relative_to(read):
         raise DatasetExistsError(f"{path} is inside of {source}, which is read: choose a place outside of it.")
 
 
 def require_name(path: Path) -> None:
-    """Checks that the names of the temporary files of an output are not too long for the system.
+    """Checks that the name of an output is text, and that those of its temporary files are not too long.
 
     Raises:
         DatasetWriteError: If they are.
     """
+    try:
+        path.name.encode()
+    except UnicodeEncodeError as error:
+        raise DatasetWriteError(f"{path.name!r} is no name in UTF-8: choose another output.") from error
     most = LONGEST_NAME - len(temporary_path(temporary_path(Path("x"))).name)
     if len(os.fsencode(path.name)) > most:
         raise DatasetWriteError(f"{path.name[:60]}... is too long a name: take one of at most {most} bytes.")

@@ -53,8 +53,9 @@ class Dataset(ABC):
         if rows == 0:
             raise DatasetFormatError(f"{path} holds no transitions.")
         self.path, self.spec = path, spec
-        kept = meta.get("notes")
-        self.meta: dict[str, Any] = {**meta, "notes": [*(kept if isinstance(kept, list) else []), *notes]}
+        held = meta.get("notes")
+        kept = [note for note in held if isinstance(note, str)] if isinstance(held, list) else []
+        self.meta: dict[str, Any] = {**meta, "notes": [*kept, *notes]}
         self._rows = rows
 
     def __len__(self) -> int:

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 from synth_replay.encoders.networks import Centred, ResidualBlock
 from synth_replay.errors import CheckpointError, ConfigError
+from synth_replay.safe_paths import shown
 
 MOST = 64  # of kernels, strides, paddings: larger ones would fill the memory with zeros
 DEEPEST = 16  # nested sequences
+MOST_LAYERS = 256  # of all stages, and of a chain
+MOST_OUTPUTS = 1 << 26  # of all layers together, for two observations
 
 
 class Layer(NamedTuple):
@@ -116,13 +119,45 @@ def build(description: Any) -> FeatureTowers:
     """
     try:
         with torch.device("meta"):
+            _require_few(description)
             stages = [_build(stage, 0) for stage in description["stages"]]
             chains = {str(name): [stages[number] for number in chain] for name, chain in description["chains"].items()}
             return FeatureTowers(chains)
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, OverflowError) as error:
-        raise CheckpointError(f"Its layers are not described as this version does ({error!r}).") from error
+        raise CheckpointError(f"Its layers are not described as this version does ({error!r:.200}).") from error
+
+
+def _require_few(description: Any) -> None:
+    chains = list(description["chains"].values())
+    if max(_count(description["stages"]), len(chains), *map(len, chains)) > MOST_LAYERS:
+        raise CheckpointError(f"It has more than {MOST_LAYERS} layers or features.")
+
+
+def _count(layers: Any) -> int:
+    """Returns the number of layers, those of nested sequences included."""
+    return sum(1 + (_count(layer["layers"]) if "layers" in layer else 0) for layer in layers)
+
+
+def require_small(towers: FeatureTowers, pixel_shape: tuple[int, ...]) -> None:
+    """Checks that a network on PyTorch's meta device would need little memory, by the shapes of its outputs alone.
+
+    Raises:
+        CheckpointError: If it would need much.
+    """
+    total = 0
+
+    def add(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        nonlocal total
+        total += output.numel()
+        if total > MOST_OUTPUTS:
+            raise CheckpointError("Its layers would fill the memory for a single observation.")
+
+    hooks = [m.register_forward_hook(add) for m in towers.modules() if not list(m.children())]
+    towers.eval()(torch.zeros(2, *pixel_shape, device="meta"))
+    for hook in hooks:
+        hook.remove()
 
 
 def _build(description: dict[str, Any], depth: int) -> nn.Module:
@@ -134,7 +169,7 @@ def _build(description: dict[str, Any], depth: int) -> nn.Module:
     layer = LAYERS[name]
     given = {key: value for key, value in description.items() if key != "layer"}
     if strange := set(given) - {*layer.sizes, *layer.settings}:
-        raise CheckpointError(f"Its layer {name} has the unknown settings {sorted(map(str, strange))}.")
+        raise CheckpointError(f"Its layer {name} has the unknown settings {shown(sorted(map(str, strange)))}.")
     for key, value in given.items():
         _require_plain(f"{name}.{key}", value, key in layer.sizes)
     return layer.type(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
@@ -146,4 +181,4 @@ def _require_plain(place: str, value: Any, size: bool) -> None:
     plain = all(v is None or isinstance(v, (bool, int, float)) or v in ("same", "valid", "zeros") for v in values)
     small = size or all(abs(v) <= MOST for v in values if isinstance(v, (int, float)))
     if not plain or not small or len(values) > 4:
-        raise CheckpointError(f"Its setting {place} is {str(value)[:60]!r}, which no encoder has.")
+        raise CheckpointError(f"Its setting {place} is {shown(value)}, which no encoder has.")

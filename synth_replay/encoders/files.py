@@ -15,7 +15,7 @@ from safetensors.torch import save as dump_tensors
 from torch import nn
 
 from synth_replay.checkpoint import write_atomically
-from synth_replay.encoders.architectures import build, describe
+from synth_replay.encoders.architectures import build, describe, require_small
 from synth_replay.errors import CheckpointError, ConfigError
 from synth_replay.trust import require_trust
 
@@ -99,9 +99,10 @@ def _read_layers(path: Path, blob: bytes) -> tuple[nn.Module, dict[str, Any]]:
         length = int.from_bytes(blob[:8], "little")
         meta = json.loads(json.loads(blob[8 : 8 + length])["__metadata__"][META])
         tensors = load_tensors(blob)
-        module = build(meta["architecture"])
-        module.load_state_dict(tensors, assign=True)
         _require_encoder_meta(meta)
+        module = build(meta["architecture"])
+        require_small(module, tuple(meta["pixel_shape"]))
+        module.load_state_dict(tensors, assign=True)
     except CheckpointError as error:
         raise CheckpointError(f"{path} is no encoder. {error}") from error
     except (ValueError, KeyError, TypeError, RuntimeError, RecursionError, SafetensorError) as error:
@@ -128,7 +129,7 @@ def _require_encoder_meta(meta: dict[str, Any]) -> None:
     shape, (low, high) = meta["pixel_shape"], meta["bounds"]
     if not all(type(n) is int and n > 0 for n in shape) or math.prod(shape) > MOST_VALUES:
         raise CheckpointError(f"Its frames have the impossible shape {str(shape)[:60]}.")
-    if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and low < high):
+    if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and -math.inf <= low < high <= math.inf):
         raise CheckpointError(f"Its features have the impossible bounds {str(meta['bounds'])[:60]}.")
     if not (isinstance(meta["latent"], str) and isinstance(meta["hash"], str)):
         raise CheckpointError("Its layout of a latent and its hash are not text.")

@@ -177,8 +177,9 @@ class FrozenEncoder:
         module, meta = read(Path(path), trusted)
         try:
             made = cls(module, meta["pixel_shape"], meta["latent"], tuple(meta["bounds"]))
-        except (ConfigError, RuntimeError, ValueError, IndexError) as error:
-            raise CheckpointError(f"{path} is no encoder: its layers and its metadata disagree ({error}).") from error
+        except (ConfigError, RuntimeError, ValueError, IndexError, OverflowError) as error:
+            text = f"{path} is no encoder: its layers and its metadata disagree ({error!s:.300})."
+            raise CheckpointError(text) from error
         if made.hash != meta["hash"]:
             raise CheckpointError(f"{path} has changed since it was saved: its hash differs. Save the encoder again.")
         return made.to(device)

@@ -19,13 +19,14 @@ from synth_replay.diffusion.config import NetworkConfig, NoiseConfig, SamplerCon
 from synth_replay.diffusion.guidance import GuidanceConfig
 from synth_replay.errors import ConfigError
 from synth_replay.generator.config_values import changed
+from synth_replay.safe_paths import plain_bytes, shown
 from synth_replay.spaces import Array
 from synth_replay.trust import require_trust
 
 MIN_ROWS = 100
 """Fewest rows that a generator can be fitted to."""
 
-MOST_BRACKETS = 200
+MOST_BRACKETS, MOST_BYTES = 200, 1 << 20
 
 RewardFunction = Callable[[Any, Any, Any], tuple[Array, Array]]
 
@@ -156,11 +157,11 @@ class GeneratorConfig:
             ConfigError: If a name is unknown, or a value has another type or cannot be used.
         """
         if not isinstance(data, dict):
-            raise ConfigError(f"A configuration is a mapping of names to values, not {data!r:.80}.")
+            raise ConfigError(f"A configuration is a mapping of names to values, not {shown(data)}.")
         rest, base = dict(data), data.get("base")
         rest.pop("base", None)
         if base is not None and not (isinstance(base, str) and base in PRESETS):
-            raise ConfigError(f"base is one of the presets {', '.join(PRESETS)}; got {base!r:.80}.")
+            raise ConfigError(f"base is one of the presets {', '.join(PRESETS)}; got {shown(base)}.")
         config: GeneratorConfig = changed(cls() if base is None else PRESETS[base], rest)
         return config
 
@@ -183,7 +184,7 @@ class GeneratorConfig:
             UntrustedFileError: If it names a function and ``trusted`` is off.
         """
         try:
-            config = cls.from_dict(_parsed(Path(path).read_text()))
+            config = cls.from_dict(_parsed(plain_bytes(Path(path), MOST_BYTES).decode()))
         except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
             text = " ".join(str(error).split()) or type(error).__name__
             raise ConfigError(f"Cannot read the configuration {path}: {text}") from error
@@ -203,6 +204,8 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     if text.count("[") + text.count("{") > MOST_BRACKETS:  # YAML takes minutes for deep ones
         raise ValueError(f"it has more than {MOST_BRACKETS} brackets")
+    if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader)):
+        raise ValueError("it has aliases (*name), which can stand for gigabytes: write each value out")
     return yaml.safe_load(text)
 
 

@@ -8,6 +8,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from synth_replay.errors import ConfigError
+from synth_replay.safe_paths import shown
 
 
 def changed(start: Any, data: Any) -> Any:
@@ -18,11 +19,11 @@ def changed(start: Any, data: Any) -> Any:
     """
     name = type(start).__name__
     if not isinstance(data, dict):
-        raise ConfigError(f"{name} is a mapping of names to values, not {_short(data)}.")
+        raise ConfigError(f"{name} is a mapping of names to values, not {shown(data)}.")
     hints = get_type_hints(type(start))
     known = {field.name for field in dataclasses.fields(start)}
     if unknown := {key if isinstance(key, str) else repr(key) for key in data} - known:
-        raise ConfigError(f"{name} has no {_short(sorted(unknown))}; it has {sorted(known)}.")
+        raise ConfigError(f"{name} has no {shown(sorted(unknown))}; it has {sorted(known)}.")
     values = {}
     for key, value in data.items():
         held = getattr(start, key)
@@ -50,7 +51,7 @@ def typed(place: str, hint: Any, value: Any) -> Any:
         return typed(place, next(kind for kind in get_args(hint) if kind is not type(None)), value)
     found = _converted(hint, value)
     if found is None:
-        raise ConfigError(f"{place} is {_wanted(hint)}, not {_short(value)}.")
+        raise ConfigError(f"{place} is {_wanted(hint)}, not {shown(value)}.")
     return found
 
 
@@ -87,8 +88,3 @@ def _wanted(hint: Any) -> str:
     if get_origin(hint) is tuple:
         return f"{len(get_args(hint))} numbers"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(hint, str(hint))
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."

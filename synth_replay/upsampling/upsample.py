@@ -176,8 +176,10 @@ def finished_job(output: Output) -> Job:
         found = open_dataset(output.path, format=output.resolved_format)
     except SynthReplayError:
         return {}
-    job: Job = found.meta.get("job", {})
-    return job if len(found) == job.get("output", {}).get("rows") else {}
+    job = found.meta.get("job")
+    if not isinstance(job, dict) or not isinstance(made := job.get("output"), dict):
+        return {}
+    return job if len(found) == made.get("rows") else {}
 
 
 def is_complete(output: Output, job: Job) -> bool:
@@ -187,7 +189,7 @@ def is_complete(output: Output, job: Job) -> bool:
         DifferentJobError: If it holds rows of another job.
         DatasetExistsError: If it holds something else.
     """
-    if not output.path.exists():
+    if not output.path.exists() or (output.path.is_dir() and not any(output.path.iterdir())):
         return False
     held, job = finished_job(output), as_read_back(job)
     if held == job:

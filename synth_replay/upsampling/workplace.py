@@ -51,6 +51,8 @@ class Workplace:
         self._lock = FileLock(self.folder / LOCK, timeout=0)
 
     def _held_job(self) -> Job | None:
+        if self.folder.is_symlink():
+            raise DatasetExistsError(f"{self.folder} is a link, which is in the way: delete it.")
         try:
             job: Job = json.loads((self.folder / JOB).read_text())
         except FileNotFoundError:
@@ -58,6 +60,9 @@ class Workplace:
             if self.folder.exists() and any(path.name not in ours for path in self.folder.iterdir()):
                 raise DatasetExistsError(f"{self.folder} is in the way: delete it or choose another output.") from None
             return None
+        except NotADirectoryError as error:
+            place = self.folder if self.folder.is_file() else self.folder.parent
+            raise DatasetExistsError(f"{place} is a file where a folder is needed: choose another output.") from error
         except (ValueError, RecursionError, OSError) as error:
             raise DatasetExistsError(f"{self.folder} is in the way ({error}): delete it.") from error
         if not isinstance(job, dict):

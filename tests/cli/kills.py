@@ -87,7 +87,7 @@ def kill_everywhere(folder: Path, out: Path, last: int, arguments: list[str]) ->
         left = sorted({path.name for path in folder.iterdir()} - there - {out.name})
         if again or left or content(out).keys() != calm.keys():
             faults.append(f"killed before change {number} of {total}: then exit code {again}, left: {left}")
-        elif out.suffix != ".hdf5" and content(out) != calm:  # HDF5 stores times
+        elif not out.suffix and content(out) != calm:  # npz and HDF5 store times
             faults.append(f"killed before change {number} of {total}: other rows than those of an undisturbed run")
     return {"kills": kills, "faults": faults}
 

@@ -10,7 +10,7 @@ import pytest
 
 from synth_replay import TransitionGenerator
 from synth_replay.checkpoint import temporary_path
-from synth_replay.datasets import open_dataset
+from synth_replay.datasets import create_dataset, open_dataset
 from tests.cli.helpers import run, write_npz, write_preset
 
 QUICK = ("--seed", 3, "--quiet", "--device", "cpu")
@@ -141,6 +141,57 @@ def test_a_fit_that_was_killed_after_it_had_moved_its_generator_ends_when_repeat
     code, out, err = run(capsys, *call)
     assert code == 0 and "fitted on" in out, err
     assert [path.name for path in tmp_path.iterdir()] == ["g"]
+
+
+def test_an_output_that_is_the_input_is_refused_and_an_empty_folder_is_filled(capsys, held, tmp_path):
+    before = (held / "d.npz").read_bytes()
+    for call in (upsample(held, held / "d.npz"), ("convert", held / "d.npz", held / "d.npz")):
+        code, _, err = run(capsys, *call)
+        assert code == 1 and "choose another output" in err and "delete" not in err, err
+    assert (held / "d.npz").read_bytes() == before
+    (tmp_path / "empty").mkdir()
+    assert run(capsys, *upsample(held, tmp_path / "empty"))[0] == 0 and len(open_dataset(tmp_path / "empty")) == 40
+
+
+@pytest.mark.parametrize("name", ["loop", "name-\udcff", "file/out"])
+@pytest.mark.parametrize("command", ["upsample", "fit", "convert"])
+def test_a_place_that_cannot_be_written_is_one_line_before_any_work(capsys, held, command, name, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").write_text("mine")
+    before, out = sorted(tmp_path.iterdir()), tmp_path / name
+    fit = ("fit", held / "d.npz", "--out", out, "--preset", held / "tiny.yaml")
+    calls = {"upsample": upsample(held, out), "fit": fit, "convert": ("convert", held / "in", out)}
+    code, _, err = run(capsys, *calls[command])
+    assert code == 1 and err.count("\n") == 1, err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+# -- what a stranger's file says of itself ------------------------------------------------------
+
+STORIES = [
+    {"columns": 5},
+    {"columns": {"x": {"bad": 1}}},
+    {"rows": 12345678, "kind": "generator", "format": "gold"},
+    {"note": "x\x1b[2J\nrows 5"},
+    {"notes": [5, {"a": 1}, "kept \x1b[2J"]},
+    {"job": 5},
+    {"job": {"output": 5}},
+    {"job": {"output": {"rows": 30}}},
+    {"job": {"output": {"rows": 30}, "upsample": {"holdout": "all"}}},
+]
+
+
+@pytest.mark.parametrize("meta", STORIES, ids=str)
+def test_metadata_of_a_strangers_file_can_neither_break_a_command_nor_forge_its_lines(capsys, held, meta, tmp_path):
+    rows = open_dataset(held / "d.npz").read()[:30]
+    path = tmp_path / "given.npz"
+    with create_dataset(path, open_dataset(held / "d.npz").spec, 30, meta=meta) as writer:
+        writer.write(rows)
+    code, out, err = run(capsys, "info", path)
+    assert code == 0 and "rows           30\n" in out and "\x1b" not in out, err
+    assert json.loads(run(capsys, "info", path, "--json")[1])["rows"] == 30
+    code, _, err = run(capsys, *upsample(held, path, "--report", tmp_path / "r.html"))
+    assert code == 1 and err.count("\n") == 1 and "already holds" in err, err
 
 
 # -- trust --------------------------------------------------------------------------------------

@@ -137,6 +137,15 @@ def staged(stage):
     return lambda meta: meta | {"architecture": {"stages": [stage], "chains": {"actor": [0]}}}
 
 
+ONE = {"stages": [{"layer": "Flatten"}], "chains": {"actor": [0]}}
+PAD = {"layer": "Conv2d", "in_channels": 1, "out_channels": 1, "kernel_size": 1, "padding": 64, "bias": False}
+
+
+def padded(meta):
+    layers = [{"layer": "Sequential", "layers": [PAD] * 60}]
+    return meta | {"pixel_shape": [1, 8, 8], "architecture": {"stages": layers, "chains": {"actor": [0]}}}
+
+
 STRANGE = {
     "a function of the standard library": staged({"layer": "os.system", "command": "true"}),
     "a class that is not listed": staged({"layer": "Bilinear", "in1_features": 1, "in2_features": 1}),
@@ -148,6 +157,15 @@ STRANGE = {
     "a negative size": staged({"layer": "Linear", "in_features": -1, "out_features": 1}),
     "a size beyond every memory": staged({"layer": "Linear", "in_features": 10**12, "out_features": 10**12}),
     "forty nested sequences": staged(chained({"layer": "Flatten"})),
+    "sixty layers that pad": lambda meta: padded(meta),
+    "a chain of 20,000 layers": lambda meta: meta | {"architecture": {**ONE, "chains": {"actor": [0] * 20_000}}},
+    "20,000 layers": lambda meta: meta | {"architecture": {**ONE, "stages": ONE["stages"] * 20_000}},
+    "20,000 features": lambda meta: (
+        meta | {"architecture": {**ONE, "chains": {f"feature {i}": [0] for i in range(20_000)}}}
+    ),
+    "20,000 unknown settings": staged({"layer": "ReLU"} | {f"setting {i}": i for i in range(20_000)}),
+    "a latent of 100,000 letters": lambda meta: meta | {"latent": "x" * 100_000},
+    "bounds beyond floats": lambda meta: meta | {"bounds": [0, 10**400]},
     "a list instead of layers": lambda meta: meta | {"architecture": [1]},
     "a stage that is not there": lambda meta: (
         meta | {"architecture": meta["architecture"] | {"chains": {"actor": [7]}}}
@@ -164,8 +182,9 @@ STRANGE = {
 @pytest.mark.parametrize("change", STRANGE.values(), ids=STRANGE.keys())
 def test_a_description_that_is_not_of_an_encoder_is_refused_by_name(change, tmp_path):
     path = rewritten(encoder().save(tmp_path / "encoder.safetensors"), change)
-    with pytest.raises(CheckpointError, match=r"encoder\.safetensors is no encoder"):
+    with pytest.raises(CheckpointError, match=r"encoder\.safetensors is no encoder") as refused:
         FrozenEncoder.load(path)
+    assert len(str(refused.value)) < 2_000
 
 
 def test_a_damaged_file_of_data_is_refused_by_name(tmp_path):

@@ -189,6 +189,37 @@ def test_a_tensor_file_that_is_no_plain_file_of_the_folder_is_not_opened(saved, 
             TransitionGenerator.load(folder)
 
 
+@pytest.mark.parametrize(
+    "load", [lambda path: GeneratorConfig.load(path), lambda path: TransitionGenerator.load(path.parent)]
+)
+def test_a_device_or_a_pipe_in_the_place_of_a_json_file_is_not_opened(load, tmp_path):
+    path = tmp_path / "generator.json"
+    for put in (lambda: path.symlink_to("/dev/zero"), lambda: os.mkfifo(path), path.mkdir):
+        path.unlink(missing_ok=True)
+        put()
+        with pytest.raises((ConfigError, CheckpointError), match="not a"):
+            load(path)
+
+
+def test_a_file_of_the_user_in_a_generators_folder_stays(saved, tmp_path):
+    folder = edited(saved, tmp_path / "g", ("meta", "seed"), 3)
+    names = ("generator-notes.safetensors", f"generator-{'0' * 16}.safetensors", "generator.json.partial", "readme.md")
+    for name in names:
+        (folder / name).write_text("mine")
+    TransitionGenerator.load(folder).save(folder)
+    assert all((folder / name).read_text() == "mine" for name in names) and len(list(folder.iterdir())) == 6
+
+
+def test_aliases_that_stand_for_gigabytes_are_refused_at_once(tmp_path):
+    lines = ["- &a0 [x,x,x,x,x,x,x,x,x,x]"] + [f"- &a{i} [{','.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
+    path = tmp_path / "bomb.yaml"
+    for head in ("", "store_rows:\n", "network:\n  width:\n"):
+        path.write_text(head + "\n".join(f"    {line}" for line in lines))
+        with pytest.raises(ConfigError, match="aliases") as refused:
+            GeneratorConfig.load(path)
+        assert len(str(refused.value)) < 2_000
+
+
 # -- several processes --------------------------------------------------------------------------
 
 SAVER = """
