@@ -114,7 +114,7 @@ def _figures(held: Mapping[str, Any]) -> SynthesisStats:
     found = SynthesisStats(**held)
     for name, default in vars(SynthesisStats()).items():
         value = getattr(found, name)
-        kinds = {float: {float, int}, type(None): {str, type(None)}}.get(type(default), {type(default)})
+        kinds: set[type] = {float: {float, int}, type(None): {str, type(None)}}.get(type(default), {type(default)})
         if type(value) not in kinds:
             raise CheckpointError(f"The figure {name} is {shown(value)} in the saved state. Save it again.")
     return found
