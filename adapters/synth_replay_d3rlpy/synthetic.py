@@ -12,6 +12,7 @@ import torch
 from d3rlpy.dataset import ReplayBuffer, ReplayBufferBase, TransitionMiniBatch
 from gymnasium import spaces
 
+from synth_replay.buffers.counts import whole_number
 from synth_replay.buffers.options import SyntheticOptions, flat_signature, synther_engine
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.generator.config import MIN_ROWS
@@ -119,6 +120,7 @@ class SyntheticReplayBuffer(HostBuffer):
         """
         if self.engine.mixture.rule.never and not self._columns.plain:
             return self.dataset.sample_transition_batch(batch_size)
+        batch_size = whole_number("batch_size", batch_size, "rows", least=0)
         self._columns.sync()
         self.engine.update({"real": self.transitions}, self.to_host)
         counts = self.engine.plan(batch_size, real=len(self._columns))

@@ -114,7 +114,8 @@ def _figures(held: Mapping[str, Any]) -> SynthesisStats:
     found = SynthesisStats(**held)
     for name, default in vars(SynthesisStats()).items():
         value = getattr(found, name)
-        kinds: set[type] = {float: {float, int}, type(None): {str, type(None)}}.get(type(default), {type(default)})
+        kinds: set[type] = {float, int} if isinstance(default, float) else {type(default)}
+        kinds |= {str} if default is None else set()
         if type(value) not in kinds:
             raise CheckpointError(f"The figure {name} is {shown(value)} in the saved state. Save it again.")
     return found

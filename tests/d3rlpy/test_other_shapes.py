@@ -14,7 +14,7 @@ from d3rlpy.dataset import (
     Transition,
 )
 
-from synth_replay.errors import SpecMismatchError, UnsupportedBufferError
+from synth_replay.errors import ConfigError, SpecMismatchError, UnsupportedBufferError
 from synth_replay_d3rlpy import SyntheticReplayBuffer
 from tests.conftest import TINY
 
@@ -85,3 +85,9 @@ def test_a_dataset_with_an_episode_of_other_shapes_is_named_when_it_is_wrapped()
     dataset.append_episode(episode(observations=7))
     with pytest.raises(SpecMismatchError, match="first episode"):
         SyntheticReplayBuffer.wrap(dataset, **QUIET)
+
+
+@pytest.mark.parametrize("size", [-1, 1.5, "5"])
+def test_a_batch_size_that_is_no_count_is_named(size):
+    with pytest.raises(ConfigError, match="batch_size"):
+        SyntheticReplayBuffer.wrap(stock(), **QUIET).sample_transition_batch(size)
