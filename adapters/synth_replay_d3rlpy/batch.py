@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from d3rlpy.dataset import EpisodeBase, Transition, TransitionMiniBatch
 
+from synth_replay.errors import SpecMismatchError, UnsupportedBufferError
 from synth_replay.spaces import Array
 
 PACKED = "packed"  # the one column of the stores: whole rows in the layout
@@ -26,9 +27,17 @@ class RowLayout:
 
     Args:
         episode: Any episode of the buffer, for its shapes.
+
+    Raises:
+        SpecMismatchError: If a reward is more than one number.
     """
 
     def __init__(self, episode: EpisodeBase) -> None:
+        if np.shape(episode.rewards)[1:] != (1,):
+            raise SpecMismatchError(
+                f"Rewards are of shape {np.shape(episode.rewards)[1:]}, and one number can be learnt: choose or sum "
+                "them, or generate nothing (real_ratio=1)."
+            )
         state = {f"observations/{i}": a.shape[1:] for i, a in enumerate(as_parts(episode.observations))}
         state["actions"] = episode.actions.shape[1:]
         shapes = state | {"rewards": (1,)} | {f"next_{name}": shape for name, shape in state.items()}
@@ -39,6 +48,20 @@ class RowLayout:
         self.kinds = len(state) - 1
         self.width: int = ends[-1]
         self.state_width: int = self.slices["actions"].stop
+
+    def require(self, episode: EpisodeBase) -> None:
+        """Checks that an episode has the shapes of the first one.
+
+        Raises:
+            SpecMismatchError: If it has others.
+        """
+        held = [*as_parts(episode.observations), episode.actions, episode.rewards]
+        found, wanted = [tuple(np.shape(a)[1:]) for a in held], list(self.shapes.values())[: self.kinds + 2]
+        if found != wanted:
+            raise SpecMismatchError(
+                f"An episode's observations, actions and rewards have the shapes {found}, and the first episode's "
+                f"{wanted}: it is of another environment. Leave it out."
+            )
 
     def steps(self, episode: EpisodeBase, new: slice) -> Array:
         """Returns the steps ``new`` of an episode, ``[n, state_width + 1]`` float32."""
@@ -59,11 +82,22 @@ class RowLayout:
         return rows
 
     def pack_transition(self, transition: Transition) -> Array:
-        """Returns the row ``[width]`` of one of d3rlpy's transitions."""
+        """Returns the row ``[width]`` of one of d3rlpy's transitions.
+
+        Raises:
+            UnsupportedBufferError: If the picker changes the shapes of what the episodes hold.
+        """
         parts = {f"observations/{i}": a for i, a in enumerate(as_parts(transition.observation))}
         parts |= {f"next_observations/{i}": a for i, a in enumerate(as_parts(transition.next_observation))}
         parts |= {"actions": transition.action, "next_actions": transition.next_action, "rewards": transition.reward}
         scalars = {"terminals": transition.terminal, "intervals": transition.interval}
+        for name, value in parts.items():
+            if np.size(value) != np.prod(self.shapes.get(name, (0,))):
+                raise UnsupportedBufferError(
+                    f"The transition picker gives {name} of shape {np.shape(value)}, the episodes hold "
+                    f"{self.shapes.get(name)}: rows are generated as they are stored. Store them stacked, or generate "
+                    "nothing (real_ratio=1)."
+                )
         row: Array = self.pack({name: np.asarray(a)[None] for name, a in (parts | scalars).items()})[0]
         return row
 

@@ -24,6 +24,7 @@ from d3rlpy.dataset import (
 )
 from gymnasium import spaces
 
+from synth_replay.buffers.counts import whole_number
 from synth_replay.buffers.options import MixedOptions, cfdg_engine, flat_signature
 from synth_replay.buffers.real_rows import RealRows
 from synth_replay.runtime import seed_from_numpy, show_progress
@@ -131,6 +132,7 @@ class CFGMixedBuffer(HostBuffer):
         Returns:
             d3rlpy's own batch: float32 columns of at least two axes. Its ``transitions`` are made when asked for.
         """
+        batch_size = whole_number("batch_size", batch_size, "rows", least=0)
         real: dict[str, RowSource] = {"online": self._online, "offline": self._offline}
         for source in real.values():
             source.sync()

@@ -15,7 +15,7 @@ from d3rlpy.dataset import (
 )
 
 from synth_replay.buffers.store import ColumnStore
-from synth_replay.errors import InvalidTransitionsError
+from synth_replay.errors import InvalidTransitionsError, SpecMismatchError
 from synth_replay.spaces import Array
 from synth_replay_d3rlpy.batch import RowLayout
 from synth_replay_d3rlpy.entries import Entry, newest_entries, newest_first, runs
@@ -34,17 +34,20 @@ class EpisodeColumns:
 
     Args:
         host: Buffer to follow; it keeps its episodes.
+        read: Whether to read them at once.
 
     Raises:
+        SpecMismatchError: If the episodes have different shapes, or rewards of several numbers.
         UnsupportedBufferError: If the host is a mixture of two buffers.
     """
 
-    def __init__(self, host: ReplayBufferBase) -> None:
+    def __init__(self, host: ReplayBufferBase, read: bool = True) -> None:
         refuse_mixture(host)
         self.host = host
         self.layout: RowLayout | None = None
         self._reset()
-        self.sync()
+        if read:
+            self.sync()
 
     def __len__(self) -> int:
         return int(self.host.transition_count)
@@ -75,6 +78,17 @@ class EpisodeColumns:
     def _dropped(self) -> int:
         """Number of rows that a bounded host has forgotten since they were read."""
         return len(self._rows) - len(self)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the host's picker and episodes can be read as columns, which only real rows need not."""
+        if type(self.host.transition_picker) not in KNOWN_PICKERS:
+            return False
+        try:
+            self.sync()
+        except SpecMismatchError:
+            return False
+        return True
 
     # -- following the host -----------------------------------------------------------------
 
@@ -120,6 +134,7 @@ class EpisodeColumns:
 
     def _begin(self, episode: EpisodeBase) -> None:
         self.layout = self.layout or RowLayout(episode)
+        self.layout.require(episode)
         self._numbers[id(episode)] = len(self._episodes)
         self._episodes.append(episode)
         self._ends.add({"end": np.array([len(self._steps)]), "terminated": np.array([False])})

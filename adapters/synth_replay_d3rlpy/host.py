@@ -18,7 +18,7 @@ from synth_replay.encoders import cached_encoder
 from synth_replay.transitions import Transitions
 from synth_replay_d3rlpy.batch import RowLayout
 from synth_replay_d3rlpy.conversion import host_columns
-from synth_replay_d3rlpy.refusals import refuse_running_episode, refuse_trajectories
+from synth_replay_d3rlpy.refusals import refuse_other_shapes, refuse_running_episode, refuse_trajectories
 
 
 class WrappingBuffer(ReplayBufferBase):  # type: ignore[misc]
@@ -137,8 +137,15 @@ class HostBuffer(WrappingBuffer):
         self.engine.notify()
 
     def append_episode(self, episode: EpisodeBase) -> None:
-        """Stores a whole episode and counts its steps."""
+        """Stores a whole episode and counts its steps.
+
+        Raises:
+            SpecMismatchError: If it has other shapes than the buffer, unless no rows are ever generated.
+            UnsupportedBufferError: If another episode is running.
+        """
         refuse_running_episode(self._open_steps)
+        if not self.engine.mixture.rule.never:
+            refuse_other_shapes(self.dataset, episode)
         super().append_episode(episode)
         self.engine.notify(episode.transition_count)
 

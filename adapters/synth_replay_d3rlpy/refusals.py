@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 import numpy as np
-from d3rlpy.dataset import MixedReplayBuffer, ReplayBufferBase
+from d3rlpy.dataset import EpisodeBase, FrameStackTransitionPicker, MixedReplayBuffer, ReplayBufferBase
 
-from synth_replay.errors import ConfigError, UnsupportedBufferError
+from synth_replay.errors import ConfigError, SpecMismatchError, UnsupportedBufferError
 
 
 def refuse_trajectories() -> NoReturn:
@@ -114,3 +114,33 @@ def refuse_limit(limit: Any) -> None:
     """
     if isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 2:
         raise ConfigError(f"limit is the number of online transitions kept, a whole number from 2; got {limit!r}.")
+
+
+def refuse_stacking(dataset: ReplayBufferBase) -> None:
+    """Refuses pickers whose transitions hold more than the episodes.
+
+    Raises:
+        UnsupportedBufferError: If observations are stacked as they are picked.
+    """
+    picker = dataset.transition_picker
+    if isinstance(picker, FrameStackTransitionPicker) and picker._n_frames > 1:
+        raise UnsupportedBufferError(
+            f"FrameStackTransitionPicker stacks {picker._n_frames} observations as they are picked, and rows are "
+            "generated as they are stored: store them stacked, or generate nothing (real_ratio=1)."
+        )
+
+
+def refuse_other_shapes(dataset: ReplayBufferBase, episode: EpisodeBase) -> None:
+    """Refuses an episode that cannot be in one batch with those of a buffer.
+
+    Raises:
+        SpecMismatchError: If its observations, actions or rewards have other shapes.
+    """
+    for name in ("observation", "action", "reward"):
+        held = getattr(dataset.dataset_info, f"{name}_signature").shape
+        found = getattr(episode, f"{name}_signature").shape
+        if [tuple(shape) for shape in held] != [tuple(shape) for shape in found]:
+            raise SpecMismatchError(
+                f"The episode has a {name} of shape {found}, the buffer of {held}: it is of another environment. "
+                "Nothing was stored."
+            )

@@ -12,6 +12,7 @@ import torch
 from d3rlpy.dataset import ReplayBuffer, ReplayBufferBase, TransitionMiniBatch
 from gymnasium import spaces
 
+from synth_replay.buffers.counts import whole_number
 from synth_replay.buffers.options import SyntheticOptions, flat_signature, synther_engine
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.generator.config import MIN_ROWS
@@ -22,7 +23,7 @@ from synth_replay_d3rlpy.columns import EpisodeColumns
 from synth_replay_d3rlpy.conversion import DEFAULT_GAMMA, infer_spaces, to_transitions, wanted_extras
 from synth_replay_d3rlpy.host import HostBuffer
 from synth_replay_d3rlpy.pixels.encoding import encode_buffer, latent_spaces
-from synth_replay_d3rlpy.refusals import refuse_foreign
+from synth_replay_d3rlpy.refusals import refuse_foreign, refuse_stacking
 from synth_replay_d3rlpy.sources import MixedRows
 
 
@@ -53,7 +54,8 @@ class SyntheticReplayBuffer(HostBuffer):
         ConfigError: If a value cannot be used.
         TypeError: If an option is unknown.
         UnsupportedSpaceError: If a space cannot be modelled (``ImageObservationError`` for pixels).
-        SpecMismatchError: If a saved generator is of another environment.
+        SpecMismatchError: If a saved generator is of another environment, or the episodes have different shapes.
+        UnsupportedBufferError: If the buffer's transition picker stacks observations, and rows are generated.
         InvalidTransitionsError: If the buffer is empty and there is no ``env``.
     """
 
@@ -81,7 +83,10 @@ class SyntheticReplayBuffer(HostBuffer):
         own_seed = seed_from_numpy() if seed is None else seed
         self.engine = synther_engine(*found, seed=own_seed, device=device, **options)
         self.engine.generator.spec.with_extras(self.extra_columns)
-        self._columns = EpisodeColumns(dataset)
+        never = self.engine.mixture.rule.never
+        if not never:
+            refuse_stacking(dataset)
+        self._columns = EpisodeColumns(dataset, read=not never)
         self._request_first_fit()
 
     @classmethod
@@ -113,6 +118,9 @@ class SyntheticReplayBuffer(HostBuffer):
         Returns:
             d3rlpy's own batch: float32 columns of at least two axes. Its ``transitions`` are made when asked for.
         """
+        if self.engine.mixture.rule.never and not self._columns.plain:
+            return self.dataset.sample_transition_batch(batch_size)
+        batch_size = whole_number("batch_size", batch_size, "rows", least=0)
         self._columns.sync()
         self.engine.update({"real": self.transitions}, self.to_host)
         counts = self.engine.plan(batch_size, real=len(self._columns))

@@ -13,6 +13,7 @@ from torch import Tensor
 from torchrl.data import Composite, ReplayBuffer, TensorSpec
 from torchrl.envs import EnvBase
 
+from synth_replay.buffers.counts import checked_seed, whole_number
 from synth_replay.buffers.engine_state import State, rng_of, rng_state
 from synth_replay.buffers.offline import offline_rows, offline_store
 from synth_replay.buffers.options import MixedOptions, cfdg_engine, flat_signature, split_options
@@ -78,7 +79,7 @@ class CFGMixedBuffer(HostBuffer):
         options, stream = separated_generators(options, torch_generator)
         specs: dict[str, Any] = {"env": env, "observation_spec": observation_spec, "action_spec": action_spec}
         super().__init__(**specs, observation_keys=observation_keys, generator=stream, **host)
-        engine_seed, own_seed = np.random.SeedSequence(seed_from_torch() if seed is None else seed).generate_state(2)
+        engine_seed, own_seed = _two_seeds(seed)
         spaces = self.layout.observation_space, self.layout.action_space
         self.engine = cfdg_engine(*spaces, seed=int(engine_seed), device=device, **options)
         spec = self.engine.generator.spec.with_extras(())
@@ -96,6 +97,7 @@ class CFGMixedBuffer(HostBuffer):
         return self.layout.transitions(offline)
 
     def _sample(self, batch_size: int) -> tuple[Any, dict[str, Any]]:
+        batch_size = whole_number("batch_size", batch_size, "rows", least=0)
         self.engine.update(self._real_rows(), self.layout.columns)
         counts = self.engine.plan(batch_size, online=len(self), offline=len(self.offline))
         order = self.engine.permutation(batch_size)
@@ -132,3 +134,9 @@ class CFGMixedBuffer(HostBuffer):
             return {**own, "last_sources": sources, "_own_rng": rng_of(meta["own_rng"])}
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(f"The saved state is damaged ({error}). Save it again.") from error
+
+
+def _two_seeds(seed: int | None) -> list[int]:
+    """Returns the seeds of the engine and of the offline rows."""
+    own = seed_from_torch() if checked_seed(seed) is None else seed
+    return [int(number) for number in np.random.SeedSequence(own).generate_state(2)]

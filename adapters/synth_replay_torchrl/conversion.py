@@ -28,6 +28,7 @@ from synth_replay.buffers.store import HostColumns
 from synth_replay.errors import ConfigError, InvalidTransitionsError, UnsupportedBufferError, UnsupportedSpaceError
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
+from synth_replay_torchrl.refusals import refuse_dtype, refuse_key
 
 ACTION, REWARD, INDEX = "action", "reward", "index"
 FLAGS = ("done", "terminated", "truncated")
@@ -41,6 +42,7 @@ def space_of(name: str, spec: TensorSpec) -> spaces.Space[Any]:
     Raises:
         UnsupportedSpaceError: If its values cannot be modelled.
     """
+    refuse_dtype(name, spec)
     if isinstance(spec, MultiOneHot) or (_is_category(spec) and int(np.prod(_shape(spec))) != 1):
         raise UnsupportedSpaceError(f"{name}: {spec} holds several categories; use MultiCategorical.")
     if isinstance(spec, MultiCategorical):  # this and the next are Categorical as well
@@ -92,7 +94,7 @@ class Layout:
         wanted = list(found) if keys is None else list(keys)
         for key in wanted:
             if key not in found or not isinstance(key, str):
-                raise ConfigError(f"observation_keys are keys of the root, of {list(found)}; got {key!r}.")
+                refuse_key(key, found)
         if isinstance(action_spec, Composite):
             raise ConfigError(f"One action under {ACTION!r} is modelled; got {list(action_spec.keys(True, True))}.")
         return cls({key: found[key] for key in wanted}, action_spec)
@@ -265,7 +267,8 @@ def _is_category(spec: TensorSpec) -> bool:
 
 
 def _numpy(tensor: Tensor) -> Array:
-    array: Array = tensor.detach().cpu().numpy()
+    plain = tensor.detach().cpu()
+    array: Array = (plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()  # NumPy has no bfloat16
     return array
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from synth_replay.errors import CheckpointError
+from synth_replay_torchrl.rows_on_disk import described
 
 PLAIN = (".json", ".memmap", ".safetensors", ".t", ".pt")
 """What ``dumps`` writes. torch reads ``.t`` and ``.pt`` with ``weights_only``, so that no code in them runs."""
@@ -26,15 +26,5 @@ def require_plain_files(folder: Path) -> None:
                     f"{entry} is no plain file of numbers or text, and loading it might run code in it. If you trust "
                     "its origin: loads(path, trusted=True)."
                 )
-    if _described(folder / "storage" / "storage_metadata.json").get("is_pytree"):
+    if described(folder / "storage" / "storage_metadata.json").get("is_pytree"):
         raise CheckpointError(f"{folder} holds no tensordict of transitions: dump a buffer of this class again.")
-
-
-def _described(path: Path) -> dict[str, object]:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be read ({type(error).__name__}: {error}). Dump it again.") from error
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{path} is no description of stored rows. Dump it again.")
-    return found

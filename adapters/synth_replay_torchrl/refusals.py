@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
+import torch
+from torchrl.data import TensorSpec
 from torchrl.data.replay_buffers import ConsumingSampler, PrioritizedSampler, SliceSampler, TensorStorage
 from torchrl.envs.transforms import Compose, MultiStepTransform
 
-from synth_replay.errors import UnsupportedBufferError
+from synth_replay.errors import ConfigError, UnsupportedBufferError, UnsupportedSpaceError
 
 
 def refuse_arguments(host: dict[str, Any]) -> None:
@@ -92,3 +95,31 @@ def refuse_transform(transform: Any) -> None:
                 f"{type(part).__name__} changes {list(part.in_keys_inv)} before they are stored: rows leave the "
                 "units of the environment's specs. Put it on the environment, and give that as env=."
             )
+
+
+def refuse_key(key: Any, found: Iterable[Any]) -> NoReturn:
+    """Refuses an observation key that is not there, or nested.
+
+    Raises:
+        ConfigError: Always.
+    """
+    root = [name for name in found if isinstance(name, str)]
+    if isinstance(key, str):
+        raise ConfigError(f"observation_keys are keys of the root, of {root}; got {key!r}.")
+    choose = f"give observation_keys=[...] of {root}, or " if root else ""
+    raise ConfigError(
+        f"The observation {key!r} is nested, and only keys of the root are modelled: {choose}move it there, by "
+        f"RenameTransform([{key!r}], ['observation']) on the environment."
+    )
+
+
+def refuse_dtype(name: str, spec: TensorSpec) -> None:
+    """Refuses values that NumPy has no numbers for.
+
+    Raises:
+        UnsupportedSpaceError: If a spec is of bfloat16, complex numbers or the like.
+    """
+    dtype: torch.dtype | None = spec.dtype  # None for text
+    known = (torch.float16, torch.float32, torch.float64, torch.bool)
+    if dtype is not None and dtype not in known and (dtype.is_floating_point or dtype.is_complex):
+        raise UnsupportedSpaceError(f"{name}: {dtype} values cannot be modelled; store them as torch.float32.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,11 +15,21 @@ from torchrl.data import TensorDictReplayBuffer
 
 from synth_replay.buffers.engine import SynthesisEngine
 from synth_replay.buffers.engine_state import State, engine_state, restored_parts, take_parts
-from synth_replay.checkpoint import load_checkpoint, save_checkpoint
+from synth_replay.checkpoint import WRONG_VALUES, load_checkpoint, save_checkpoint
 from synth_replay.errors import CheckpointError, SynthReplayError
 from synth_replay_torchrl.files import require_plain_files
+from synth_replay_torchrl.saved_rows import check_folder, check_state
 
-ENGINE_NAME, STATE_KEY, PREFETCH_FILE = "synthesis", "_synthesis", "prefetch.pkl"
+ENGINE_NAME, STATE_KEY = "synthesis", "_synthesis"
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Turns what TorchRL raises while it reads into a short error of ours."""
+    try:
+        yield
+    except (OSError, UnpicklingError, *WRONG_VALUES) as error:
+        raise CheckpointError(f"TorchRL cannot read {what} ({type(error).__name__}: {error!s:.200}).") from error
 
 
 class SavedBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
@@ -33,7 +45,6 @@ class SavedBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
             OSError: If writing fails.
         """
         super().dumps(path)
-        (Path(path) / PREFETCH_FILE).unlink(missing_ok=True)
         save_checkpoint(path, ENGINE_NAME, *self._own_state())
 
     def loads(self, path: str | Path, *, trusted: bool = False) -> None:
@@ -59,11 +70,13 @@ class SavedBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         if not trusted:
             require_plain_files(Path(path))
         own = self._restored(*load_checkpoint(path, ENGINE_NAME))
-        try:
+        check_folder(Path(path), self)
+        with _reading(str(path)):
             super().loads(path)
-        except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, UnpicklingError) as error:
-            raise CheckpointError(f"TorchRL cannot read {path} ({type(error).__name__}: {error}).") from error
         self._take(own)
+
+    def _dump_prefetch_state(self, path: Path, prefetch_state: dict[str, Any]) -> None:
+        """Writes nothing: batches that TorchRL drew ahead would be a pickle."""
 
     def _load_prefetch_state(self, path: Path) -> None:  # noqa: ARG002
         """Returns None: batches that TorchRL drew ahead are a pickle in its files, which is never opened."""
@@ -84,7 +97,7 @@ class SavedBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
             CheckpointError: If the state is of a stock buffer or an older version, or damaged; nothing is changed then.
             SpecMismatchError: If it is of another environment; nothing is changed.
         """
-        held = state_dict.get(STATE_KEY)
+        held = state_dict.get(STATE_KEY) if isinstance(state_dict, Mapping) else None
         if not isinstance(held, dict) or not isinstance(held.get("meta"), str):
             raise CheckpointError(
                 "This state is of a stock buffer or an older version. Load it there, and preload() its rows here."
@@ -94,8 +107,10 @@ class SavedBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         except (KeyError, ValueError, RecursionError) as error:
             if isinstance(error, SynthReplayError):
                 raise
-            raise CheckpointError(f"The saved state is damaged ({error}). Save it again.") from error
-        super().load_state_dict({key: value for key, value in state_dict.items() if key != STATE_KEY})
+            raise CheckpointError(f"The saved state is damaged ({error!s:.200}). Save it again.") from error
+        check_state(state_dict, self)
+        with _reading("the saved state"):
+            super().load_state_dict({key: value for key, value in state_dict.items() if key != STATE_KEY})
         self._take(own)
 
     def _own_state(self) -> State:

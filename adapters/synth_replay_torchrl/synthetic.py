@@ -10,6 +10,7 @@ from tensordict import TensorDictBase
 from torchrl.data import Composite, TensorSpec
 from torchrl.envs import EnvBase
 
+from synth_replay.buffers.counts import whole_number
 from synth_replay.buffers.options import SyntheticOptions, flat_signature, split_options, synther_engine
 from synth_replay.runtime import seed_from_torch
 from synth_replay.transitions import Transitions
@@ -88,6 +89,7 @@ class SyntheticReplayBuffer(HostBuffer):
     def _sample(self, batch_size: int) -> tuple[Any, dict[str, Any]]:
         if self._plain:
             return self.drawn(batch_size)
+        batch_size = whole_number("batch_size", batch_size, "rows", least=0)
         self.engine.update({"real": self.transitions}, self.layout.columns)
         counts = self.engine.plan(batch_size, real=len(self))
         if not counts.generated:

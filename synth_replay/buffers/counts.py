@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from synth_replay.errors import ConfigError
+from synth_replay.safe_paths import shown
+
+MOST = 2**63  # first whole number that no 64 bits hold
 
 
 def refuse_text(name: str, value: Any) -> None:
@@ -37,9 +40,21 @@ def whole_number(name: str, value: Any, what: str, least: int = 1) -> int:
     """
     refuse_text(name, value)
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value != int(value) or value < least:
-        raise ConfigError(f"{name} counts {what}: a whole number of at least {least}; got {value!r}.")
+    if not number or not least <= value < MOST or value != int(value):
+        raise ConfigError(f"{name} counts {what}: a whole number of at least {least}; got {shown(value)}.")
     return int(value)
+
+
+def checked_seed(seed: Any) -> Any:
+    """Returns a seed as it is.
+
+    Raises:
+        ConfigError: If it is neither None nor a whole number from 0.
+    """
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if seed is not None and (not whole or seed < 0):
+        raise ConfigError(f"seed is a whole number from 0, or None for one that differs each time; got {shown(seed)}.")
+    return seed
 
 
 def _plain(text: str) -> str:

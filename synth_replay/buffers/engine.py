@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from synth_replay.buffers.counts import whole_number
+from synth_replay.buffers.counts import checked_seed, whole_number
 from synth_replay.buffers.generators import GeneratorArgument, fit_steps, generator_for, labels_of, suit
 from synth_replay.buffers.messages import RefreshMessages
 from synth_replay.buffers.mixing import SourceCounts
@@ -81,7 +81,7 @@ class SynthesisEngine:
         self.mixture, self.progress = mixture, progress
         self.refresh_config = RefreshConfig(refresh_every, refit, refit_steps, validate, fit_rows)
         self._clock = RefreshClock(self.refresh_config.every)
-        fit_seed, draw_seed = np.random.SeedSequence(seed).generate_state(2)
+        fit_seed, draw_seed = np.random.SeedSequence(checked_seed(seed)).generate_state(2)
         self._rng = np.random.default_rng(draw_seed)
         self.generator = generator_for(mixture, observation_space, action_space, generator, int(fit_seed), device)
         store_rows = self.generator.store_rows if store_rows is None else store_rows

@@ -14,18 +14,22 @@ import torch
 from torch import Tensor
 
 from synth_replay.augment import StateAugmentation
+from synth_replay.buffers.counts import whole_number
 from synth_replay.buffers.engine import SynthesisEngine
+from synth_replay.buffers.generated_share import check_ratio
 from synth_replay.buffers.generators import RowGenerator
 from synth_replay.buffers.refresh import RefreshClock
 from synth_replay.buffers.snapshots import Snapshot, Snapshots
 from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import ColumnStore
 from synth_replay.checkpoint import WRONG_VALUES
-from synth_replay.errors import CheckpointError, SpecMismatchError, SynthReplayError
+from synth_replay.errors import CheckpointError, InvalidTransitionsError, SpecMismatchError, SynthReplayError
 from synth_replay.generator.generator import TransitionGenerator
+from synth_replay.safe_paths import shown
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
 
+KINDS = {"f": "numbers", "i": "whole numbers", "u": "whole numbers", "b": "flags"}
 Tensors = dict[str, Tensor]
 State = tuple[Tensors, dict[str, Any]]
 
@@ -85,17 +89,36 @@ def _parts(engine: SynthesisEngine, tensors: Tensors, meta: Mapping[str, Any]) -
     snapshots = engine.snapshots
     if snapshots is not None and meta["snapshots"] is not None:
         snapshots = _snapshots(tensors, meta["snapshots"])
+    generator = restored_generator(engine.generator, learnt, meta["generator"])
     return {
         "_clock": _clock(engine._clock.every, meta["clock"]),
         "_rng": rng_of(meta["rng"]),
-        "_figures": SynthesisStats(**meta["figures"]),
-        "_real_share": float(meta["real_share"]),
-        "_gated": bool(meta["gated"]),
-        "_own_fit": bool(meta["own_fit"]),
-        "generator": restored_generator(engine.generator, learnt, meta["generator"]),
-        "stores": {name: _store(name, held, tensors) for name, held in meta["stores"].items()},
+        "_figures": _figures(meta["figures"]),
+        "_real_share": check_ratio("real_share", meta["real_share"]),
+        "_gated": _flag("gated", meta["gated"]),
+        "_own_fit": _flag("own_fit", meta["own_fit"]),
+        "generator": generator,
+        "stores": {name: _store(name, held, tensors, generator.spec) for name, held in meta["stores"].items()},
         "snapshots": snapshots,
     }
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise CheckpointError(f"{name} is {shown(value)} in the saved state, not true or false. Save it again.")
+    return value
+
+
+def _figures(held: Mapping[str, Any]) -> SynthesisStats:
+    """Returns saved figures, each of its own type: NaN and whole numbers are floats as well."""
+    found = SynthesisStats(**held)
+    for name, default in vars(SynthesisStats()).items():
+        value = getattr(found, name)
+        kinds: set[type] = {float, int} if isinstance(default, float) else {type(default)}
+        kinds |= {str} if default is None else set()
+        if type(value) not in kinds:
+            raise CheckpointError(f"The figure {name} is {shown(value)} in the saved state. Save it again.")
+    return found
 
 
 # -- random streams and clock -------------------------------------------------------------------
@@ -115,8 +138,10 @@ def rng_of(state: dict[str, Any]) -> np.random.Generator:
 
 def _clock(every: int, held: Mapping[str, Any]) -> RefreshClock:
     clock = RefreshClock(every)
-    clock.steps, clock.next_at = int(held["steps"]), int(held["next_at"])
-    clock.last_at = None if held["last_at"] is None else int(held["last_at"])
+    for name in ("steps", "next_at", "last_at"):
+        at = held[name]
+        count = None if at is None and name == "last_at" else whole_number(name, at, "environment steps", least=0)
+        setattr(clock, name, count)
     return clock
 
 
@@ -138,13 +163,27 @@ def _store_state(name: str, store: ColumnStore, tensors: Tensors) -> dict[str, A
     return {"capacity": store.capacity, "compact": store.compact, "columns": list(columns)}
 
 
-def _store(name: str, held: Mapping[str, Any], tensors: Tensors) -> ColumnStore:
-    store = ColumnStore(held["capacity"], held["compact"])
+def _store(name: str, held: Mapping[str, Any], tensors: Tensors, spec: TransitionSpec) -> ColumnStore:
+    store = ColumnStore(held["capacity"], _flag("compact", held["compact"]))
     columns = _columns(tensors, f"store.{name}", held["columns"])
     if len({len(column) for column in columns.values()}) != 1:
         raise CheckpointError(f"The columns of the store {name!r} have different lengths. Save it again.")
+    _check_rows(f"The store {name!r}", columns, spec)
     store.replace(columns)
     return store
+
+
+def _check_rows(what: str, columns: Mapping[str, Array], spec: TransitionSpec) -> None:
+    """Checks generated rows that a file holds: names, shapes, kinds of numbers, and values."""
+    for leaf in spec.leaves:
+        array = columns.get(leaf.name)
+        if array is None or array.shape[1:] != leaf.shape or KINDS.get(array.dtype.kind) != KINDS[leaf.dtype.kind]:
+            found = "are missing" if array is None else f"have rows of {array.shape[1:]} {array.dtype}"
+            raise CheckpointError(f"{what}: its {leaf.name} {found}, not of {leaf.shape} {leaf.dtype}. Save it again.")
+    try:
+        spec.check(Transitions.from_leaves(columns))
+    except (SpecMismatchError, InvalidTransitionsError) as error:
+        raise CheckpointError(f"{what}: {error!s:.300} It is damaged: save it again.") from error
 
 
 def _snapshots_state(snapshots: Snapshots, tensors: Tensors) -> dict[str, Any]:

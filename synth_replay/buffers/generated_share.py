@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -35,9 +36,27 @@ def ratio_at(name: str, ratio: Ratio, step: int) -> float:
     """Returns the share at an environment step.
 
     Raises:
-        ConfigError: If it is not in [0, 1].
+        ConfigError: If it is not in [0, 1], or a function that cannot be called with the step.
     """
-    return check_ratio(f"{name} at step {step}", ratio(step)) if callable(ratio) else check_ratio(name, ratio)
+    if not callable(ratio):
+        return check_ratio(name, ratio)
+    try:
+        share = ratio(step)
+    except TypeError as error:
+        if _takes_one(ratio):
+            raise
+        raise ConfigError(f"{name} is a number, or a function of the environment step: f(step); {error}.") from error
+    return check_ratio(f"{name} at step {step}", share)
+
+
+def _takes_one(function: Callable[..., object]) -> bool:
+    try:
+        inspect.signature(function).bind(0)
+    except TypeError:
+        return False
+    except ValueError:  # a built-in function without a signature
+        return True
+    return True
 
 
 @dataclass(frozen=True)

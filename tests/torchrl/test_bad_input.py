@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torchrl.data import (
@@ -16,6 +18,7 @@ from torchrl.data import (
     PrioritizedSampler,
     SliceSampler,
     TensorDictReplayBuffer,
+    Unbounded,
 )
 from torchrl.envs import (
     Compose,
@@ -130,3 +133,27 @@ def test_an_emptied_buffer_forgets_its_generated_rows():
     made.empty()
     made.extend(pendulum().rollout(60))
     assert len(made) == 60 and (made.sample()["index"] >= 0).all()
+
+
+@pytest.mark.parametrize("size", [-1, 1.5, "5"])
+def test_a_batch_size_that_is_no_count_is_named(size):
+    with pytest.raises(ConfigError, match="batch_size"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchRL warns of two batch sizes
+        filled(steps=7, refresh_every=5_000).sample(size)
+
+
+def test_a_nested_observation_is_named_with_what_to_do():
+    inner = Composite(obs=Unbounded((3,)))
+    for spec, hint in (
+        (Composite(agent=inner), "RenameTransform"),
+        (Composite(agent=inner, state=Unbounded((2,))), "state"),
+    ):
+        with pytest.raises(ConfigError, match=hint):
+            SyntheticReplayBuffer(observation_spec=spec, action_spec=Bounded(-1, 1, (2,)))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e5m2])
+def test_numbers_that_numpy_has_not_are_named(dtype):
+    spec = Composite(observation=Unbounded((3,), dtype=dtype))
+    with pytest.raises(UnsupportedSpaceError, match=r"torch\.float32"):
+        SyntheticReplayBuffer(observation_spec=spec, action_spec=Bounded(-1, 1, (2,)))
