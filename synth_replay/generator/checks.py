@@ -12,9 +12,15 @@ from synth_replay.codec.precision import check_magnitudes, rounded_columns
 from synth_replay.errors import SpecMismatchError, TooFewTransitionsError
 from synth_replay.generator.config import MIN_ROWS, GeneratorConfig
 from synth_replay.generator.relabel import resolve_function
+from synth_replay.spaces import Leaf
 from synth_replay.transitions import EXTRA_COLUMNS, Transitions, TransitionSpec
 
 logger = logging.getLogger(__name__)
+
+_ROUNDING_REMEDY = (
+    "Subtract a constant offset before fitting, or use a float64 space (rewards, discounts and returns are always "
+    "float32)."
+)
 
 
 def check_rows(transitions: Transitions, spec: TransitionSpec, config: GeneratorConfig) -> TransitionSpec:
@@ -53,12 +59,14 @@ def _check_precision(transitions: Transitions, spec: TransitionSpec) -> None:
     for leaf in spec.leaves:
         if rounded := rounded_columns(leaf, leaves[leaf.name]):
             of = f" of the elements {', '.join(map(str, rounded[:8]))}" if leaf.size > 1 else ""
-            dtype = np.dtype(leaf.dtype).name
-            logger.warning(
-                f"{leaf.name}: generated values are {dtype}, whose precision is too low for the real values{of}: "
-                "distinct values fall together. Subtract a constant offset before fitting, or use a float64 space "
-                "(rewards, discounts and returns are always float32)."
-            )
+            logger.warning(f"{leaf.name}: {_too_coarse(leaf)}{of}: distinct values fall together. {_ROUNDING_REMEDY}")
+
+
+def _too_coarse(leaf: Leaf) -> str:
+    """Words which numbers are too coarse for a column."""
+    dtype = np.dtype(leaf.dtype)
+    how = f"generated values are {dtype.name}" if dtype.kind == "f" else f"{dtype.name} values are modelled as float64"
+    return f"{how}, whose precision is too low for the real values"
 
 
 def check_spaces(spec: TransitionSpec, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
