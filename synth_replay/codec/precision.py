@@ -64,8 +64,9 @@ def rounded_columns(leaf: Leaf, array: Array) -> list[int]:
     """Returns the elements of a column whose values are visibly changed by the numbers in which they are modelled.
 
     These are the dtype of generated rows, or float64 where that is an integer. A float32 holds seven digits and a
-    float64 sixteen: 1e8 and 1e8 + 1 are the same float32, 2**60 and 2**60 + 1 the same float64. An element counts where
-    rounding moves a value by more than a hundredth of the standard deviation, and its range is no rounding noise itself.
+    float64 sixteen: 1e8 and 1e8 + 1 are the same float32, 2**60 and 2**60 + 1 the same float64. An element counts
+    where rounding moves a value by more than a hundredth of the standard deviation, and its range is no rounding noise
+    itself.
 
     Args:
         leaf: Column, with the dtype of generated rows.
@@ -101,4 +102,5 @@ def _holds(target: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
 def _distances(values: Array) -> Array:
     """Returns the distance of integers ``[n, D]`` to the least of their column, without overflow."""
     unsigned = values.astype(np.uint64)  # the difference modulo 2**64 is the distance, also of negative numbers
-    return (unsigned - values.min(axis=0).astype(np.uint64)).astype(np.float64)
+    distances: Array = unsigned - values.min(axis=0).astype(np.uint64)
+    return distances.astype(np.float64)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from synth_replay.datasets.atomic_files import reading
 from synth_replay.datasets.columns import conform
 from synth_replay.datasets.memory import array_bytes, bounded_rows, require_memory
 from synth_replay.errors import DatasetError, DatasetFormatError, InvalidTransitionsError
+from synth_replay.safe_paths import shown
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -79,9 +81,9 @@ class Dataset(ABC):
             InvalidTransitionsError: If values are not finite or outside their space.
             DatasetFormatError: If the file is damaged, or has fewer rows than it says.
         """
-        if rows < 1:
-            raise DatasetError(f"A chunk needs at least 1 row; got {rows}.")
-        rows = bounded_rows(self.path, min(rows, len(self)), 8 * sum(leaf.size for leaf in self.spec.leaves))
+        if not isinstance(rows, Integral) or rows < 1:
+            raise DatasetError(f"A chunk needs at least 1 row, as a whole number; got {shown(rows)}.")
+        rows = bounded_rows(self.path, min(int(rows), len(self)), 8 * sum(leaf.size for leaf in self.spec.leaves))
         start = 0
         with closing(self._blocks(rows)) as blocks:
             while block := self._next(blocks):

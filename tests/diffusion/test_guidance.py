@@ -220,5 +220,5 @@ def test_without_a_label_labels_are_drawn_as_in_the_data(linear_gaussian):
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings):
-    with pytest.raises(ConfigError, match="^GuidanceConfig.{,150}$"):
+    with pytest.raises(ConfigError, match=r"^GuidanceConfig.{,150}$"):
         GuidanceConfig(**settings)
