@@ -89,6 +89,21 @@ def rounded_columns(leaf: Leaf, array: Array) -> list[int]:
     return np.flatnonzero(varies & (moved > VISIBLE_ROUNDING * exact.std(axis=0))).tolist()
 
 
+def rounding_note(leaf: Leaf, array: Array) -> str | None:
+    """Returns a warning for the user if :func:`rounded_columns` finds elements of a column, else None."""
+    rounded = rounded_columns(leaf, array)
+    if not rounded:
+        return None
+    of = f" of the elements {', '.join(map(str, rounded[:8]))}" if leaf.size > 1 else ""
+    name = np.dtype(leaf.dtype).name
+    how = f"generated values are {name}" if leaf.dtype.kind == "f" else f"{name} values are modelled as float64"
+    return (
+        f"{leaf.name}: {how}, whose precision is too low for the real values{of}: distinct values fall together. "
+        "Subtract a constant offset before fitting, or use a float64 space (rewards, discounts and returns are always "
+        "float32)."
+    )
+
+
 def _modelled(leaf: Leaf) -> np.dtype[Any]:
     """Returns the floating dtype in which a column is modelled."""
     return leaf.dtype if np.issubdtype(leaf.dtype, np.floating) else np.dtype(np.float64)

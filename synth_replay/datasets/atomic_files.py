@@ -53,6 +53,8 @@ def dataset_path(path: Any, error: type[DatasetError] = DatasetError) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as cause:
+        if error is DatasetWriteError:
+            require_name(Path(text))
         reason = getattr(cause, "strerror", None) or str(cause)[:100]
         raise error(f"{shown(text)} cannot be a dataset's path: {reason}. Choose another place.") from cause
     return Path(text)

@@ -147,4 +147,4 @@ def _whole(rows: Any) -> int:
     """
     if isinstance(rows, (int, float, np.number)) and 1 <= rows < math.inf and rows == int(rows):
         return int(rows)
-    raise DatasetError(f"A dataset needs at least 1 row, as a whole number; got {shown(rows)}.")
+    raise DatasetError(f"A dataset needs at least 1 row; got {shown(rows)}.")

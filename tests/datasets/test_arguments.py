@@ -39,7 +39,7 @@ def test_what_is_no_path_is_refused(call, path):
 
 @pytest.mark.parametrize("path", NO_PATHS, ids=lambda path: repr(path)[:8])
 def test_nothing_is_written_to_what_is_no_path(path):
-    short(lambda: create_dataset(path, SPEC, 5, format="npz"), DatasetWriteError, "path")
+    short(lambda: create_dataset(path, SPEC, 5, format="npz"), DatasetWriteError, "path|too long a name")
 
 
 @pytest.mark.parametrize("format", ["nope" * 2000, 5, ["npz"], b"npz"])
@@ -134,9 +134,7 @@ def test_columns_of_a_multi_index_are_given_by_their_tuples():
     held = table().set_axis(pd.MultiIndex.from_tuples(names), axis=1)
     given = {"observations": names[:3], "actions": names[3:5], "rewards": names[5], "terminations": names[6]}
     np.testing.assert_allclose(open_table(held, **given).read().rewards, table()[5], rtol=1e-6)
-    short(
-        lambda: open_table(held), DatasetFormatError, r"lacks observations.* holds \('obs', 'x'\), .*open_table\("
-    )
+    short(lambda: open_table(held), DatasetFormatError, r"lacks observations.* holds \('obs', 'x'\), .*open_table\(")
 
 
 @pytest.mark.parametrize("columns", [7, 3000])
