@@ -247,7 +247,7 @@ def _check_values(leaf: Leaf, array: Array) -> None:
     if leaf.name == "terminations" or not len(array):
         return
     if array.dtype.kind not in "biuf":
-        raise InvalidTransitionsError(f"{leaf.name} must hold real numbers, not {array.dtype}.")
+        raise InvalidTransitionsError(f"{leaf.name} must be numeric, in real numbers, not {array.dtype}.")
     bad = np.flatnonzero(~np.isfinite(as_matrix(array)).all(axis=1))
     if len(bad):
         raise InvalidTransitionsError(

@@ -53,7 +53,7 @@ def dataset_path(path: Any, error: type[DatasetError] = DatasetError) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as cause:
-        if error is DatasetWriteError:
+        if error is DatasetWriteError and getattr(cause, "errno", 0) == errno.ENAMETOOLONG:
             require_name(Path(text))
         reason = getattr(cause, "strerror", None) or str(cause)[:100]
         raise error(f"{shown(text)} cannot be a dataset's path: {reason}. Choose another place.") from cause

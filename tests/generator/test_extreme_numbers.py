@@ -213,7 +213,7 @@ def test_a_box_of_bools_may_be_an_action_and_a_key():
 def test_columns_that_are_no_real_numbers_are_refused_by_name(column, dtype):
     real = rows(n=200)
     held = np.zeros_like(getattr(real, column), dtype=dtype)
-    with pytest.raises(InvalidTransitionsError, match=f"{column} must hold real numbers, not "):
+    with pytest.raises(InvalidTransitionsError, match=f"{column} must be numeric, in real numbers, not "):
         generator(config=TINY).fit(replace(real, **{column: held}))
 
 
