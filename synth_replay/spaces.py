@@ -113,7 +113,7 @@ def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
         return {"type": "Dict", "spaces": {k: space_to_dict(v) for k, v in space.spaces.items()}}
     base: dict[str, Any] = {"type": type(space).__name__, "dtype": np.dtype(space.dtype or np.float32).name}
     if isinstance(space, spaces.Box):
-        bounds = {k: [repr(v) for v in getattr(space, k).reshape(-1).tolist()] for k in ("low", "high")}
+        bounds = {k: _texts(getattr(space, k)) for k in ("low", "high")}
         return base | bounds | {"shape": list(space.shape)}
     if isinstance(space, spaces.Discrete):
         return base | {"n": int(space.n), "start": int(space.start)}
@@ -200,6 +200,11 @@ def _shape(sizes: list[Any]) -> tuple[int, ...]:
     if len(sizes) > MAX_DIMENSIONS or math.prod(sizes) > MAX_NUMBERS:
         raise ValueError("its shape is too large")
     return tuple(sizes)
+
+
+def _texts(bounds: Array) -> list[str]:
+    """Returns bounds as texts of numbers, also those of a Box of bools."""
+    return [repr(int(v) if isinstance(v, bool) else v) for v in bounds.reshape(-1).tolist()]
 
 
 def _numbers(held: list[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:

@@ -246,8 +246,8 @@ def _outside(leaf: Leaf, low: Array, high: Array, slack: Array) -> str:
 def _check_values(leaf: Leaf, array: Array) -> None:
     if leaf.name == "terminations" or not len(array):
         return
-    if not np.issubdtype(array.dtype, np.number) and array.dtype != bool:
-        raise InvalidTransitionsError(f"{leaf.name} must be numeric, not {array.dtype}.")
+    if array.dtype.kind not in "biuf":
+        raise InvalidTransitionsError(f"{leaf.name} must be numeric, in real numbers, not {array.dtype}.")
     bad = np.flatnonzero(~np.isfinite(as_matrix(array)).all(axis=1))
     if len(bad):
         raise InvalidTransitionsError(

@@ -258,7 +258,7 @@ class TransitionCodec:
         if leaf.name not in self.unclipped:
             values = np.clip(values, leaf.low, leaf.high)
         values = np.clip(values, *representable(leaf.dtype))
-        return (np.rint(values) if np.issubdtype(leaf.dtype, np.integer) else values).astype(leaf.dtype)
+        return (np.rint(values) if leaf.dtype.kind in "iub" else values).astype(leaf.dtype)
 
     # -- persistence ------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from synth_replay.errors import InvalidTransitionsError
 from synth_replay.spaces import Array, Leaf, as_matrix
 
 FLOAT32_RESOLUTION = 1e-7  # a range below this share of the magnitude is float32 rounding noise
-EXACT_RESOLUTION = 1e-13  # the same for float64 and for integers, which are modelled as float64
+EXACT_RESOLUTION = 1e-13  # the same for float64
 MAX_MAGNITUDE = 1e140
 """Largest number that can be modelled; squares of larger ones leave the range of float64."""
 HEADROOM = 4.0  # differences of two values, and values a little beyond the observed ones, stay finite
@@ -24,6 +24,8 @@ def resolution(leaf: Leaf, array: Array) -> float:
         leaf: Column, with the dtype of generated rows.
         array: Real values, whose dtype may differ.
     """
+    if array.dtype.kind in "iu":  # counts have no rounding noise: whatever the target tells apart is a difference
+        return float(np.finfo(_modelled(leaf)).eps) / 4
     coarse = any(np.issubdtype(t, np.floating) and np.finfo(t).eps > 1e-12 for t in (leaf.dtype, array.dtype))
     return FLOAT32_RESOLUTION if coarse else EXACT_RESOLUTION
 
@@ -33,6 +35,8 @@ def representable(dtype: np.dtype[Any]) -> tuple[float, float]:
     if np.issubdtype(dtype, np.floating):
         largest = float(np.finfo(dtype).max)
         return -largest, largest
+    if dtype.kind == "b":
+        return 0.0, 1.0
     info = np.iinfo(dtype)
     low, high = float(info.min), float(info.max)
     return low, high if int(high) <= info.max else float(np.nextafter(high, 0.0))
@@ -57,20 +61,61 @@ def check_magnitudes(leaf: Leaf, array: Array) -> None:
 
 
 def rounded_columns(leaf: Leaf, array: Array) -> list[int]:
-    """Returns the elements of a column whose values are visibly changed by the dtype of generated rows.
+    """Returns the elements of a column whose values are visibly changed by the numbers in which they are modelled.
 
-    A float32 holds seven digits: 1e8 and 1e8 + 1 are the same number. An element counts where rounding moves a value by
-    more than a hundredth of the standard deviation, and its range is no rounding noise itself.
+    These are the dtype of generated rows, or float64 where that is an integer. A float32 holds seven digits and a
+    float64 sixteen: 1e8 and 1e8 + 1 are the same float32, 2**60 and 2**60 + 1 the same float64. An element counts
+    where rounding moves a value by more than a hundredth of the standard deviation, and its range is no rounding noise
+    itself.
 
     Args:
         leaf: Column, with the dtype of generated rows.
         array: Real values ``[n, *shape]``.
     """
-    target = leaf.dtype if np.issubdtype(leaf.dtype, np.floating) else np.dtype(np.float64)
-    if leaf.kind != "continuous" or not len(array) or np.can_cast(array.dtype, target):
+    target = _modelled(leaf)
+    if leaf.kind != "continuous" or not len(array) or _holds(target, array.dtype):
         return []
     values = as_matrix(array)
-    exact = values.astype(np.float64)
-    moved = np.abs(values.astype(target).astype(np.float64) - exact).max(axis=0)
-    varies = np.ptp(exact, axis=0) > EXACT_RESOLUTION * np.abs(exact).max(axis=0)
+    rounded = values.astype(target).astype(np.float64)
+    if array.dtype.kind in "iu":
+        lowest = values.argmin(axis=0)[None]
+        rounded = rounded - np.take_along_axis(rounded, lowest, axis=0)
+        exact = _distances(values)
+        varies = np.ptp(exact, axis=0) > 0
+    else:
+        exact = values.astype(np.float64)
+        varies = np.ptp(exact, axis=0) > EXACT_RESOLUTION * np.abs(exact).max(axis=0)
+    moved = np.abs(rounded - exact).max(axis=0)
     return np.flatnonzero(varies & (moved > VISIBLE_ROUNDING * exact.std(axis=0))).tolist()
+
+
+def rounding_note(leaf: Leaf, array: Array) -> str | None:
+    """Returns a warning for the user if :func:`rounded_columns` finds elements of a column, else None."""
+    rounded = rounded_columns(leaf, array)
+    if not rounded:
+        return None
+    of = f" of the elements {', '.join(map(str, rounded[:8]))}" if leaf.size > 1 else ""
+    name = np.dtype(leaf.dtype).name
+    how = f"generated values are {name}" if leaf.dtype.kind == "f" else f"{name} values are modelled as float64"
+    return (
+        f"{leaf.name}: {how}, whose precision is too low for the real values{of}: distinct values fall together. "
+        "Subtract a constant offset before fitting, or use a float64 space (rewards, discounts and returns are always "
+        "float32)."
+    )
+
+
+def _modelled(leaf: Leaf) -> np.dtype[Any]:
+    """Returns the floating dtype in which a column is modelled."""
+    return leaf.dtype if np.issubdtype(leaf.dtype, np.floating) else np.dtype(np.float64)
+
+
+def _holds(target: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
+    """Whether a floating dtype holds every value of another one; NumPy's own rule lets int64 pass as float64."""
+    return np.can_cast(dtype, target) and not (dtype.kind in "iu" and dtype.itemsize >= target.itemsize)
+
+
+def _distances(values: Array) -> Array:
+    """Returns the distance of integers ``[n, D]`` to the least of their column, without overflow."""
+    unsigned = values.astype(np.uint64)  # the difference modulo 2**64 is the distance, also of negative numbers
+    distances: Array = unsigned - values.min(axis=0).astype(np.uint64)
+    return distances.astype(np.float64)

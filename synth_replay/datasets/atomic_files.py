@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import struct
@@ -11,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from synth_replay.checkpoint import temporary_path
 from synth_replay.errors import (
@@ -20,6 +22,7 @@ from synth_replay.errors import (
     DatasetWriteError,
     SynthReplayError,
 )
+from synth_replay.safe_paths import shown
 
 DAMAGE = (
     *(OSError, ValueError, LookupError, EOFError, RuntimeError, OverflowError),
@@ -28,7 +31,33 @@ DAMAGE = (
 """What the standard library, NumPy and h5py raise on a damaged file; pyarrow has classes of its own."""
 
 LONGEST_NAME = 255  # bytes, of all common file systems
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 FOLDER_MARKS = ("manifest.json", "manifest.partial.json", "data/metadata.json")
+
+
+def dataset_path(path: Any, error: type[DatasetError] = DatasetError) -> Path:
+    """Returns an argument as a path that the system can look up; nothing need be there.
+
+    Args:
+        path: Path of a file or folder, of any type.
+        error: Class of the error.
+
+    Raises:
+        DatasetError: If it is no path, empty, too long, or in a place that may not be looked at.
+    """
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(text, str) or not text:
+        raise error(f"The path of a dataset is text or a Path; got {shown(path)}.")
+    try:
+        Path(text).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as cause:
+        if error is DatasetWriteError and getattr(cause, "errno", 0) == errno.ENAMETOOLONG:
+            require_name(Path(text))
+        reason = getattr(cause, "strerror", None) or str(cause)[:100]
+        raise error(f"{shown(text)} cannot be a dataset's path: {reason}. Choose another place.") from cause
+    return Path(text)
 
 
 @contextmanager
@@ -67,8 +96,10 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
+        where = f" ({error.filename})" if isinstance(error, (FileExistsError, NotADirectoryError)) else ""
+        remedy = "Free some space or choose" if error.errno in FULL else "Choose"
         raise DatasetWriteError(
-            f"{path} could not be written: {reason}. Free some space or choose another place, then run again."
+            f"{path} could not be written: {reason}{where}. {remedy} another place, then run again."
         ) from error
 
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
 
+from synth_replay.codec.precision import rounding_note
 from synth_replay.datasets.atomic_files import reading
 from synth_replay.datasets.columns import conform
 from synth_replay.datasets.memory import array_bytes, bounded_rows, require_memory
 from synth_replay.errors import DatasetError, DatasetFormatError, InvalidTransitionsError
+from synth_replay.safe_paths import shown
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
+
+logger = logging.getLogger(__name__)
 
 CHUNK_ROWS = 65_536
 
@@ -57,6 +63,7 @@ class Dataset(ABC):
         kept = [note for note in held if isinstance(note, str)] if isinstance(held, list) else []
         self.meta: dict[str, Any] = {**meta, "notes": [*kept, *notes]}
         self._rows = rows
+        self._rounded: set[str] = set()
 
     def __len__(self) -> int:
         return self._rows
@@ -80,9 +87,9 @@ class Dataset(ABC):
             InvalidTransitionsError: If values are not finite or outside their space.
             DatasetFormatError: If the file is damaged, or has fewer rows than it says.
         """
-        if rows < 1:
-            raise DatasetError(f"A chunk needs at least 1 row; got {rows}.")
-        rows = bounded_rows(self.path, min(rows, len(self)), 8 * sum(leaf.size for leaf in self.spec.leaves))
+        if not isinstance(rows, Integral) or rows < 1:
+            raise DatasetError(f"A chunk needs at least 1 row; got {shown(rows)}.")
+        rows = bounded_rows(self.path, min(int(rows), len(self)), 8 * sum(leaf.size for leaf in self.spec.leaves))
         start = 0
         with closing(self._blocks(rows)) as blocks:
             while block := self._next(blocks):
@@ -119,9 +126,20 @@ class Dataset(ABC):
         with reading(self.path):
             return next(blocks, None)
 
+    def _report_rounding(self, block: Mapping[str, Array]) -> None:
+        """Warns, once for each column, of values that fall together in the dtype of its space."""
+        for leaf in self.spec.leaves:
+            if leaf.dtype.kind != "f" or leaf.name in self._rounded or leaf.name not in block:
+                continue
+            if note := rounding_note(leaf, block[leaf.name]):
+                self._rounded.add(leaf.name)
+                logger.warning(f"{self.path}: {note}")
+
     def _conform(self, block: Mapping[str, Array], start: int) -> Transitions:
         try:
-            return conform(self.spec, block)
+            conformed = conform(self.spec, block)
+            self._report_rounding(block)
+            return conformed
         except InvalidTransitionsError as error:
             place = f"{self.path} (rows counted from {start})" if start else str(self.path)
             raise InvalidTransitionsError(f"{place}: {error}") from error

@@ -8,11 +8,11 @@ from typing import Any
 
 from gymnasium import spaces
 
-from synth_replay.datasets.atomic_files import reading
+from synth_replay.datasets.atomic_files import dataset_path, reading
 from synth_replay.datasets.d3rlpy import D3rlpyDataset, D3rlpyWriter
 from synth_replay.datasets.d4rl import D4rlDataset, D4rlWriter
 from synth_replay.datasets.dataset import Dataset, ReadOptions
-from synth_replay.datasets.hdf5 import SIGNATURE
+from synth_replay.datasets.hdf5 import SIGNATURE, is_hdf5
 from synth_replay.datasets.json_values import listed
 from synth_replay.datasets.minari.reader import MinariDataset, find_minari
 from synth_replay.datasets.minari.writer import MinariWriter
@@ -25,7 +25,8 @@ from synth_replay.datasets.sb3 import Sb3Dataset
 from synth_replay.datasets.stored_hdf5 import holds_frames, open_hdf5
 from synth_replay.datasets.table import CSV_SUFFIXES, TableDataset
 from synth_replay.datasets.writer import DatasetWriter
-from synth_replay.errors import DatasetError, DatasetFormatError, UnknownFormatError
+from synth_replay.errors import DatasetError, DatasetFormatError, DatasetWriteError, UnknownFormatError
+from synth_replay.safe_paths import shown
 from synth_replay.transitions import TransitionSpec
 
 FORMATS: dict[str, str] = {
@@ -69,7 +70,7 @@ def open_dataset(
         trusted: Whether a pickle (``sb3``) may be loaded. Loading it runs the code in it.
 
     Raises:
-        DatasetError: If the path does not exist.
+        DatasetError: If the path is none, or does not exist.
         UnknownFormatError: If there is no format of that name.
         DatasetFormatError: If the file is not a dataset, lacks columns or rows, or is damaged.
         UnfinishedDatasetError: If the writing of the dataset was interrupted.
@@ -78,7 +79,7 @@ def open_dataset(
         ImageObservationError: If the observations are images.
         MissingExtraError: If the format's library is not installed.
     """
-    path = Path(path)
+    path = dataset_path(path)
     name = detect_format(path) if format is None else _known(format)
     if not path.exists() and not (name == "minari" and find_minari(path)):
         raise DatasetError(f"{path} does not exist.")
@@ -113,7 +114,7 @@ def create_dataset(
         UnknownFormatError: If there is no format of that name or suffix.
         DatasetError: If the format cannot be written, or cannot hold the spec.
     """
-    path = Path(path)
+    path = dataset_path(path, DatasetWriteError)
     name = guess_format(path) if format is None else _known(format)
     writer = next((writer for writer in _WRITERS if writer.format == name), None)
     if writer is None:
@@ -127,9 +128,9 @@ def guess_format(path: str | Path) -> str:
     Raises:
         UnknownFormatError: If the suffix is another one.
     """
-    suffix = Path(path).suffix.lower()
+    suffix = dataset_path(path).suffix.lower()
     if suffix not in _SUFFIXES:
-        raise UnknownFormatError(f"No format has the suffix {suffix!r}: give format=, one of {_WRITTEN}.")
+        raise UnknownFormatError(f"No format has the suffix {shown(suffix)}: give format=, one of {_WRITTEN}.")
     return _SUFFIXES[suffix]
 
 
@@ -140,7 +141,7 @@ def detect_format(path: str | Path) -> str:
         DatasetError: If ``path`` does not exist.
         DatasetFormatError: If it is not a dataset that can be read.
     """
-    path = Path(path)
+    path = dataset_path(path)
     if path.is_dir() and any((path / name).exists() for name in (MANIFEST, UNFINISHED)):
         return "parquet"
     if find_minari(path):
@@ -163,7 +164,13 @@ def _detect_file(path: Path) -> str:
         return "npz"
     if start[:1] == b"\x80" or path.suffix == ".pkl":
         return "sb3"
-    if start[:4] == b"PAR1" or path.suffix.lower() in CSV_SUFFIXES:
+    if start[:4] == b"PAR1":
+        return "table"
+    with reading(path):
+        behind_user_block = is_hdf5(path)
+    if behind_user_block:
+        return _detect_hdf5(path)
+    if path.suffix.lower() in CSV_SUFFIXES:
         return "table"
     raise DatasetFormatError(
         f"{path} is no dataset: expected a NumPy archive, HDF5, a Stable-Baselines3 .pkl, a table (.csv, .parquet), or "
@@ -186,8 +193,8 @@ def _detect_hdf5(path: Path) -> str:
 
 
 def _known(name: str) -> str:
-    if name not in FORMATS:
-        raise UnknownFormatError(f"Unknown format {name!r}; known are {', '.join(FORMATS)}.")
+    if not isinstance(name, str) or name not in FORMATS:
+        raise UnknownFormatError(f"Unknown format {shown(name)}; known are {', '.join(FORMATS)}.")
     return name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,18 @@ from synth_replay.datasets.optional_imports import load_extra
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SPEC_ATTRIBUTE = "synth_replay"
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5: its signature is at byte 0, or behind a user block of 512, 1024, 2048, ... bytes."""
+    with path.open("rb") as file:
+        size, place = os.fstat(file.fileno()).st_size, 0
+        while place < size:
+            file.seek(place)
+            if file.read(len(SIGNATURE)) == SIGNATURE:
+                return True
+            place = max(512, 2 * place)
+    return False
 
 
 class _Disk(io.FileIO):

@@ -64,7 +64,9 @@ class StoredArray:
         h5 = load_extra("h5py")
         layout = plan.get_layout()
         if layout == h5.h5d.VIRTUAL or plan.get_external_count():
-            raise DatasetFormatError(f"{self} lies in other files, and only this one is read. Copy the values into it.")
+            raise DatasetFormatError(
+                f"{self} refers to values in other places, which are not read. Copy the values into it."
+            )
         chunk = array_bytes(self._dataset.chunks, self.dtype) if layout == h5.h5d.CHUNKED else 0
         size = max(array_bytes(self.shape, self.dtype), chunk)
         if size > HARMLESS_BYTES and layout != h5.h5d.COMPACT:

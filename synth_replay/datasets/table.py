@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from synth_replay.datasets.atomic_files import reading
+from synth_replay.datasets.atomic_files import dataset_path, reading
 from synth_replay.datasets.column_files import ColumnFile, ColumnFileDataset
 from synth_replay.datasets.column_names import DONES, ENDS
 from synth_replay.datasets.dataset import Dataset, ReadOptions
@@ -116,8 +116,9 @@ def open_table(
     given = (observations, actions, rewards, next_observations, terminations, truncations, episodes)
     options = ReadOptions(observation_space, action_space)
     if not isinstance(source, (str, Path)):
+        _names(source)
         return TableDataset(IN_MEMORY, options, TableColumns(*given), source)
-    path = Path(source)
+    path = dataset_path(source)
     if not path.is_file():
         raise DatasetError(f"{path} is no file: give a CSV or Parquet file, or a data frame.")
     return TableDataset(path, options, TableColumns(*given))
@@ -164,7 +165,7 @@ def _arrays(path: Path, table: Any, chosen: Mapping[str, list[str]]) -> dict[str
         leaf: stacked(path, leaf, [_numpy(path, name, table[stored[name]]) for name in names])
         for leaf, names in leaves.items()
     }
-    if episodes and len(episodes[0]) and "truncations" not in arrays and "terminations" in arrays:
+    if episodes and "truncations" not in arrays and "terminations" in arrays:
         last = np.append(episodes[0][1:] != episodes[0][:-1], True)
         arrays[ENDS] = last & ~(arrays["terminations"].reshape(-1) != 0)
     return arrays
@@ -179,7 +180,9 @@ def _with_dones(arrays: dict[str, Array], chosen: Mapping[str, list[str]]) -> di
 def _numpy(path: Path, name: str, column: Any) -> Array:
     """Returns a column of a table, ``[n]`` or, for cells that are lists, ``[n, size]``."""
     array: Array = np.asarray(column.to_numpy())
-    if array.dtype != object or not len(array) or isinstance(array[0], str):
+    if not len(array):
+        raise DatasetFormatError(f"{path} holds no transitions: it has columns, but no rows.")
+    if array.dtype != object or isinstance(array[0], str):
         return array
     if not hasattr(array[0], "__len__"):
         with suppress(TypeError, ValueError):  # missing values stay objects, which are refused

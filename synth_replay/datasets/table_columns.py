@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from synth_replay.transitions import EXTRA_COLUMNS
 EPISODES = ("episode", "episode_id", "episode_index", "eps_id")
 _NUMBER = re.compile(r"[_./]?(\d{1,6})|\[(\d{1,6})\]")
 _KEY = re.compile(r"[./](.+?)(?:_(\d{1,6})|\[(\d{1,6})\])?")
+
+NEEDED = ("observations", "actions", "rewards", "terminations")
+VECTORS = (*OBSERVATIONS, "actions")
 
 Names = str | Sequence[str]
 
@@ -50,9 +54,17 @@ class TableColumns:
     episodes: str | None = None
 
     def chosen(self) -> dict[str, list[str]]:
-        """Returns the stored names of the columns that were given, by leaf name."""
-        given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: [held] if isinstance(held, str) else list(held) for name, held in given.items() if held}
+        """Returns the stored names of the columns that were given, by leaf name; a name may be any value."""
+        given = {f.name: _as_names(getattr(self, f.name), f.name in VECTORS) for f in fields(self)}
+        return {name: held for name, held in given.items() if held}
+
+
+def _as_names(given: Any, vector: bool) -> list[str]:
+    """Returns one name or several, of any type, as text; a tuple is the name of a scalar column of a MultiIndex."""
+    if given is None:
+        return []
+    single = isinstance(given, (str, bytes)) or not isinstance(given, Iterable)
+    return [str(given)] if single or (isinstance(given, tuple) and not vector) else list(map(str, given))
 
 
 def find_table_columns(path: Path, names: Iterable[str], columns: TableColumns) -> dict[str, list[str]]:
@@ -67,7 +79,7 @@ def find_table_columns(path: Path, names: Iterable[str], columns: TableColumns) 
         Stored names by leaf name, such as ``{"observations": ["obs_0", "obs_1"], "rewards": ["reward"]}``.
 
     Raises:
-        DatasetFormatError: If names occur twice, a given column is missing, or the numbers of a vector have gaps.
+        DatasetFormatError: If names occur twice, a column is missing, or the numbers of a vector have gaps.
     """
     held = list(names)
     if twice := [name for name, count in Counter(held).items() if count > 1]:
@@ -81,7 +93,20 @@ def find_table_columns(path: Path, names: Iterable[str], columns: TableColumns) 
             chosen |= _by_name(path, head, aliases, [name for name in held if name not in taken])
     if "episodes" not in chosen and (episode := next((name for name in EPISODES if name in held), None)):
         chosen["episodes"] = [episode]
+    _require_columns(path, held, chosen)
     return chosen
+
+
+def _require_columns(path: Path, held: list[str], chosen: Mapping[str, list[str]]) -> None:
+    missing = [name for name in NEEDED if not any(leaf.split("/")[0] == name for leaf in chosen)]
+    if missing:
+        first = ", ".join(f"{name[:60]}..." if len(name) > 60 else name for name in held[:12]) or "no columns"
+        more = f" and {len(held) - 12:,} more" if len(held) > 12 else ""
+        given = ", ".join(f"{name}={'[...]' if name in VECTORS else '...'}" for name in missing)
+        raise DatasetFormatError(
+            f"{path} lacks {', '.join(missing)}; it holds {first}{more}. Rename its columns (observations_0, "
+            f"observations_1, ..., actions_0, ..., rewards, terminations), or name them: open_table(..., {given})."
+        )
 
 
 def _by_name(path: Path, head: str, aliases: Iterable[str], names: list[str]) -> dict[str, list[str]]:

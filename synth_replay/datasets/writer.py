@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from synth_replay.datasets.column_names import require_names
 from synth_replay.datasets.columns import stored_leaves
 from synth_replay.datasets.spec_header import make_spec_header, plain_json
 from synth_replay.errors import DatasetError
+from synth_replay.safe_paths import shown
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -50,12 +52,15 @@ class DatasetWriter(ABC):
 
     def __init__(self, path: Path, spec: TransitionSpec, rows: int, meta: dict[str, Any], overwrite: bool) -> None:
         require_free(path, overwrite)
-        if rows < 1:
-            raise DatasetError(f"A dataset needs at least 1 row; got {rows}.")
+        count = _whole(rows)
+        if not isinstance(spec, TransitionSpec):
+            raise DatasetError(f"A dataset is written with the TransitionSpec of its rows; got {shown(spec)}.")
+        if not isinstance(meta, dict):
+            raise DatasetError(f"The metadata of a dataset are a dict; got {shown(meta)}.")
         if lost := sorted(set(spec.extras) - set(self.extras)):
             raise DatasetError(f"{self.format} has no place for {lost}: write npz, d4rl or parquet.")
         require_names((leaf.name for leaf in spec.leaves), lambda text: DatasetError(f"{path}: {text}"))
-        self.path, self.spec, self.rows, self.overwrite = followed(path), spec, int(rows), overwrite
+        self.path, self.spec, self.rows, self.overwrite = followed(path), spec, count, overwrite
         self.meta = plain_json(meta)
         self.spec_header = make_spec_header(spec, self.meta) if self.has_spec_header else ""
         self.written = 0
@@ -132,3 +137,14 @@ class DatasetWriter(ABC):
     @abstractmethod
     def _release(self) -> None:
         """Closes every handle; may be called twice, and after a failure."""
+
+
+def _whole(rows: Any) -> int:
+    """Returns a number of rows.
+
+    Raises:
+        DatasetError: If it is no whole number from 1 on.
+    """
+    if isinstance(rows, (int, float, np.number)) and 1 <= rows < math.inf and rows == int(rows):
+        return int(rows)
+    raise DatasetError(f"A dataset needs at least 1 row; got {shown(rows)}.")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import reprlib
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from synth_replay.errors import ConfigError
+
+MAX_WEIGHT = 100.0
+"""Largest guidance weight; papers use up to 20, and far larger ones make all rows of a label nearly equal."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +22,7 @@ class GuidanceConfig:
     """How labels are used in training and in sampling. It has no effect on rows without labels.
 
     Attributes:
-        weight: Guidance weight w of CFDG's Eq. 7, ``(1 + w) conditional - w unconditional``, at least -1. 0 is the
+        weight: Guidance weight w of CFDG's Eq. 7, ``(1 + w) conditional - w unconditional``, from -1 to 100. 0 is the
             conditional model and -1 the unconditional one (of data with equally frequent classes); a weight above 0
             moves away from what all labels share. CFDG's Eq. 6 writes ``1 + w`` as its w.
         label_dropout: Share of training rows whose label becomes the null token (p_uncond), in [0, 1). CFDG does not
@@ -31,9 +38,12 @@ class GuidanceConfig:
     sigma_high: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.weight >= -1:
+        _require_number("weight", self.weight)
+        _require_number("label_dropout", self.label_dropout)
+        if not -1 <= self.weight <= MAX_WEIGHT:
             raise ConfigError(
-                f"GuidanceConfig.weight must be at least -1 (the unconditional model); got {self.weight!r}."
+                f"GuidanceConfig.weight must be at least -1 (the unconditional model) and at most "
+                f"{MAX_WEIGHT:g}; got {self.weight!r:.60}."
             )
         if not 0 <= self.label_dropout < 1:
             raise ConfigError(f"GuidanceConfig.label_dropout must be in [0, 1); got {self.label_dropout!r}.")
@@ -41,7 +51,10 @@ class GuidanceConfig:
             raise ConfigError(
                 "GuidanceConfig: weight other than 0 needs a label_dropout above 0 to train the null token."
             )
-        if self.sigma_low < 0 or (self.sigma_high is not None and self.sigma_high <= self.sigma_low):
+        _require_number("sigma_low", self.sigma_low)
+        if self.sigma_high is not None:
+            _require_number("sigma_high", self.sigma_high)
+        if not 0 <= self.sigma_low < (math.inf if self.sigma_high is None else self.sigma_high):
             raise ConfigError("GuidanceConfig needs 0 <= sigma_low < sigma_high.")
 
     @property
@@ -52,6 +65,11 @@ class GuidanceConfig:
     def acts_at(self, sigma: float) -> bool:
         """Tells whether the null token's score is needed at noise level ``sigma``."""
         return self.weight != 0 and self.sigma_low <= sigma and (self.sigma_high is None or sigma <= self.sigma_high)
+
+
+def _require_number(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ConfigError(f"GuidanceConfig.{name} must be a number; got {reprlib.repr(value)}.")
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from synth_replay.codec.precision import check_magnitudes, rounded_columns
-from synth_replay.errors import SpecMismatchError, TooFewTransitionsError
+from synth_replay.codec.precision import check_magnitudes, rounding_note
+from synth_replay.errors import InvalidTransitionsError, SpecMismatchError, TooFewTransitionsError
 from synth_replay.generator.config import MIN_ROWS, GeneratorConfig
 from synth_replay.generator.relabel import resolve_function
+from synth_replay.safe_paths import shown
 from synth_replay.transitions import EXTRA_COLUMNS, Transitions, TransitionSpec
 
 logger = logging.getLogger(__name__)
@@ -30,10 +32,15 @@ def check_rows(transitions: Transitions, spec: TransitionSpec, config: Generator
 
     Raises:
         TooFewTransitionsError: If there are fewer than :data:`MIN_ROWS` rows.
-        InvalidTransitionsError: If a value is not finite, outside its space, or too large to be modelled.
+        InvalidTransitionsError: If these are no transitions, or a value is not finite, outside its space, or too large
+            to be modelled.
         SpecMismatchError: If columns are missing or have other shapes.
         ConfigError: If the relabelling function does not exist.
     """
+    if not isinstance(transitions, Transitions):
+        raise InvalidTransitionsError(
+            f"A generator is fitted to Transitions, such as open_dataset(path).read(); got {shown(transitions)}."
+        )
     spec = spec.with_extras([name for name in EXTRA_COLUMNS if getattr(transitions, name) is not None])
     if len(transitions) < MIN_ROWS:
         raise TooFewTransitionsError(
@@ -51,14 +58,32 @@ def _check_precision(transitions: Transitions, spec: TransitionSpec) -> None:
     for leaf in spec.leaves:
         check_magnitudes(leaf, leaves[leaf.name])
     for leaf in spec.leaves:
-        if rounded := rounded_columns(leaf, leaves[leaf.name]):
-            of = f" of the elements {', '.join(map(str, rounded[:8]))}" if leaf.size > 1 else ""
-            dtype = np.dtype(leaf.dtype).name
-            logger.warning(
-                f"{leaf.name}: generated values are {dtype}, whose precision is too low for the real values{of}: "
-                "distinct values fall together. Subtract a constant offset before fitting, or use a float64 space "
-                "(rewards, discounts and returns are always float32)."
-            )
+        if note := rounding_note(leaf, leaves[leaf.name]):
+            logger.warning(note)
+
+
+def check_count(count: Any, spec: TransitionSpec) -> int:
+    """Checks a number of rows to sample.
+
+    Args:
+        count: The number, of any type.
+        spec: Columns of the rows.
+
+    Returns:
+        The number as an int.
+
+    Raises:
+        InvalidTransitionsError: If it is negative or no whole number, or the system has no memory for so many rows.
+    """
+    if isinstance(count, bool) or not isinstance(count, Integral) or count < 0:
+        raise InvalidTransitionsError(f"Cannot sample {shown(count)} rows: give a whole number from 0 on.")
+    try:  # pages that are never written cost nothing
+        np.empty(int(count) * sum(leaf.size * leaf.dtype.itemsize for leaf in spec.leaves), np.uint8)
+    except (MemoryError, ValueError, OverflowError) as error:
+        raise InvalidTransitionsError(
+            f"Memory does not suffice for {shown(int(count))} rows. Sample fewer at a time."
+        ) from error
+    return int(count)
 
 
 def check_spaces(spec: TransitionSpec, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:

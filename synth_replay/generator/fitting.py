@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,13 +18,14 @@ from synth_replay.codec.codec import EncodedRows, TransitionCodec
 from synth_replay.codec.labels import LabelEncoder
 from synth_replay.diffusion import Denoiser, DenoiserTrainer
 from synth_replay.diffusion.training import LossRecord, TrainerMeta
-from synth_replay.errors import CheckpointError
+from synth_replay.errors import CheckpointError, ConfigError
 from synth_replay.generator.calibration import calibrate
 from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.fitted import FittedModel, new_denoiser
 from synth_replay.generator.relabel import fit_relabeler
 from synth_replay.generator.sampling import condition_tensor
 from synth_replay.progress import track
+from synth_replay.safe_paths import shown
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -152,7 +154,13 @@ def fit_model(
 
 
 def with_steps(config: GeneratorConfig, steps: int) -> GeneratorConfig:
-    """Returns the configuration with another number of training steps."""
+    """Returns the configuration with another number of training steps.
+
+    Raises:
+        ConfigError: If it is no whole number from 1 on.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 1:
+        raise ConfigError(f"steps must be a whole number from 1 on; got {shown(steps)}.")
     training = replace(config.training, steps=steps, eval_every=min(config.training.eval_every, steps))
     return replace(config, training=training)
 

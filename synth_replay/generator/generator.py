@@ -15,9 +15,9 @@ from torch import Tensor
 from synth_replay.checkpoint import load_checkpoint, restoring, save_checkpoint, to_bytes
 from synth_replay.diffusion.config import SamplerConfig
 from synth_replay.diffusion.training import LossRecord
-from synth_replay.errors import InvalidTransitionsError, NotFittedError
+from synth_replay.errors import NotFittedError
 from synth_replay.generator.calibration import check_function
-from synth_replay.generator.checks import check_rows, check_spaces, widened_spec
+from synth_replay.generator.checks import check_count, check_rows, check_spaces, widened_spec
 from synth_replay.generator.config import GeneratorConfig, require_trusted_function, resolve_config
 from synth_replay.generator.fitted import FittedModel, ModelMeta
 from synth_replay.generator.fitting import LabelledRows, fit_model, with_steps
@@ -101,7 +101,8 @@ class TransitionGenerator:
         """Replaces the configuration's guidance weight, which :meth:`sample` uses by default.
 
         Raises:
-            ConfigError: If the weight is below -1 or needs a null token that the configuration does not train.
+            ConfigError: If the weight is below -1 or above 100, or needs a null token that the configuration does not
+                train.
         """
         self.config = replace(self.config, guidance=replace(self.config.guidance, weight=weight))
 
@@ -162,7 +163,7 @@ class TransitionGenerator:
             TooFewTransitionsError: If there are fewer than :data:`MIN_ROWS` rows.
             InvalidTransitionsError: If a value is not finite or outside its space.
             SpecMismatchError: If columns are missing or have other shapes.
-            ConfigError: If the configuration names a relabelling function that does not exist.
+            ConfigError: If ``steps`` is no number of steps, or the relabelling function does not exist.
             FitDivergedError: If the loss stops being finite.
         """
         spec = check_rows(transitions, self.spec, self.config)
@@ -208,12 +209,12 @@ class TransitionGenerator:
 
         Raises:
             NotFittedError: If :meth:`fit` has not been called.
-            InvalidTransitionsError: If the number is negative, or a label was not fitted.
-            ConfigError: If the weight is below -1, or needs a null token that was not trained.
+            InvalidTransitionsError: If the number is negative, no whole number or too large for the memory, or a label
+                was not fitted.
+            ConfigError: If the weight is below -1 or above 100, or needs a null token that was not trained.
         """
         model = self._fitted()
-        if num_samples < 0:
-            raise InvalidTransitionsError(f"Cannot sample {num_samples} rows.")
+        num_samples = check_count(num_samples, model.codec.spec)
         options = SamplingOptions.from_config(self.config, guidance_weight, sampler, relabel)
         codes, values = model.sample_conditions(num_samples, label, self._rng)
         rng = torch.Generator(device=self.device).manual_seed(int(self._rng.integers(2**63)))

@@ -12,9 +12,11 @@ from synth_replay.codec.codec import TransitionCodec
 from synth_replay.diffusion import Denoiser, residual, sample
 from synth_replay.diffusion.config import SamplerConfig
 from synth_replay.diffusion.guidance import GuidanceConfig
+from synth_replay.errors import ConfigError
 from synth_replay.generator.config import GeneratorConfig, RelabelConfig
 from synth_replay.generator.relabel import Relabeler, relabel_by_function, resolve_function
 from synth_replay.progress import track
+from synth_replay.safe_paths import shown
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
@@ -56,8 +58,11 @@ class SamplingOptions:
             relabel: Use the relabelling of the configuration.
 
         Raises:
-            ConfigError: If the weight is below -1 or needs a null token that the configuration does not train.
+            ConfigError: If the sampler is none, or the weight is below -1 or above 100, or needs a null token that
+                the configuration does not train.
         """
+        if sampler is not None and not isinstance(sampler, SamplerConfig):
+            raise ConfigError(f"The sampler must be a SamplerConfig; got {shown(sampler)}.")
         guidance = config.guidance if weight is None else replace(config.guidance, weight=weight)
         return cls(
             sampler or config.sampler,

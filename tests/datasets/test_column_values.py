@@ -198,3 +198,21 @@ def test_a_file_of_a_thousand_arrays_is_a_short_error(name, tmp_path):
     with pytest.raises(ValueError, match=r"and 988 more") as caught:
         open_dataset(path)
     assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    "rewards", [2**30 + np.arange(60) % 10, 1e9 + np.arange(60), 2**63 + np.arange(60, dtype="u8")]
+)
+def test_rewards_that_fall_together_as_float32_are_reported_once(rewards, tmp_path, caplog):
+    held = {"observations": np.zeros((60, 2)), "next_observations": np.ones((60, 2)), "terminals": np.zeros(60)}
+    np.savez(tmp_path / "d.npz", actions=np.linspace(-1, 1, 60)[:, None], rewards=rewards, **held)
+    dataset = open_dataset(tmp_path / "d.npz")
+    assert sum(len(chunk) for chunk in dataset.chunks(20)) == 60
+    assert len(caplog.messages) == 1 and "d.npz: rewards: generated values are float32" in caplog.messages[0]
+
+
+def test_numbers_that_float32_tells_apart_are_read_without_a_word(tmp_path, caplog):
+    held = {"observations": np.linspace(0, 1e3, 60)[:, None], "next_observations": np.ones((60, 1))}
+    held |= {"actions": np.linspace(-1, 1, 60)[:, None], "rewards": np.arange(60), "terminals": np.zeros(60)}
+    np.savez(tmp_path / "d.npz", **held)
+    assert len(open_dataset(tmp_path / "d.npz").read()) == 60 and not caplog.messages

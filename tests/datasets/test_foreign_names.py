@@ -147,7 +147,7 @@ def test_a_d4rl_file_reads_no_other_file(kind, tmp_path):
     path = save(tmp_path / "f.hdf5", columns(3))
     with h5py.File(path, "a") as file:
         referring(kind, file, "observations", secret(tmp_path), (3, 2))
-    refused(path, DatasetFormatError, "lacks observations" if "link" in kind else "lies in other files")
+    refused(path, DatasetFormatError, "lacks observations" if "link" in kind else "refers to values in other")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -159,7 +159,11 @@ def test_d3rlpy_and_minari_read_no_other_file(kind, tmp_path):
         with h5py.File(file, "a") as opened:
             referring(kind, opened, name, outside, (3, 2))
     for dataset in (path, folder):
-        refused(dataset, DatasetFormatError, "is a link to elsewhere" if "link" in kind else "lies in other files")
+        refused(
+            dataset,
+            DatasetFormatError,
+            "is a link to elsewhere" if "link" in kind else "refers to values in other",
+        )
 
 
 def test_links_inside_of_a_file_are_followed(tmp_path):

@@ -135,7 +135,11 @@ def test_done_is_read_with_a_note_and_codes_become_discrete():
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
-        (lambda t: t.drop(columns=["reward"]), DatasetFormatError, "lacks rewards; it holds actions"),
+        (
+            lambda t: t.drop(columns=["reward"]),
+            DatasetFormatError,
+            "lacks rewards; it holds action_0, .* and 15 more.*rewards=...",
+        ),
         (lambda t: t.drop(columns=["obs_3"]), DatasetFormatError, "numbered from 0 or 1 without gaps"),
         (lambda t: t.assign(reward="high"), DatasetFormatError, "holds object values, not numbers"),
         (lambda t: t.assign(obs_2=np.where(np.arange(ROWS) == 7, np.nan, 1)), InvalidTransitionsError, "row 7"),

@@ -203,8 +203,22 @@ def test_without_a_label_labels_are_drawn_as_in_the_data(linear_gaussian):
         {"label_dropout": -0.1},
         {"sigma_low": 2.0, "sigma_high": 1.0},
         {"sigma_low": -1.0},
+        {"sigma_low": float("nan")},
+        {"sigma_high": float("nan")},
+        {"sigma_high": "1"},
+        {"label_dropout": "0.1"},
+        {"weight": float("inf")},
+        {"weight": float("nan")},
+        {"weight": 1e30},
+        {"weight": 100.5},
+        {"weight": "1"},
+        {"weight": "x" * 5000},
+        {"weight": 1j},
+        {"weight": True},
+        {"weight": np.ones(2)},
+        {"weight": None},
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings):
-    with pytest.raises(ConfigError, match="GuidanceConfig"):
+    with pytest.raises(ConfigError, match=r"^GuidanceConfig.{,150}$"):
         GuidanceConfig(**settings)

@@ -151,6 +151,72 @@ def test_integers_at_the_end_of_their_dtype_do_not_wrap_around(dtype):
     assert decoded.observations.dtype == dtype and (decoded.observations > np.iinfo(dtype).max // 2 - 100).all()
 
 
+STEPS = np.arange(200) % 100
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int64, np.uint64])
+def test_integer_rewards_that_fall_together_as_float32_are_reported(dtype, caplog):
+    largest = dtype(np.iinfo(dtype).max)
+    generator(config=TINY).fit(replace(rows(n=200), rewards=largest - STEPS.astype(dtype)))
+    assert [message.split(":")[0] for message in caplog.messages] == ["rewards"]
+
+
+@pytest.mark.parametrize("column", ["observations", "actions"])
+@pytest.mark.parametrize(("dtype", "offset"), [(np.int64, 2**60), (np.int64, -(2**60)), (np.uint64, 2**63)])
+def test_wide_integers_that_fall_together_as_float64_are_reported(column, dtype, offset, caplog):
+    values = np.stack([STEPS.astype(dtype), STEPS[::-1].astype(dtype) + dtype(offset)], axis=1)
+    wide = spaces.Box(np.iinfo(dtype).min, np.iinfo(dtype).max, (2,), dtype)
+    given = {"observations": box(), "actions": spaces.Box(-1, 1, (1,))} | {column: wide}
+    made = TransitionGenerator(given["observations"], given["actions"], TINY, 0, "cpu")
+    real = {column: values} | ({"next_observations": values} if column == "observations" else {})
+    made.fit(replace(rows(n=200), **real))
+    start = f"{column}: {np.dtype(dtype).name} values are modelled as float64, whose precision is too low"
+    found = [message for message in caplog.messages if message.startswith(start)]
+    assert len(found) == 1 and "of the elements 1:" in found[0]
+
+
+@pytest.mark.parametrize("offset", [2**50, 2**52, -(2**52), 2**56])
+def test_integers_that_float64_tells_apart_are_kept(offset, caplog):
+    held = (offset + STEPS * max(1, abs(offset) // 2**50)).reshape(-1, 1)
+    made = generator(spaces.Box(-(2**62), 2**62, (1,), np.int64), TINY)
+    out = made.fit(replace(rows(n=200), observations=held, next_observations=held)).sample(200).observations
+    assert len(np.unique(out)) > 50 and not caplog.messages
+    assert held.min() <= out.min() and out.max() <= held.max()
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_a_box_of_bools_is_generated_as_bools(shape, tmp_path):
+    rng = np.random.default_rng(0)
+    seen, after = rng.random((2, 400, *shape)) < 0.25
+    made = generator(spaces.Box(0, 1, shape, np.bool_), TINY)
+    made.fit(replace(rows(n=400), observations=seen, next_observations=after))
+    made.save(tmp_path / "g")
+    for each in (made, TransitionGenerator.load(tmp_path / "g", device="cpu")):
+        out = each.sample(400)
+        assert out.observations.dtype == out.next_observations.dtype == bool
+        assert out.observations.shape == (400, *shape)
+        assert 0.05 < out.observations.mean() < 0.6
+
+
+def test_a_box_of_bools_may_be_an_action_and_a_key():
+    rng = np.random.default_rng(0)
+    flags = rng.random((200, 2)) < 0.5
+    key, space = {"flags": flags}, spaces.Box(0, 1, (2,), np.bool_)
+    made = TransitionGenerator(spaces.Dict({"flags": space}), space, TINY, 0, "cpu")
+    out = made.fit(replace(rows(n=200), observations=key, next_observations=key, actions=flags)).sample(50)
+    assert out.actions.dtype == out.observations["flags"].dtype == bool
+
+
+@pytest.mark.parametrize(
+    ("column", "dtype"), [("rewards", complex), ("observations", "complex64"), ("actions", "U3"), ("rewards", "m8[s]")]
+)
+def test_columns_that_are_no_real_numbers_are_refused_by_name(column, dtype):
+    real = rows(n=200)
+    held = np.zeros_like(getattr(real, column), dtype=dtype)
+    with pytest.raises(InvalidTransitionsError, match=f"{column} must be numeric, in real numbers, not "):
+        generator(config=TINY).fit(replace(real, **{column: held}))
+
+
 def test_rows_that_cannot_be_compared_are_refused_with_their_column():
     good, bad = rows(n=50), rows(scale=1e200, n=50)
     with pytest.raises(InvalidTransitionsError, match=r"synthetic: (next_)?observations\[\d\] holds"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from synth_replay.datasets.atomic_files import reading
-from synth_replay.datasets.hdf5 import SIGNATURE
+from synth_replay.datasets.atomic_files import dataset_path, reading
+from synth_replay.datasets.hdf5 import is_hdf5
 from synth_replay.datasets.pixels.dataset import PixelDataset
 from synth_replay.datasets.pixels.episode_files import load_arrays
 from synth_replay.datasets.pixels.offline_procgen import OfflineProcgenDataset
@@ -14,7 +14,7 @@ from synth_replay.datasets.pixels.vd4rl_hdf5 import SUFFIXES, VD4rlHdf5Dataset
 from synth_replay.datasets.pixels.vd4rl_npz import VD4rlNpzDataset
 from synth_replay.datasets.stored_hdf5 import holds_frames, open_hdf5
 from synth_replay.errors import DatasetError, DatasetFormatError, NotPixelsError, UnknownFormatError
-from synth_replay.safe_paths import plain_file
+from synth_replay.safe_paths import plain_file, shown
 
 PIXEL_FORMATS: dict[str, str] = {
     "vd4rl-npz": "V-D4RL's 64 px folder of npz files",
@@ -41,7 +41,7 @@ def open_pixels(
         NotPixelsError: If it is not a dataset of frames.
         DatasetFormatError: If it is damaged, or frames have another size.
     """
-    path = Path(path)
+    path = dataset_path(path)
     name = detect_pixels(path) if format is None else format
     sized: dict[str, Any] = {} if size is None else {"size": size}
     if name == "offline-procgen":
@@ -50,7 +50,7 @@ def open_pixels(
         return VD4rlNpzDataset(path, **sized)
     if name == "vd4rl-hdf5":
         return VD4rlHdf5Dataset(path, **sized)
-    raise UnknownFormatError(f"Unknown format {name!r} of frames; known are {', '.join(PIXEL_FORMATS)}.")
+    raise UnknownFormatError(f"Unknown format {shown(name)} of frames; known are {', '.join(PIXEL_FORMATS)}.")
 
 
 def find_pixels(path: str | Path) -> PixelDataset | None:
@@ -59,7 +59,7 @@ def find_pixels(path: str | Path) -> PixelDataset | None:
     Raises:
         DatasetFormatError: If it is a dataset of frames that is damaged.
     """
-    if not Path(path).exists():
+    if not dataset_path(path).exists():
         return None
     try:
         return open_pixels(path)
@@ -75,12 +75,12 @@ def detect_pixels(path: str | Path) -> str:
         NotPixelsError: If it is not a dataset of frames.
         DatasetFormatError: If it is damaged.
     """
-    path = Path(path)
+    path = dataset_path(path)
     if not path.exists():
         raise DatasetError(f"{path} does not exist.")
     if path.is_file():
-        with reading(path), path.open("rb") as file:
-            found = file.read(8) == SIGNATURE
+        with reading(path):
+            found = is_hdf5(path)
         if found and _holds_frames(path):
             return "vd4rl-hdf5"
     elif path.is_dir():
