@@ -34,19 +34,19 @@ class EpisodeColumns:
 
     Args:
         host: Buffer to follow; it keeps its episodes.
-        read: Whether to read them at once.
+        strict: Whether episodes that cannot be read as columns are an error now; otherwise see :attr:`plain`.
 
     Raises:
         SpecMismatchError: If the episodes have different shapes, or rewards of several numbers.
         UnsupportedBufferError: If the host is a mixture of two buffers.
     """
 
-    def __init__(self, host: ReplayBufferBase, read: bool = True) -> None:
+    def __init__(self, host: ReplayBufferBase, strict: bool = True) -> None:
         refuse_mixture(host)
         self.host = host
         self.layout: RowLayout | None = None
         self._reset()
-        if read:
+        if strict or self.plain:
             self.sync()
 
     def __len__(self) -> int:

@@ -86,7 +86,7 @@ class SyntheticReplayBuffer(HostBuffer):
         never = self.engine.mixture.rule.never
         if not never:
             refuse_stacking(dataset)
-        self._columns = EpisodeColumns(dataset, read=not never)
+        self._columns = EpisodeColumns(dataset, strict=not never)
         self._request_first_fit()
 
     @classmethod
