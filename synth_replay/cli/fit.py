@@ -45,7 +45,8 @@ class Fit:
         require_outside(self.out, dataset.path)
         out = followed(self.out)
         place = Workplace(out, {"fit": describe_fit(dataset, self.generator, self.running.seed)})
-        moved = place.resuming and out.exists() and not place.holds("generator", "fit")
+        clearing = place.trash.exists() or (place.resuming and not place.holds("generator", "fit"))
+        moved = out.exists() and clearing  # the run before was killed in its last steps
         if out.exists() and not moved:
             raise DatasetExistsError(f"{self.out} already exists: choose another folder, or delete it.")
         with place.work():
