@@ -32,7 +32,7 @@ def test_a_suffix_without_a_format_names_the_option_and_what_can_be_written(caps
 
 def test_converting_onto_something_says_to_remove_it(capsys, tmp_path):
     data = write_npz(tmp_path / "d.npz")
-    code, _, err = run(capsys, "convert", data, data)
+    code, _, err = run(capsys, "convert", data, write_npz(tmp_path / "other.npz"))
     assert code == 1 and "take another name or remove it" in err
 
 
