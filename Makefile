@@ -77,7 +77,7 @@ lint: $(VENV)/.test  ## ruff, mypy, and the floors by import-linter
 	@$(BIN)/lint-imports --no-cache
 
 docs: $(VENV)/.docs  ## the site, with warnings as errors: docs/_build/html/index.html
-	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(VENV)/.bench  ## every benchmark, its JSON in benchmarks/results and its table in docs/tables (hours)
