@@ -129,7 +129,7 @@ def load_checkpoint(folder: str | Path, name: str) -> tuple[dict[str, Tensor], d
             f"{path} has format {str(header.get('format'))[:20]}; this version reads {FORMAT_VERSION}. Upgrade, or "
             "save it again."
         )
-    if hashlib.sha256(blob).hexdigest() != header["sha256"]:
+    if hashlib.sha256(blob).hexdigest() != header.get("sha256"):
         raise CheckpointError(f"{path.parent / header['tensors']} is corrupt or cut short; save it again.")
     meta = header.get("meta")
     if not isinstance(meta, dict) or _digest(meta) != header.get("meta_sha256"):

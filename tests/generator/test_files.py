@@ -157,6 +157,7 @@ EDITS = [
     (("meta", "spec", "action_space"), {"type": "os.system", "dtype": "int64"}),
     (("meta",), []),
     (("format",), 1),
+    (("sha256",), None),
     (("tensors",), "../elsewhere.safetensors"),
     (("tensors",), ["a"]),
     (("tensors",), "generator.json"),
