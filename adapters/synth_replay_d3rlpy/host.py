@@ -179,7 +179,7 @@ class HostBuffer(WrappingBuffer):
 
 
 def _between_episodes(dataset: ReplayBufferBase) -> bool:
-    """Returns whether no episode is running; False where that cannot be told."""
+    """Returns whether no episode is running; False if the writer does not show it."""
     running = getattr(getattr(dataset, "_writer", None), "_active_episode", None)
     return running is not None and running.size() == 0
 

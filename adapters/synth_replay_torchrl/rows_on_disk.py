@@ -132,7 +132,9 @@ def rows_of_state(state: object) -> tuple[TensorDictBase, int]:
         raise CheckpointError("The state holds no rows of a tensor storage under '_storage'. Save it again.")
     leaves = {tuple(str(key).split(".")): value for key, value in held.items() if isinstance(value, Tensor)}
     if bool(leaves) is not state["initialized"]:
-        raise CheckpointError("The state says that it holds rows, or none, and it is not so. Save it again.")
+        raise CheckpointError(
+            "The state is damaged: its row count does not match the rows that it holds. Save it again."
+        )
     return _as_rows(leaves), state.get("_len", -1)
 
 

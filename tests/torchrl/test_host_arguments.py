@@ -195,7 +195,7 @@ def test_where_nothing_is_generated_nothing_of_torchrls_is_refused(options):
         buffer(**options())
 
 
-def test_parts_that_are_replaced_later_are_refused_likewise():
+def test_unsupported_parts_are_refused_when_they_replace_others_later():
     made, plain = filled(steps=20), filled(steps=20, real_ratio=1)
     slices = SliceSampler(num_slices=4)
     for change, text in (
