@@ -47,8 +47,9 @@ def pixel_rollout(env_id: str = "Pendulum-v1", steps: int = 250) -> Transitions:
 
 
 def distinct_frames(env_id: str, count: int = 1_000) -> np.ndarray:
-    """Stacks that all differ: many frames of CartPole are alike."""
-    found = np.unique(np.asarray(pixel_rollout(env_id, 6 * count).observations), axis=0)
+    """Stacks that all differ: frames of a rollout, each also moved sideways, because rendering thousands is slow."""
+    frames = np.asarray(pixel_rollout(env_id).observations)
+    found = np.unique(np.concatenate([np.roll(frames, 2 * k, axis=-1) for k in range(12)]), axis=0)
     assert len(found) >= count
     return found[np.random.default_rng(0).permutation(len(found))[:count]]
 

@@ -87,28 +87,35 @@ def test_a_control_task_is_learnt_once_and_drawn_as_its_simulator_shows_it(tmp_p
         assert (one.frames != other.frames).mean() > 0.5
 
 
+@pytest.fixture(scope="module")
+def coinrun(tmp_path_factory):
+    """The folder in which policies are learnt once, and the options that do so."""
+    return tmp_path_factory.mktemp("coinrun"), ["--task", "coinrun", "--train-steps", "1"]
+
+
 @pytest.mark.slow
 @needs_procgen
-def test_without_random_actions_the_best_one_is_taken_for_every_frame(tmp_path):
-    small = ["--task", "coinrun", "--quality", "random", "--steps", "60", "--train-steps", "1"]
-    for epsilon in ("0", "1"):
-        done = collect(tmp_path / epsilon / "coinrun", *small, "--epsilon", epsilon)
+def test_without_random_actions_the_best_one_is_taken_for_every_frame(coinrun):
+    folder, small = coinrun
+    for name, epsilon in (("greedy", "0"), ("random", "1")):
+        done = collect(folder / name, *small, "--quality", "random", "--steps", "60", "--epsilon", epsilon)
         assert done.returncode == 0, done.stderr
-    best = PPO.load(tmp_path / "0" / "coinrun-policies-1-seed0" / "policy-0.zip", device="cpu")
-    for episode in open_pixels(tmp_path / "0" / "coinrun").episodes():
+    best = PPO.load(folder / "coinrun-policies-1-seed0" / "policy-0.zip", device="cpu")
+    for episode in open_pixels(folder / "greedy", game="coinrun").episodes():
         frames = episode.frames[: len(episode)]
         np.testing.assert_array_equal(episode.actions, best.predict(frames, deterministic=True)[0])
-    actions = np.concatenate([episode.actions for episode in open_pixels(tmp_path / "1" / "coinrun").episodes()])
+    actions = np.concatenate([episode.actions for episode in open_pixels(folder / "random", game="coinrun").episodes()])
     assert len(set(actions.tolist())) > 10
 
 
 @pytest.mark.slow
 @needs_procgen
-def test_a_game_is_drawn_as_the_engine_shows_it_on_training_levels(tmp_path):
-    small = ["--task", "coinrun", "--quality", "expert", "--steps", "40", "--train-steps", "1"]
-    done = collect(tmp_path / "coinrun", *small)
+def test_a_game_is_drawn_as_the_engine_shows_it_on_training_levels(coinrun):
+    folder, small = coinrun
+    small = [*small, "--quality", "expert", "--steps", "40"]
+    done = collect(folder / "expert", *small)
     assert done.returncode == 0, done.stderr
-    dataset, env = open_pixels(tmp_path / "coinrun"), ProcgenEnv("coinrun")
+    dataset, env = open_pixels(folder / "expert", game="coinrun"), ProcgenEnv("coinrun")
     assert len(dataset) == 40
     for seed, episode in enumerate(dataset.episodes()):
         frames, rewards = replayed(env, episode, seed)
@@ -117,7 +124,7 @@ def test_a_game_is_drawn_as_the_engine_shows_it_on_training_levels(tmp_path):
         np.testing.assert_array_equal(shown, frames[: len(shown)])
         np.testing.assert_allclose(episode.rewards, rewards)
 
-    refused = collect(tmp_path / "coinrun", *small)
+    refused = collect(folder / "expert", *small)
     assert refused.returncode == 2
     assert "already exists" in refused.stderr
 
