@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +13,6 @@ import pytest
 
 from synth_replay import GeneratorConfig, TransitionGenerator
 from synth_replay.buffers import SyntheticReplayBuffer
-from synth_replay.checkpoint import save_checkpoint
 from synth_replay.errors import CheckpointError, ConfigError, UntrustedFileError
 from synth_replay.generator import RelabelConfig
 from tests.conftest import TINY, rollout
@@ -219,40 +216,3 @@ def test_aliases_that_stand_for_gigabytes_are_refused_at_once(tmp_path):
         with pytest.raises(ConfigError, match="aliases") as refused:
             GeneratorConfig.load(path)
         assert len(str(refused.value)) < 2_000
-
-
-# -- several processes --------------------------------------------------------------------------
-
-SAVER = """
-import sys, torch
-from synth_replay.checkpoint import save_checkpoint
-for number in range(100_000):
-    save_checkpoint(sys.argv[1], "generator", {"x": torch.full((1000,), float(number))}, {"number": number})
-"""
-
-
-@pytest.mark.slow
-def test_five_hundred_loads_beside_two_savers_get_one_whole_version_each(tmp_path):
-    import torch
-
-    from synth_replay.checkpoint import load_checkpoint
-
-    save_checkpoint(tmp_path, "generator", {"x": torch.full((1000,), 0.0)}, {"number": 0})
-    savers = [subprocess.Popen([sys.executable, "-c", SAVER, str(tmp_path)]) for _ in range(2)]
-    try:
-        seen = set()
-        while len(seen) < 3:  # until both have begun
-            seen.add(load_checkpoint(tmp_path, "generator")[1]["number"])
-        loads = 0
-        while loads < 500 or len(seen) < 20:
-            loads += 1
-            tensors, meta = load_checkpoint(tmp_path, "generator")
-            assert (tensors["x"] == meta["number"]).all()
-            seen.add(meta["number"])
-    finally:
-        assert [saver.poll() for saver in savers] == [None, None]
-        for saver in savers:
-            saver.kill()
-            saver.wait()
-    save_checkpoint(tmp_path, "generator", {"x": torch.zeros(1)}, {"number": -1})
-    assert len(list(tmp_path.iterdir())) == 2  # what the killed ones left is gone
