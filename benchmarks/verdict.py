@@ -1,8 +1,8 @@
-"""The report's scores of rows whose worth is known: ``python benchmarks/verdict.py``.
+"""The report's scores of rows of known quality: ``python benchmarks/verdict.py``.
 
-Real rows of other episodes, real rows with additive noise, and short and longer fits, with and without the clip to the
-observed range. The limits in ``synth_replay/report/thresholds.py`` follow from this table and from
-``benchmarks/fidelity.py``. Ten minutes of one core.
+Scores real rows of other episodes, real rows with additive noise, and the rows of short and longer fits with and
+without the clip to the observed range. The limits in ``synth_replay/report/thresholds.py`` follow from this table and
+from ``benchmarks/fidelity.py``. Takes ten minutes on one core.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def settings(steps: int) -> GeneratorConfig:
 
 
 def generated(env_id: str, real: Transitions, steps: int) -> dict[str, Transitions]:
-    """Fits a generator and returns rows with and without the clip, of the same random numbers."""
+    """Fits a generator and returns its rows with and without the clip, drawn with the same random numbers."""
     env = gym.make(env_id)
     generator = TransitionGenerator(env.observation_space, env.action_space, settings(steps), 0, "cpu").fit(real)
     made = {}

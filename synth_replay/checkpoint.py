@@ -1,7 +1,7 @@
 """Checkpoints of safetensors and JSON, written atomically.
 
-The JSON file is written last. It names the tensor file with its hash, and holds a hash of its own content, so an
-interrupted or failed save leaves the previous version readable, and a changed file is noticed.
+The JSON file is written last, so an interrupted or failed save leaves the previous version readable. It holds the hash
+of the tensor file and of its own metadata, so a load detects a change to either file.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from synth_replay.errors import CheckpointError, SynthReplayError
 from synth_replay.safe_paths import plain_bytes, plain_file
 
 FORMAT_VERSION = 2
-TEMPORARY = ".synth-replay-partial"  # the end of every name that only this package makes and may remove
+TEMPORARY = ".synth-replay-partial"  # suffix of names that only this package makes, so it may delete them
 WRONG_VALUES = (LookupError, ValueError, TypeError, AttributeError, OverflowError, RuntimeError, AssertionError)
-MOST_ATTEMPTS = 1000  # each one follows on another process's save
+MOST_ATTEMPTS = 1000  # a read is only repeated after another process has saved
 
 
 def save_checkpoint(folder: str | Path, name: str, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
@@ -56,7 +56,7 @@ def save_checkpoint(folder: str | Path, name: str, tensors: dict[str, Tensor], m
         for old in folder.glob(f"{name}-*.safetensors"):
             if old.name != tensor_file.name and _is_ours(old, name):
                 old.unlink()
-        for stray in folder.glob(f".{name}*{TEMPORARY}"):  # of a process that was killed
+        for stray in folder.glob(f".{name}*{TEMPORARY}"):  # left by a killed process
             stray.unlink()
 
 
@@ -70,7 +70,7 @@ def _is_ours(path: Path, name: str) -> bool:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Excludes other processes' saves inside a ``with`` block, without a file of its own; not on Windows."""
+    """Locks ``folder`` against other processes' saves in a ``with`` block, without a lock file; no lock on Windows."""
     if os.name != "posix":
         yield
         return
@@ -136,16 +136,16 @@ def load_checkpoint(folder: str | Path, name: str) -> tuple[dict[str, Tensor], d
         raise CheckpointError(f"{path} was changed or damaged after it was saved: its hash differs. Save it again.")
     try:
         return load_tensors(blob), meta
-    except SafetensorError as error:  # whoever changes the tensors can change their hash as well
+    except SafetensorError as error:  # a changed file can come with a matching hash
         raise CheckpointError(f"{header['tensors']} cannot be read: {error}") from error
 
 
 @contextmanager
 def restoring(what: str) -> Iterator[None]:
-    """Turns what wrong values of a file raise while an object is built from them into a clear error.
+    """Raises one clear error if an object cannot be built from the values of a file.
 
     Raises:
-        CheckpointError: If the ``with`` block raises such an error; the text begins with ``what``.
+        CheckpointError: If the ``with`` block raises an error that wrong values cause; the text begins with ``what``.
     """
     try:
         yield

@@ -136,7 +136,7 @@ class UnfinishedDatasetError(DatasetError):
 
 
 class UntrustedFileError(SynthReplayError):
-    """A file that runs code when it is loaded, without the caller's word that its origin is trusted."""
+    """A file that runs code on loading was opened without the caller's word that its origin is trusted."""
 
 
 class UntrustedDatasetError(DatasetError, UntrustedFileError):

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, else a line now and then that says how long it will still take."""
+"""Progress of long work: a bar on a terminal, elsewhere log lines with the time that is left."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from synth_replay.runtime import announce
 logger = logging.getLogger(__name__)
 
 FIRST_LINE_SECONDS = 5.0
-LINES = 10  # in the whole work, at most
+LINES = 10  # at most, for the whole work
 
 
 class Progress:
-    """Counts units of work inside a ``with`` block, and shows nothing; the base of what does.
+    """Counts units of work inside a ``with`` block and shows nothing; base class of :class:`Bar` and :class:`Lines`.
 
     Args:
-        total: Units of all work.
-        done: Units that an earlier run did.
+        total: Number of units of the whole work.
+        done: Number of units that an earlier run has done.
     """
 
     def __init__(self, total: int, done: int = 0) -> None:
         self.total, self.done = total, done
 
     def update(self, count: int = 1) -> None:
-        """Counts units that were done."""
+        """Adds to the count of finished units."""
         self.done += count
 
     def note(self, **figures: str) -> None:
@@ -71,15 +71,15 @@ class Bar(Progress):
 
 
 class Lines(Progress):
-    """Lines of a log: the first after some seconds, with the time that is left, then one at each tenth of the work.
+    """Log lines with the time that is left: the first after 5 seconds, then one at each tenth of the work.
 
-    Work that is done within these seconds says nothing.
+    Work of less than 5 seconds logs nothing.
 
     Args:
-        total: Units of all work.
-        done: Units that an earlier run did.
+        total: Number of units of the whole work.
+        done: Number of units that an earlier run has done.
         what: Name of the work.
-        unit: Name of a unit.
+        unit: Name of one unit, such as ``step``.
         clock: Returns the time in seconds.
     """
 
@@ -96,7 +96,7 @@ class Lines(Progress):
             return
         seconds = self._clock() - self._started
         if seconds < FIRST_LINE_SECONDS:
-            self._next = self.done + max(1, self.total // 1000)  # asks the clock now and then
+            self._next = self.done + max(1, self.total // 1000)  # does not read the clock at every update
             return
         left = seconds / (self.done - self._before) * (self.total - self.done)
         self._say(f"{_duration(seconds)} so far, about {_duration(left)} left")
@@ -108,7 +108,7 @@ class Lines(Progress):
         self._figures = "".join(f", {name} {value}" for name, value in figures.items())
 
     def close(self, complete: bool) -> None:
-        """Says how long the work took, if it took long."""
+        """Logs how long the work took, if it is complete and took at least 5 seconds."""
         seconds = self._clock() - self._started
         if complete and seconds >= FIRST_LINE_SECONDS:
             self._say(f"done in {_duration(seconds)}")
@@ -128,11 +128,11 @@ def track(
     """Returns the progress of some work, to use in a ``with`` block.
 
     Args:
-        total: Units of all work.
+        total: Number of units of the whole work.
         what: Name of the work, such as ``fitting``.
-        unit: Name of a unit, such as ``step``.
-        progress: True for a bar, False for nothing, None for a bar on a terminal and lines elsewhere.
-        done: Units that an earlier run did.
+        unit: Name of one unit, such as ``step``.
+        progress: True for a bar, False for nothing, None for a bar on a terminal and log lines elsewhere.
+        done: Number of units that an earlier run has done.
         keep: Whether a finished bar stays on the screen.
     """
     if progress is False:

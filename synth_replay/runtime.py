@@ -83,17 +83,17 @@ def show_progress(progress: bool | None) -> bool:
 
 
 def announce(logger: logging.Logger, message: str, *args: object, progress: bool | None = None) -> None:
-    """Logs a message at level INFO, and shows it on stderr where nobody decides about the package's messages.
+    """Logs a message at level INFO, or writes it to stderr if the user has not configured logging for it.
 
-    Training scripts rarely configure logging, and Python then shows warnings only. A pause of minutes without a word
-    looks like a hang, so such a message is shown nevertheless. ``logging.getLogger("synth_replay").setLevel(...)``
-    decides about it, a handler for level INFO takes it over, and ``progress=False`` silences it.
+    Training scripts rarely configure logging, and Python then shows warnings only. A silent pause of minutes looks like
+    a hang, so the message goes to stderr. To change this, set a level with
+    ``logging.getLogger("synth_replay").setLevel(...)`` or add a handler for level INFO.
 
     Args:
         logger: Logger of the module, below ``synth_replay``.
         message: Message with %-placeholders.
         *args: Values of the placeholders.
-        progress: Argument ``progress`` of the caller.
+        progress: The caller's argument ``progress``; False silences the message.
     """
     if progress is False:
         return

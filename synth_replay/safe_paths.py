@@ -1,4 +1,4 @@
-"""Names that stand in a file, as paths: a name is a plain file or folder inside its own folder, or an error."""
+"""Paths from names that an untrusted file holds: each must be a plain file or folder inside the given folder."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ _KINDS = {
 
 
 def plain_file(folder: Path, name: object, error: MakeError = ValueError) -> Path:
-    """Returns the path of a plain file that a file of somebody else names.
+    """Returns the path of a plain file whose name comes from an untrusted file.
 
-    The file is looked at, but not opened. ``folder`` itself is the caller's word and may be a symlink.
+    The plain file is checked, but not opened. ``folder`` comes from the caller and may be a symlink.
 
     Args:
-        folder: Folder that must hold the file.
-        name: Name from the file, of any type.
+        folder: Folder that must hold the plain file.
+        name: Name from the untrusted file, of any type.
         error: Makes the error from its text, such as an error class.
 
     Raises:
-        Exception: The error, if the name is not text, leads out of the folder (by its parts or as a symlink), or is
-            that of a missing file, a folder, a device, a pipe or a socket.
+        Exception: The result of ``error``, if the name is not text, leads out of the folder (by its parts or as a
+            symlink), or names a missing file, a folder, a device, a pipe or a socket.
     """
     return _plain(folder, name, error, stat.S_IFREG)
 
 
 def plain_folder(folder: Path, name: object, error: MakeError = ValueError) -> Path:
-    """Returns the path of a folder in ``folder`` that a file of somebody else names, as :func:`plain_file` does."""
+    """Returns the path of a folder in ``folder`` whose name comes from an untrusted file; see :func:`plain_file`."""
     return _plain(folder, name, error, stat.S_IFDIR)
 
 
 def plain_name(name: object) -> bool:
-    """Whether a value is the name of a file without any path: text without separators, ``..``, drives or NUL."""
+    """Whether a value is a bare file name: text without separators, ``..``, drives or NUL."""
     if not isinstance(name, str) or name in ("", ".", "..") or "\0" in name:
         return False
     try:
@@ -55,7 +55,7 @@ def plain_name(name: object) -> bool:
 
 
 def shown(name: object, limit: int = _SHOWN) -> str:
-    """Returns a value of a file for an error: its ``repr``, cut where it is long; nested lists are not written out."""
+    """Returns the ``repr`` of a value for an error, cut after ``limit`` characters; nested lists are abbreviated."""
     text = f"{name[: 2 * limit]!r}" if isinstance(name, str) else reprlib.repr(name)
     return text if len(text) <= limit else f"{text[:limit]}..."
 
@@ -84,11 +84,11 @@ def plain_bytes(path: Path, most: int = 1 << 26) -> bytes:
 
     Args:
         path: The file; may be a symlink to one.
-        most: Most bytes that such a file has.
+        most: Largest allowed size in bytes.
 
     Raises:
         FileNotFoundError: If it is missing.
-        ValueError: If it is no plain file, or larger.
+        ValueError: If it is no plain file, or larger than ``most``.
         OSError: If it cannot be read.
     """
     held = path.stat()

@@ -19,7 +19,7 @@ Kind = Literal["continuous", "categorical"]
 
 MAX_CATEGORIES = 4096
 MAX_DIMENSIONS = 16
-MAX_NUMBERS = 10_000_000  # in one row, of a saved description
+MAX_NUMBERS = 10_000_000  # values of one row of a space in a saved description
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ def space_from_dict(data: Any, depth: int = 16) -> spaces.Space[Any]:
     """Rebuilds a space from the description that :func:`space_to_dict` returned.
 
     Args:
-        data: The description, JSON of any origin.
-        depth: How often Dict spaces may be nested.
+        data: The description: JSON values, which need not come from a trusted file.
+        depth: Number of allowed levels of nested Dict spaces.
 
     Raises:
         SpaceDescriptionError: If it is damaged, or describes another kind of space.
@@ -203,15 +203,15 @@ def _shape(sizes: list[Any]) -> tuple[int, ...]:
 
 
 def _texts(bounds: Array) -> list[str]:
-    """Returns bounds as texts of numbers, also those of a Box of bools."""
+    """Returns bounds as the text of each number; bools become 0 and 1."""
     return [repr(int(v) if isinstance(v, bool) else v) for v in bounds.reshape(-1).tolist()]
 
 
 def _numbers(held: list[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    """Returns bounds ``[*shape]`` from a list, flat or nested, of numbers or their texts."""
+    """Returns bounds ``[*shape]`` from a flat or nested list of numbers, which may be text."""
     flat = np.array(held, dtype=object).reshape(-1).tolist() if held else []
     if len(flat) != math.prod(shape) or not all(isinstance(v, (str, int, float)) for v in flat):
-        raise ValueError("its bounds do not have its shape")
+        raise ValueError("its bounds do not fit its shape")
     whole = dtype.kind in "iu"
     with np.errstate(over="raise"):
         return np.array([int(v) if whole else float(v) for v in flat], dtype).reshape(shape)

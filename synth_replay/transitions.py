@@ -230,13 +230,13 @@ def _scalar(name: str) -> Leaf:
 
 
 def _some(items: Iterable[Any], limit: int = 20) -> str:
-    """Words at most ``limit`` items for an error."""
+    """Returns at most ``limit`` items as text for an error."""
     held = list(items)
     return ", ".join(map(str, held[:limit])) + (f" and {len(held) - limit:,} more" if len(held) > limit else "")
 
 
 def _outside(leaf: Leaf, low: Array, high: Array, slack: Array) -> str:
-    """Words the first dimension that is outside of its space, given the extremes ``[*shape]`` of all rows."""
+    """Describes the first dimension that leaves its space, from the extremes ``[*shape]`` of all rows."""
     bad = np.flatnonzero(np.asarray((low < leaf.low - slack) | (high > leaf.high + slack)))[0]
     values, bounds = ([float(np.ravel(a)[bad]) for a in pair] for pair in ((low, high), (leaf.low, leaf.high)))
     where = f" in dimension {bad}" if leaf.size > 1 else ""
@@ -247,7 +247,7 @@ def _check_values(leaf: Leaf, array: Array) -> None:
     if leaf.name == "terminations" or not len(array):
         return
     if array.dtype.kind not in "biuf":
-        raise InvalidTransitionsError(f"{leaf.name} must be numeric, in real numbers, not {array.dtype}.")
+        raise InvalidTransitionsError(f"{leaf.name} must hold real numbers, not {array.dtype}.")
     bad = np.flatnonzero(~np.isfinite(as_matrix(array)).all(axis=1))
     if len(bad):
         raise InvalidTransitionsError(

@@ -29,14 +29,14 @@ class RowLayout:
         episode: Any episode of the buffer, for its shapes.
 
     Raises:
-        SpecMismatchError: If a reward is more than one number.
+        SpecMismatchError: If a reward is not a single number.
     """
 
     def __init__(self, episode: EpisodeBase) -> None:
         if np.shape(episode.rewards)[1:] != (1,):
             raise SpecMismatchError(
-                f"Rewards are of shape {np.shape(episode.rewards)[1:]}, and one number can be learnt: choose or sum "
-                "them, or generate nothing (real_ratio=1)."
+                f"Rewards have the shape {np.shape(episode.rewards)[1:]}, but only one number can be modelled. Choose "
+                "one or sum them, or generate nothing (real_ratio=1)."
             )
         state = {f"observations/{i}": a.shape[1:] for i, a in enumerate(as_parts(episode.observations))}
         state["actions"] = episode.actions.shape[1:]
@@ -53,14 +53,14 @@ class RowLayout:
         """Checks that an episode has the shapes of the first one.
 
         Raises:
-            SpecMismatchError: If it has others.
+            SpecMismatchError: If its shapes differ.
         """
         held = [*as_parts(episode.observations), episode.actions, episode.rewards]
         found, wanted = [tuple(np.shape(a)[1:]) for a in held], list(self.shapes.values())[: self.kinds + 2]
         if found != wanted:
             raise SpecMismatchError(
-                f"An episode's observations, actions and rewards have the shapes {found}, and the first episode's "
-                f"{wanted}: it is of another environment. Leave it out."
+                f"An episode's observations, actions and rewards have the shapes {found}, but the first episode's have "
+                f"{wanted}. It comes from another environment: leave it out."
             )
 
     def steps(self, episode: EpisodeBase, new: slice) -> Array:
@@ -85,7 +85,7 @@ class RowLayout:
         """Returns the row ``[width]`` of one of d3rlpy's transitions.
 
         Raises:
-            UnsupportedBufferError: If the picker changes the shapes of what the episodes hold.
+            UnsupportedBufferError: If the picker returns other shapes than the episodes hold.
         """
         parts = {f"observations/{i}": a for i, a in enumerate(as_parts(transition.observation))}
         parts |= {f"next_observations/{i}": a for i, a in enumerate(as_parts(transition.next_observation))}
@@ -94,9 +94,9 @@ class RowLayout:
         for name, value in parts.items():
             if np.size(value) != np.prod(self.shapes.get(name, (0,))):
                 raise UnsupportedBufferError(
-                    f"The transition picker gives {name} of shape {np.shape(value)}, the episodes hold "
-                    f"{self.shapes.get(name)}: rows are generated as they are stored. Store them stacked, or generate "
-                    "nothing (real_ratio=1)."
+                    f"The transition picker returns {name} of shape {np.shape(value)}, but the episodes hold "
+                    f"{self.shapes.get(name)}, and generated rows have the shapes of the episodes. Store stacked "
+                    "observations, or generate nothing (real_ratio=1)."
                 )
         row: Array = self.pack({name: np.asarray(a)[None] for name, a in (parts | scalars).items()})[0]
         return row

@@ -10,11 +10,11 @@ from synth_replay_d3rlpy.entries import Entry
 
 
 class BothStorages:
-    """d3rlpy's interface of a storage, for an offline dataset and the buffer of the online steps after it.
+    """An offline dataset and a buffer of online steps, as one storage with d3rlpy's interface.
 
     Args:
         offline: Offline dataset.
-        online: Buffer of the online steps; what is appended goes there.
+        online: Buffer of the online steps, to which :meth:`append` writes.
     """
 
     def __init__(self, offline: ReplayBufferBase, online: ReplayBufferBase) -> None:
@@ -24,7 +24,7 @@ class BothStorages:
         return self.transition_count
 
     def __getitem__(self, index: int) -> Entry:
-        """Returns an episode and the number of its step; offline entries come first.
+        """Returns an episode and the number of one of its steps; offline entries come first.
 
         Raises:
             IndexError: If there is no such entry.

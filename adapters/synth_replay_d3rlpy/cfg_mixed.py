@@ -55,8 +55,8 @@ class CFGMixedBuffer(HostBuffer):
     """A d3rlpy buffer for ``fit_online`` with an offline dataset and generated rows of both kinds (CFDG, Algorithm 1).
 
     Online steps go into a d3rlpy buffer of its own (``dataset``); the offline dataset stays as it is. A refit happens
-    inside ``sample_transition_batch``. For all else that d3rlpy reads (``episodes``, ``buffer``, ``size``,
-    ``transition_count``, ``dump``) it holds the real episodes of both kinds, the offline ones first.
+    inside ``sample_transition_batch``. All else that d3rlpy reads (``episodes``, ``buffer``, ``size``,
+    ``transition_count``, ``dump``) covers the real episodes of both kinds, the offline ones first.
 
     Args:
         offline: Any d3rlpy dataset; or the path of a dataset, the id of a local Minari dataset, or

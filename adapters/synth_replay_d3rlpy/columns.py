@@ -29,12 +29,12 @@ SPARE_ROWS = 100_000
 class EpisodeColumns:
     """A columnar mirror of a d3rlpy buffer, brought up to date through the buffer's public interface.
 
-    Transition ``k`` is the buffer's own ``buffer[k]``, also where one episode is stored several times. A step is read
+    Transition ``k`` is the buffer's own ``buffer[k]``, even if one episode is stored several times. A step is read
     once, whether its episode is complete or still running.
 
     Args:
         host: Buffer to follow; it keeps its episodes.
-        strict: Whether episodes that cannot be read as columns are an error now; otherwise see :attr:`plain`.
+        strict: Whether to raise now if the episodes cannot be read as columns; False leaves that to :attr:`plain`.
 
     Raises:
         SpecMismatchError: If the episodes have different shapes, or rewards of several numbers.
@@ -81,7 +81,7 @@ class EpisodeColumns:
 
     @property
     def plain(self) -> bool:
-        """Whether the host's picker and episodes can be read as columns, which only real rows need not."""
+        """Whether the host's picker and episodes can be read as columns, as generating rows requires."""
         if type(self.host.transition_picker) not in KNOWN_PICKERS:
             return False
         try:
@@ -116,12 +116,12 @@ class EpisodeColumns:
         return len(self)
 
     def _add(self, episode: EpisodeBase, steps: Array) -> None:
-        """Adds one row for each of these steps of an episode, whose own steps are read if they are new."""
+        """Adds one row for each given step of an episode, and reads those steps of the episode that are new."""
         known = self._numbers.get(id(episode))
         start, end = (0, 0) if known is None else self._bounds(known)
         size = episode.size()
         last = known == len(self._episodes) - 1
-        if known is None or (size > end - start and not last):  # another episode lies behind its first steps
+        if known is None or (size > end - start and not last):  # another episode's steps follow its first ones
             self._begin(episode)
             if known is not None:
                 self._move(known, start)
@@ -144,12 +144,12 @@ class EpisodeColumns:
         self._steps.add({"data": data, "episode": np.full(len(data), len(self._episodes) - 1)})
 
     def _move(self, number: int, start: int) -> None:
-        """Lets the rows of an episode's former number point to the steps that are about to be read again."""
+        """Points the rows of an episode's former number to its steps, which are about to be read again."""
         step = self._rows.rows()["step"]
         step[self._steps.rows()["episode"][step] == number] += len(self._steps) - start
 
     def _bounds(self, number: int) -> tuple[int, int]:
-        """Returns the first of an episode's steps, and the one behind its last."""
+        """Returns the positions of an episode's first step, and of the one after its last."""
         ends = self._ends.rows()["end"]
         return int(ends[number - 1]) if number else 0, int(ends[number])
 

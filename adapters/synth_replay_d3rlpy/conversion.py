@@ -23,7 +23,7 @@ DEFAULT_GAMMA = 0.99
 def infer_spaces(dataset: ReplayBufferBase) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
     """Returns Gymnasium spaces for a dataset, which keeps none.
 
-    Observations are unbounded, truth values binary. Continuous actions are bounded by [-1, 1] if all lie within it,
+    Observations are unbounded; boolean ones are binary. Continuous actions are bounded by [-1, 1] if all lie within it,
     otherwise by the range that is seen in each dimension.
 
     Raises:

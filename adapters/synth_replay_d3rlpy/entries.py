@@ -1,4 +1,4 @@
-"""What a d3rlpy buffer stores: entries, each an episode and the number of a step of it."""
+"""Entries of a d3rlpy buffer: each is an episode and the number of one of its steps."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def newest_first(buffer: Any, count: int) -> Iterator[Entry]:
 
 
 def newest_entries(buffer: Any, count: int, newest: int) -> list[Entry]:
-    """Returns the newest entries of the ``count`` of a buffer's storage, the oldest of them first."""
+    """Returns the last ``newest`` of the ``count`` entries of a buffer's storage, the oldest first."""
     return list(islice(newest_first(buffer, count), newest))[::-1]
 
 
 def _held(buffer: Any) -> Any:
-    """Returns d3rlpy's own sequence of entries: a deque is slow to index in its middle."""
+    """Returns d3rlpy's own sequence of entries, or None. Iterating over a deque is faster than indexing its middle."""
     held = getattr(buffer, "_transitions", None)
     return held if isinstance(held, (list, deque)) else None
 
 
 def runs(entries: list[Entry]) -> Iterator[tuple[EpisodeBase, Array]]:
-    """Yields episodes with the numbers of their steps ``[n]``: consecutive entries of one episode together."""
+    """Yields each run of consecutive entries of one episode: the episode and the numbers ``[n]`` of its steps."""
     steps = np.fromiter((step for _, step in entries), np.int64, len(entries))
     start = 0
     for at in range(1, len(entries) + 1):

@@ -122,7 +122,7 @@ class HostBuffer(WrappingBuffer):
             self.clip_episode(False)
 
     def append(self, observation: Any, action: Any, reward: Any) -> None:
-        """Stores a step, as d3rlpy does, and counts it; frames as latents, where the buffer has an encoder.
+        """Stores a step, as d3rlpy does, and counts it. A buffer with an encoder stores frames as latents.
 
         Raises:
             InvalidTransitionsError: If a value is NaN or infinite, unless no rows are ever generated.
@@ -140,7 +140,7 @@ class HostBuffer(WrappingBuffer):
         """Stores a whole episode and counts its steps.
 
         Raises:
-            SpecMismatchError: If it has other shapes than the buffer, unless no rows are ever generated.
+            SpecMismatchError: If its shapes differ from those of the buffer, unless no rows are ever generated.
             UnsupportedBufferError: If another episode is running.
         """
         refuse_running_episode(self._open_steps)
@@ -150,7 +150,7 @@ class HostBuffer(WrappingBuffer):
         self.engine.notify(episode.transition_count)
 
     def clip_episode(self, terminated: bool) -> None:
-        """Ends the running episode. Without one nothing happens; d3rlpy would store an end that has no step."""
+        """Ends the running episode. Does nothing if none runs, where d3rlpy would store an entry without a step."""
         if self._open_steps or not _between_episodes(self.dataset):
             super().clip_episode(terminated)
         self._open_steps = 0

@@ -30,8 +30,8 @@ def refuse_loose_trajectories() -> NoReturn:
         UnsupportedBufferError: Always.
     """
     raise UnsupportedBufferError(
-        "The offline rows are single transitions, which have no neighbours: for trajectories give a d3rlpy dataset "
-        "with whole episodes."
+        "The offline rows are single transitions, which have no neighbours. To sample trajectories, give a d3rlpy "
+        "dataset with whole episodes."
     )
 
 
@@ -48,16 +48,16 @@ def refuse_loading() -> NoReturn:
 
 
 def refuse_mixture(dataset: Any) -> None:
-    """Refuses a mixture of two buffers of d3rlpy's.
+    """Refuses d3rlpy's mixture of two buffers.
 
     Raises:
         UnsupportedBufferError: If it is one.
     """
     if isinstance(dataset, MixedReplayBuffer):
         raise UnsupportedBufferError(
-            "d3rlpy's MixedReplayBuffer mixes the rows of two buffers by itself. For old data beside new ones, give "
-            "the old data to CFGMixedBuffer(dataset, online_ratio=...), which generates rows of both kinds as well; "
-            "otherwise take one of its parts, primary_replay_buffer or secondary_replay_buffer."
+            "d3rlpy's MixedReplayBuffer mixes the rows of two buffers by itself. To mix offline and online rows, "
+            "give the offline dataset to CFGMixedBuffer(dataset, online_ratio=...), which also generates rows of both "
+            "kinds. Otherwise take one of its parts, primary_replay_buffer or secondary_replay_buffer."
         )
 
 
@@ -81,7 +81,7 @@ def refuse_running_episode(open_steps: int) -> None:
 
 
 def refuse_foreign(dataset: Any) -> None:
-    """Refuses what is no dataset of d3rlpy's, and what mixes rows already.
+    """Refuses objects that are no d3rlpy dataset, and datasets that mix rows already.
 
     Raises:
         ConfigError: If it is something else.
@@ -101,8 +101,8 @@ def refuse_generating(dataset: Any) -> None:
     refuse_mixture(dataset)
     if getattr(dataset, "engine", None) is not None:
         raise UnsupportedBufferError(
-            f"This {type(dataset).__name__} generates rows itself, which another buffer around it would not see: give "
-            "the dataset inside it (buffer.dataset)."
+            f"This {type(dataset).__name__} generates rows itself, and another buffer around it would not see them. "
+            "Give the dataset inside it (buffer.dataset)."
         )
 
 
@@ -117,21 +117,21 @@ def refuse_limit(limit: Any) -> None:
 
 
 def refuse_stacking(dataset: ReplayBufferBase) -> None:
-    """Refuses pickers whose transitions hold more than the episodes.
+    """Refuses transition pickers that stack observations.
 
     Raises:
-        UnsupportedBufferError: If observations are stacked as they are picked.
+        UnsupportedBufferError: If the picker stacks more than one observation.
     """
     picker = dataset.transition_picker
     if isinstance(picker, FrameStackTransitionPicker) and picker._n_frames > 1:
         raise UnsupportedBufferError(
-            f"FrameStackTransitionPicker stacks {picker._n_frames} observations as they are picked, and rows are "
-            "generated as they are stored: store them stacked, or generate nothing (real_ratio=1)."
+            f"FrameStackTransitionPicker stacks {picker._n_frames} observations of a transition, but generated "
+            "rows have the stored shapes. Store stacked observations, or generate nothing (real_ratio=1)."
         )
 
 
 def refuse_other_shapes(dataset: ReplayBufferBase, episode: EpisodeBase) -> None:
-    """Refuses an episode that cannot be in one batch with those of a buffer.
+    """Refuses an episode that cannot be batched with those of a buffer.
 
     Raises:
         SpecMismatchError: If its observations, actions or rewards have other shapes.
@@ -141,6 +141,6 @@ def refuse_other_shapes(dataset: ReplayBufferBase, episode: EpisodeBase) -> None
         found = getattr(episode, f"{name}_signature").shape
         if [tuple(shape) for shape in held] != [tuple(shape) for shape in found]:
             raise SpecMismatchError(
-                f"The episode has a {name} of shape {found}, the buffer of {held}: it is of another environment. "
-                "Nothing was stored."
+                f"The episode has {name}s of shape {found}, but the buffer has {held}. It comes from another "
+                "environment. Nothing was stored."
             )

@@ -58,12 +58,12 @@ def stored_transitions(buffer: ReplayBuffer, chosen: Array | None = None) -> Tra
 
 
 def stored_count(buffer: ReplayBuffer) -> int:
-    """Returns the number of rows that :func:`stored_transitions` has."""
+    """Returns the number of rows that :func:`stored_transitions` returns without ``chosen``."""
     return len(_valid_rows(buffer)) * buffer.n_envs
 
 
 def _divided(chosen: Array, ends: Array) -> list[Array]:
-    """Divides increasing row numbers among environments, of which all but the last have the given ends."""
+    """Splits increasing row numbers ``[k]`` by environment; ``ends`` are the first numbers of all but the first."""
     return np.split(chosen, np.searchsorted(chosen, ends))
 
 
@@ -85,7 +85,7 @@ def _single_env_view(buffer: ReplayBuffer, env: int) -> Any:
         elif stored is not None:
             setattr(view, name, stored[:, env : env + 1])
     view.n_envs, view.device = 1, torch.device("cpu")
-    view.to_torch = _shared  # what SB3 has gathered is ours already: a second copy doubles the memory
+    view.to_torch = _shared  # SB3 has gathered a copy already: a second one doubles the memory
     return view
 
 
@@ -130,7 +130,7 @@ def from_host_columns(columns: Mapping[str, Array], action_space: spaces.Space[A
 
 
 def loose_transitions(buffer: ReplayBuffer) -> Transitions:
-    """Returns all rows of a replay buffer with their time limits, for :func:`write_transitions`.
+    """Returns all rows of a replay buffer with their truncations, for :func:`write_transitions`.
 
     Raises:
         InvalidTransitionsError: If the rows are n-step transitions.

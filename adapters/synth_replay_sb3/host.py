@@ -38,7 +38,7 @@ class HostBuffer(ReplayBuffer):
         return self.engine.stats
 
     def become(self, observation_space: spaces.Space[Any], n_steps: int = 1) -> None:
-        """Puts SB3's buffer for such observations and returns below this one, also where a user has subclassed it."""
+        """Adds SB3's buffer for such observations and returns as a base class, also to a user's subclass."""
         self.__class__ = over(type(self), host_class(observation_space, n_steps))
 
     def check_size(self) -> None:
@@ -85,6 +85,6 @@ class HostBuffer(ReplayBuffer):
 
 
 def engine_device(device: torch.device | str) -> torch.device | str:
-    """Returns the device of a generator: the CPU in place of a GPU where there is none, as SB3 does for its batches."""
+    """Returns the device of a generator: the CPU if the GPU is missing, as SB3 does for its batches."""
     lacking = str(device).startswith("cuda") and not torch.cuda.is_available()
     return "cpu" if lacking else device

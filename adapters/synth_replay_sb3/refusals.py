@@ -35,7 +35,7 @@ def refuse_n_steps(n_steps: int, observation_space: spaces.Space[Any]) -> int:
     """Refuses lengths of a return that make no sense, or that SB3 has no buffer for; returns the length as an int.
 
     Raises:
-        ConfigError: If the number of steps is below 1.
+        ConfigError: If the number of steps is not a whole number of at least 1.
         UnsupportedBufferError: If observations are Dicts and returns have several steps.
     """
     n_steps = whole_number("n_steps", n_steps, "the steps of a return")

@@ -18,9 +18,9 @@ def host_class(observation_space: spaces.Space[Any], n_steps: int = 1) -> type[R
 
 @cache
 def over(cls: Any, host: type[ReplayBuffer]) -> Any:
-    """Returns a class with a buffer of SB3's below it: itself where it inherits from that one, else a subclass of both.
+    """Returns ``cls`` if it inherits from ``host``, a buffer of SB3's; otherwise a subclass of both.
 
-    The subclass has no name in a module, so its instances are pickled by the names of the two.
+    No module holds the subclass by name, so its instances are pickled with the names of both base classes.
     """
     if issubclass(cls, host):
         return cls

@@ -42,8 +42,8 @@ class CFGMixedBuffer(HostBuffer):
         observation_spec: Spec of single observations, by key.
         action_spec: Spec of single actions.
         observation_keys: Keys of the observations to model; None takes all of the root.
-        torch_generator: Random stream of TorchRL's own draws, its argument ``generator``. A ``torch.Generator`` under
-            the name ``generator`` is the same; anything else there is the generator of rows.
+        torch_generator: Random stream of TorchRL's own draws, which TorchRL itself calls ``generator``. A
+            ``torch.Generator`` as ``generator`` works too; any other ``generator`` is the generator of rows.
         seed: Seed of everything random here but TorchRL's own draws; None follows ``torch.manual_seed``.
         device: Device of the generator.
         **host: Keyword arguments of :class:`~synth_replay.buffers.MixedOptions` and

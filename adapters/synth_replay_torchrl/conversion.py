@@ -143,7 +143,7 @@ class Layout:
         return [*self.observations, ACTION, *(("next", key) for key in (*self.observations, REWARD))]
 
     def refuse_nonfinite(self, rows: TensorDictBase, step: int) -> None:
-        """Refuses NaN and infinity before rows are stored, which cannot be dropped later.
+        """Refuses NaN and infinity before rows are stored, because stored rows cannot be dropped later.
 
         Args:
             rows: One transition, or a flat batch of them.

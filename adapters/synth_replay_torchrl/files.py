@@ -1,4 +1,4 @@
-"""Which files of a folder TorchRL may read: those that hold numbers and text, inside of the folder."""
+"""Checks which files of a folder TorchRL may read: files of numbers and text that lie inside the folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLAIN = (".json", ".memmap", ".safetensors", ".t", ".pt")
 
 
 def require_plain_files(folder: Path) -> None:
-    """Checks that a folder has nothing in it that TorchRL would unpickle, and no links.
+    """Checks that a folder holds no links, and no files that TorchRL would unpickle.
 
     Raises:
         CheckpointError: If there is another kind of file, or a description of the rows that is not TorchRL's own.
@@ -24,7 +24,7 @@ def require_plain_files(folder: Path) -> None:
             if entry.is_symlink() or not (entry.is_dir() or (entry.is_file() and entry.suffix in PLAIN)):
                 raise CheckpointError(
                     f"{entry} is no plain file of numbers or text, and loading it might run code in it. If you trust "
-                    "its origin: loads(path, trusted=True)."
+                    "its origin, call loads(path, trusted=True)."
                 )
     if described(folder / "storage" / "storage_metadata.json").get("is_pytree"):
         raise CheckpointError(f"{folder} holds no tensordict of transitions: dump a buffer of this class again.")

@@ -41,7 +41,7 @@ class HostBuffer(SavedBuffer):
         observation_spec: Spec of single observations, by key.
         action_spec: Spec of single actions.
         observation_keys: Keys of the observations to model; None takes all.
-        plain: Whether nothing is ever generated: then TorchRL's buffer does whatever it can.
+        plain: Whether no rows are ever generated. The buffer then accepts whatever TorchRL's own accepts.
         **host: TorchRL's own arguments.
     """
 
@@ -122,7 +122,7 @@ class HostBuffer(SavedBuffer):
     # -- parts ------------------------------------------------------------------------------
 
     def set_sampler(self, sampler: Any) -> None:
-        """Replaces the sampler, as TorchRL does; one that generated rows cannot serve is refused."""
+        """Replaces the sampler, as TorchRL does; one that cannot be used with generated rows is refused."""
         if not self._plain:
             refuse_sampler(sampler)
         super().set_sampler(sampler)
@@ -135,7 +135,7 @@ class HostBuffer(SavedBuffer):
         self._stored = None
 
     def share(self, shared: bool = True) -> Any:
-        """Shares the buffer with other processes, as TorchRL does; refused, if rows are generated."""
+        """Shares the buffer with other processes, as TorchRL does; refused if rows are generated."""
         if not self._plain:
             refuse_sharing(shared)
         return super().share(shared)
@@ -167,7 +167,7 @@ class HostBuffer(SavedBuffer):
     def real_rows(self, count: int) -> list[tuple[Any, dict[str, Any]]]:
         """Returns exactly ``count`` rows in one part or more; no part for 0.
 
-        If a sampler without replacement has come to its end in any of the parts, it still says so afterwards.
+        If a sampler without replacement runs out in any part, its ``ran_out`` stays True afterwards.
         """
         parts: list[tuple[Any, dict[str, Any]]] = []
         ended = False
@@ -183,12 +183,12 @@ class HostBuffer(SavedBuffer):
         """Yields batches as TorchRL does: without replacement, until all real rows have been in one.
 
         Raises:
-            UnsupportedBufferError: If this never happens, since batches hold no real rows.
+            UnsupportedBufferError: If this can never happen, because batches hold no real rows.
         """
         for batch in super().__iter__():
             if self._never_ends(batch):
                 raise UnsupportedBufferError(
-                    f"A batch of {len(batch)} holds no row of the storage, so iteration would not come to its end: "
+                    f"A batch of {len(batch)} holds no row of the storage, so iteration would never end: "
                     "raise the share of real rows, or call sample()."
                 )
             yield batch

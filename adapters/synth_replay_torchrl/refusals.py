@@ -27,10 +27,10 @@ def refuse_arguments(host: dict[str, Any]) -> None:
 
 
 def refuse_sharing(shared: bool) -> None:
-    """Refuses buffers that other processes write.
+    """Refuses a buffer that other processes write to.
 
     Raises:
-        UnsupportedBufferError: If they are to.
+        UnsupportedBufferError: If ``shared`` is true.
     """
     if shared:
         raise UnsupportedBufferError(
@@ -43,7 +43,7 @@ def refuse_components(buffer: Any) -> None:
     """Refuses parts of a buffer that was made.
 
     Raises:
-        UnsupportedBufferError: For samplers, storages and transforms that generated rows cannot serve.
+        UnsupportedBufferError: For samplers, storages and transforms that cannot be used with generated rows.
     """
     refuse_sampler(buffer.sampler)
     refuse_storage(buffer.storage)
@@ -51,7 +51,7 @@ def refuse_components(buffer: Any) -> None:
 
 
 def refuse_sampler(sampler: Any) -> None:
-    """Refuses samplers of more than single rows, and those that take rows out.
+    """Refuses samplers that need priorities or neighbours, and those that remove rows.
 
     Raises:
         UnsupportedBufferError: For priorities, slices and consumed rows.
@@ -62,7 +62,7 @@ def refuse_sampler(sampler: Any) -> None:
         raise UnsupportedBufferError("Generated rows have no neighbours, so there are no slices: use RandomSampler.")
     if isinstance(sampler, ConsumingSampler):
         raise UnsupportedBufferError(
-            "Rows that are taken out as they are sampled cannot be learnt from: leave out consume_after_n_samples, and "
+            "A generator cannot learn from rows that sampling removes: leave out consume_after_n_samples, and "
             "use RandomSampler."
         )
 
@@ -114,10 +114,10 @@ def refuse_key(key: Any, found: Iterable[Any]) -> NoReturn:
 
 
 def refuse_dtype(name: str, spec: TensorSpec) -> None:
-    """Refuses values that NumPy has no numbers for.
+    """Refuses dtypes that cannot be modelled.
 
     Raises:
-        UnsupportedSpaceError: If a spec is of bfloat16, complex numbers or the like.
+        UnsupportedSpaceError: If the dtype of a spec is bfloat16, complex, or another float than float16 to float64.
     """
     dtype: torch.dtype | None = spec.dtype  # None for text
     known = (torch.float16, torch.float32, torch.float64, torch.bool)

@@ -1,4 +1,4 @@
-"""What a folder of TorchRL's says about its rows, compared with its files before TorchRL opens them to write."""
+"""Compares a TorchRL folder's description of its rows with its files, before TorchRL opens them for writing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _require_described(folder: Path) -> None:
 
 
 def _at(folder: Path, key: str, suffix: str = "") -> Path:
-    """Returns the place of a key, under the name that TorchRL's newer versions give it, or else older ones."""
+    """Returns the path of a key, as newer TorchRL versions name it, or as older ones do if there is no such file."""
     name = "".join(char if ord(char) > 127 else quote(char, safe=SAFE) for char in key) or "%"
     newer = folder / f"{'%2E' * len(key) if key in ('.', '..') else name}{suffix}"
     older = plain_name(key) and not newer.exists()
@@ -79,7 +79,7 @@ def _kind(folder: Path, key: str, entry: Mapping[str, Any]) -> tuple[tuple[int, 
     dtype = getattr(torch, name.removeprefix("torch."), None) if isinstance(name, str) else None
     whole = isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)
     if not whole or not isinstance(dtype, torch.dtype) or entry.get("is_nested"):
-        raise CheckpointError(f"{folder} describes {shown(key)} as {shown(dict(entry))}, no array. Dump it again.")
+        raise CheckpointError(f"{folder} describes {shown(key)} as {shown(dict(entry))}, not an array. Dump it again.")
     return tuple(shape or ()), dtype
 
 
@@ -88,11 +88,11 @@ def _require_size(path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Non
     held = path.stat().st_size if path.is_file() else None
     if held != wanted and (wanted or held):
         now = "is missing" if held is None else f"has {held:,} bytes"
-        raise CheckpointError(f"{path} {now}, and its description says {wanted:.7g}: it is damaged. Dump it again.")
+        raise CheckpointError(f"{path} {now}, but its description says {wanted:.7g}. Dump it again.")
 
 
 def rows_of(folder: Path) -> tuple[TensorDictBase, int]:
-    """Returns the tensors of a folder whose files are whole, read-only, and how many of its rows are in use.
+    """Returns read-only tensors of a folder whose files are whole, and the number of rows in use.
 
     Raises:
         CheckpointError: If they are no tensordict of rows.
@@ -122,7 +122,7 @@ def _mapped(path: Path, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
 
 def rows_of_state(state: object) -> tuple[TensorDictBase, int]:
-    """Returns the tensors of a storage's state dict, and how many of its rows are in use.
+    """Returns the tensors of a storage's state dict, and the number of rows in use.
 
     Raises:
         CheckpointError: If it is no such state.
@@ -147,12 +147,12 @@ def _as_rows(leaves: Mapping[tuple[str, ...], Tensor]) -> TensorDictBase:
 
 
 def require_counts(where: object, counts: Mapping[str, Any], most: Mapping[str, int]) -> None:
-    """Checks numbers that TorchRL keeps of a buffer.
+    """Checks the counts that TorchRL keeps of a buffer.
 
     Args:
         where: What holds them, for the error.
-        counts: Whole numbers by name, or None where there is none.
-        most: Largest values by name; others have none.
+        counts: Counts by name; None for one that is not kept.
+        most: Largest allowed values by name; 2**62 for the others.
 
     Raises:
         CheckpointError: If one is of another kind, or negative or too large.
@@ -161,6 +161,6 @@ def require_counts(where: object, counts: Mapping[str, Any], most: Mapping[str, 
         top = most.get(name, 2**62)
         if value is not None and (type(value) is not int or not 0 <= value <= top):
             raise CheckpointError(
-                f"{where}: {name} is {shown(value)}, and not a whole number from 0 to {top:,}: it is damaged. Save it "
+                f"{where}: {name} is {shown(value)}, not a whole number from 0 to {top:,}. It is damaged: save it "
                 "again."
             )

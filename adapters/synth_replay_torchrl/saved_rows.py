@@ -1,4 +1,4 @@
-"""What the rows of a file or a state must be, so that a buffer can go on with them."""
+"""Checks whether a buffer can resume with the rows of a folder or a state."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from synth_replay.safe_paths import shown
 from synth_replay_torchrl.conversion import ACTION, REWARD, Layout
 from synth_replay_torchrl.rows_on_disk import described, require_counts, require_whole_files, rows_of, rows_of_state
 
-CHUNK = 65_536  # rows whose values are looked at together
+CHUNK = 65_536  # rows whose values are checked at once
 
 
 def check_folder(folder: Path, buffer: Any) -> None:
-    """Checks what TorchRL will read of a folder. Nothing in it is changed.
+    """Checks the files that TorchRL will read from a folder. Nothing in it is changed.
 
     Args:
         folder: Folder of ``dumps``, without pickles and links.
@@ -40,7 +40,7 @@ def check_folder(folder: Path, buffer: Any) -> None:
 
 
 def check_state(state: Mapping[str, Any], buffer: Any) -> None:
-    """Checks what TorchRL will read of a state dict.
+    """Checks the values that TorchRL will read from a state dict.
 
     Args:
         state: State of the buffer.
@@ -71,8 +71,8 @@ def _require_transitions(where: object, rows: TensorDictBase, count: int, buffer
         return
     if len(rows) != buffer.storage.max_size:
         raise CheckpointError(
-            f"{where} is of a storage of {len(rows):,} rows, and this buffer's storage has "
-            f"{buffer.storage.max_size:,}: make it as large."
+            f"{where} was saved from a storage of {len(rows):,} rows, but this buffer's storage has "
+            f"{buffer.storage.max_size:,}. Make a buffer with a storage of that size."
         )
     try:
         buffer.layout.check(rows, 1)

@@ -25,7 +25,7 @@ ENGINE_NAME, STATE_KEY = "synthesis", "_synthesis"
 
 @contextmanager
 def _reading(what: str) -> Iterator[None]:
-    """Turns what TorchRL raises while it reads into a short error of ours."""
+    """Turns errors that TorchRL raises while it reads into a short ``CheckpointError``."""
     try:
         yield
     except (OSError, UnpicklingError, *WRONG_VALUES) as error:
@@ -54,8 +54,8 @@ class SavedBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
 
         Args:
             path: Folder of :meth:`dumps`.
-            trusted: Whether TorchRL may open pickles in the folder, which run the code in them. It writes them for rows
-                with objects that are neither tensors nor text.
+            trusted: Whether TorchRL may open pickles in the folder, which run the code in them. TorchRL writes them
+                for rows with objects that are neither tensors nor text.
 
         Raises:
             CheckpointError: If a stock buffer wrote it, or it is damaged, or holds other kinds of files; nothing is

@@ -10,7 +10,7 @@ import numpy as np
 from synth_replay.errors import ConfigError
 from synth_replay.safe_paths import shown
 
-MOST = 2**63  # first whole number that no 64 bits hold
+MOST = 2**63  # smallest whole number that int64 cannot hold
 
 
 def refuse_text(name: str, value: Any) -> None:
@@ -21,8 +21,8 @@ def refuse_text(name: str, value: Any) -> None:
     """
     if isinstance(value, str):
         raise ConfigError(
-            f"{name} is the text {value!r}, not a number. Write {_plain(value)}, without quotes: YAML reads 1e4, a "
-            "power of ten without a dot and a sign, as text."
+            f"{name} is the text {value!r}, not a number. Write {_plain(value)}, without quotes: YAML reads 1e4 as "
+            "text, because it has no dot and no sign."
         )
 
 
@@ -36,7 +36,7 @@ def whole_number(name: str, value: Any, what: str, least: int = 1) -> int:
         least: Smallest value.
 
     Raises:
-        ConfigError: If the value is text, has a fraction, is not finite or is too small.
+        ConfigError: If the value is text, has a fraction, is not finite, is too small, or exceeds int64.
     """
     refuse_text(name, value)
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
@@ -58,7 +58,7 @@ def checked_seed(seed: Any) -> Any:
 
 
 def _plain(text: str) -> str:
-    """Returns the number that a text stands for as plain digits; an example where it stands for none."""
+    """Returns the number that a text means, in plain digits; an example if it means none."""
     try:
         value = float(text)
     except ValueError:

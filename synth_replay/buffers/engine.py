@@ -48,7 +48,7 @@ class SynthesisEngine:
         store_rows: Rows generated at each refresh, in all stores together; None takes the configuration's.
         refit: ``scratch`` trains a new model each time (the paper's code); ``warm`` starts from the last weights.
         refit_steps: Gradient steps of a refit; None takes the configuration's.
-        fit_rows: Most real rows of a source that a refit learns from, a random sample of more; None takes all.
+        fit_rows: Most real rows of a source that a refit learns from, chosen at random; None takes all.
         validate: Smallest share of real rows' own fidelity that generated rows must reach; None never checks.
         guidance_weight: w of CFDG's Eq. 7, for mixtures with labels; None takes the configuration's.
         seed: Seed of the generator and of the rows that are sampled.
@@ -130,7 +130,7 @@ class SynthesisEngine:
         self._clock.request()
 
     def reset(self) -> None:
-        """Forgets all generated rows, as the host has emptied its buffer; a saved generator fills the stores again."""
+        """Discards all generated rows after the host emptied its buffer; a saved generator fills the stores again."""
         self.stores, self._gated = {}, False
         self._clock.restart()
 

@@ -1,6 +1,6 @@
-"""What an engine has learnt and counted, as tensors and JSON values: files hold these, and reading them runs no code.
+"""State of an engine as tensors and JSON values: files can hold these, and reading them runs no code.
 
-Settings (schedules, ratios, the mixture) and functions are not part of it: they are the constructor's.
+Settings (schedules, ratios, the mixture) and functions are not part of it: they come from the constructor.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def _parts(engine: SynthesisEngine, tensors: Tensors, meta: Mapping[str, Any]) -
     known = {store.name for store in engine.mixture.stores}
     if unknown := set(meta["stores"]) - known:
         raise CheckpointError(
-            f"The saved state has the stores {sorted(unknown)}, which this buffer has not ({sorted(known)}): give it "
-            "the options of the buffer that was saved."
+            f"The saved state has the stores {sorted(unknown)}, which this buffer lacks (it has {sorted(known)}): "
+            "give it the options of the buffer that was saved."
         )
     learnt = {n.removeprefix("generator."): t for n, t in tensors.items() if n.startswith("generator.")}
     snapshots = engine.snapshots
@@ -110,7 +110,7 @@ def _flag(name: str, value: object) -> bool:
 
 
 def _figures(held: Mapping[str, Any]) -> SynthesisStats:
-    """Returns saved figures, each of its own type: NaN and whole numbers are floats as well."""
+    """Returns saved figures after a check of their types; a float may be saved as a whole number."""
     found = SynthesisStats(**held)
     for name, default in vars(SynthesisStats()).items():
         value = getattr(found, name)
@@ -242,7 +242,7 @@ def restored_generator(current: RowGenerator, tensors: Tensors, meta: dict[str, 
     kind = current.name if isinstance(current, StateAugmentation) else "a generator"
     saved = "a generator" if meta["kind"] in ("fitted", "unfitted") else meta["kind"]
     if kind != saved:
-        raise CheckpointError(f"The saved state is of {saved}, this buffer has {kind}: give it the same generator=.")
+        raise CheckpointError(f"The saved state is of {saved}, but the buffer has {kind}: give it the same generator=.")
     if isinstance(current, StateAugmentation):
         return _augmentation(current, tensors, meta)
     assert isinstance(current, TransitionGenerator)
@@ -279,7 +279,7 @@ def _trusted_function(current: TransitionGenerator, config: Mapping[str, Any]) -
     named: str | None = config["relabel"].get("function")
     if named is not None and named != current.config.relabel.function:
         raise CheckpointError(
-            f"The saved state names the function {named!r}, and a function that only a file names is not called: give "
-            "the buffer the configuration that was used (generator=...), then load."
+            f"The saved state names the function {named!r}, which is not called unless the buffer names it, too. "
+            "Give the buffer the configuration that was used (generator=...), then load."
         )
     return named

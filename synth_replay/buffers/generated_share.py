@@ -45,7 +45,7 @@ def ratio_at(name: str, ratio: Ratio, step: int) -> float:
     except TypeError as error:
         if _takes_one(ratio):
             raise
-        raise ConfigError(f"{name} is a number, or a function of the environment step: f(step); {error}.") from error
+        raise ConfigError(f"{name} must be a number or a function f(step) of the environment step; {error}.") from error
     return check_ratio(f"{name} at step {step}", share)
 
 

@@ -95,7 +95,7 @@ def make_generator(
 
 
 class NoGenerator:
-    """Stands for a generator in a buffer that never generates, where the spaces cannot be modelled.
+    """Placeholder of the generator in a buffer that never generates and whose spaces cannot be modelled.
 
     Args:
         error: Why they cannot be modelled. Whatever needs the layout of a row raises it again.
@@ -108,7 +108,7 @@ class NoGenerator:
 
     @property
     def spec(self) -> TransitionSpec:
-        """Layout of the rows, which there is none of.
+        """Layout of the rows, which does not exist.
 
         Raises:
             UnsupportedSpaceError: Always.
@@ -136,7 +136,7 @@ def generator_for(
     seed: int,
     device: str | torch.device,
 ) -> RowGenerator:
-    """Makes the generator of a mixture: :func:`make_generator`, or none where a mixture of real rows alone needs none.
+    """Makes the generator of a mixture; a :class:`NoGenerator` for real rows alone whose spaces cannot be modelled.
 
     Raises:
         ConfigError: If ``generator`` cannot be used.
@@ -152,7 +152,7 @@ def generator_for(
 
 
 def fit_steps(generator: RowGenerator, steps: int | None) -> int | None:
-    """Returns the most gradient steps of a fit, of all its networks together; None where it has none.
+    """Returns the largest number of gradient steps of a fit, over all its networks; None if it has no such steps.
 
     Args:
         generator: The generator.

@@ -1,4 +1,4 @@
-"""A check of rows as a host stores them: a row of a replay buffer cannot be dropped later."""
+"""Checks rows before a host stores them, because a row of a replay buffer cannot be dropped later."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def refuse_nonfinite(columns: Mapping[str, Any], step: int, position: int) -> No
     """Refuses NaN and infinity in one step of one or more environments, before it is stored.
 
     Args:
-        columns: Arrays ``[n_envs, ...]`` by what they are called, such as ``reward``; Dict observations are dicts.
+        columns: Arrays ``[n_envs, ...]`` by their name in the error, such as ``reward``; Dict observations are dicts.
         step: Environment steps before this one; each environment counts as one.
         position: Position in the buffer that the step would get.
 
@@ -27,7 +27,7 @@ def refuse_nonfinite(columns: Mapping[str, Any], step: int, position: int) -> No
         if isinstance(value, dict):
             refuse_nonfinite({f"{name} {key!r}": part for key, part in value.items()}, step, position)
         elif isinstance(value, np.ndarray) and value.dtype.kind == "f" and not math.isfinite(np.vdot(value, value)):
-            _refuse(name, value, step, position)  # unless only the sum of squares, which is quick, overflowed
+            _refuse(name, value, step, position)  # returns if only the sum of squares overflowed
 
 
 def _refuse(name: str, values: Array, step: int, position: int) -> None:

@@ -1,4 +1,4 @@
-"""Messages of a buffer about its refreshes: when the first is due, what one will take, and why there is none."""
+"""Messages of a buffer about its refreshes: when the first is due, how long one takes, and why one waits."""
 
 from __future__ import annotations
 

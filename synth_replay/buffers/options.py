@@ -29,12 +29,12 @@ class EngineOptions(TypedDict, total=False):
         store_rows: Generated rows that are kept, and replaced at each refresh; None takes the preset's.
         refit: ``scratch`` (the paper's code) trains a new model at each refresh, ``warm`` starts from the last weights.
         refit_steps: Gradient steps of a refit; None takes the preset's.
-        fit_rows: Most real rows of a source that a refit learns from, 200,000 by default; of a larger source a random
-            sample is fitted, which bounds memory and time. None fits all rows.
+        fit_rows: Most real rows of a source that a refit learns from, 200,000 by default. A larger source is
+            sampled at random, which bounds memory and time. None fits all rows.
         validate: Smallest fidelity of generated rows: their marginal on held-out real rows as a share of what real rows
             reach, 0.95 for example. Below it they are kept out of the batches, with a warning. None never checks.
-        progress: Progress bars during a refresh; None shows them on a terminal. False also silences the lines that say
-            when a refresh is due and what it takes.
+        progress: Progress bars during a refresh; None shows them on a terminal. False also silences the messages
+            about when a refresh is due and how long it takes.
     """
 
     refresh_every: int

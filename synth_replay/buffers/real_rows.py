@@ -13,11 +13,11 @@ from synth_replay.transitions import Transitions
 
 @dataclass(frozen=True)
 class StoredRows:
-    """A function that returns all rows of a source, and can read a part: a refit of a large buffer copies only that.
+    """A function that returns all rows of a source, and can read only some: a refit of a large buffer copies those.
 
     Attributes:
         count: Number of all rows.
-        read: Function of row numbers ``[k]`` in increasing order, or of None for all rows, that returns the rows.
+        read: Function that returns the rows of increasing row numbers ``[k]``, or all rows for None.
     """
 
     count: int
@@ -38,7 +38,7 @@ Groups = dict[str, Transitions]
 def collect(
     real: RealRows, wanted: Collection[str], most: int | None, rng: np.random.Generator
 ) -> tuple[Groups, dict[str, int]]:
-    """Reads the rows of the wanted sources that have any, with the columns that all of them have.
+    """Reads the rows of the wanted sources, with the columns that all of these sources have.
 
     Args:
         real: Real rows by source.

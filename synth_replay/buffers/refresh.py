@@ -26,7 +26,7 @@ class RefreshConfig:
         validate: Floor of the generated rows' fidelity: their mean marginal on held-out real rows as a share of what
             fitted real rows reach there. Below it batches hold real rows alone, and a warning says why. A tenth of the
             rows is held out of the fit. None trains on whatever is generated.
-        rows: Most real rows of a source that a refit learns from, a random sample of more; None takes all. A fit needs
+        rows: Most real rows of a source that a refit learns from, chosen at random; None takes all. A fit needs
             several times the memory of its rows.
     """
 

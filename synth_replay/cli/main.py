@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SynthReplayError, OSError) as error:
         return _fail(word_error(error), FAILED)
     except MemoryError as error:
-        return _fail(f"the memory of this machine is too small for it ({word_error(error) or 'MemoryError'})", FAILED)
+        return _fail(f"this machine has too little memory ({word_error(error) or 'MemoryError'})", FAILED)
     return 0
 
 

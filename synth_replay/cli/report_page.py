@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from synth_replay.report import Verdict
 
 REPORT_ROWS = 50_000
-HOLDOUT_ROWS = 1_000  # fewer make a verdict amber
+HOLDOUT_ROWS = 1_000  # fewer cause a warning
 SMALLEST_HOLDOUT, LARGEST_HOLDOUT = 0.05, 0.2
 
 
 def holdout_share(rows: int) -> float:
-    """Returns the share of a dataset's rows that a report holds out: 1,000 rows, but 5 % to 20 % of them."""
+    """Returns the share of a dataset's rows that a report holds out: 1,000 rows, limited to 5 % to 20 %."""
     return min(max(HOLDOUT_ROWS / rows, SMALLEST_HOLDOUT), LARGEST_HOLDOUT)
 
 

@@ -39,8 +39,8 @@ class Upsample:
     report: Path | None = None
     """HTML page to write, which shows how good the generated rows are."""
     holdout: float | None = None
-    """Share of the rows that are kept out of the fit for the report. With a report, the default is 1,000 rows, but
-    5 % to 20 % of them; else 0."""
+    """Share of the rows that are kept out of the fit for the report. With a report, the default is 1,000 rows,
+    limited to 5 % to 20 % of all; else 0."""
     preset: str = "auto"
     """Preset that the generator options start from: paper, fast, cpu, or a YAML or JSON file; auto suits the device."""
     shard_rows: int = SHARD_ROWS

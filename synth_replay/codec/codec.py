@@ -149,13 +149,13 @@ class TransitionCodec:
         return np.repeat([resolution(slot.leaf, leaves[slot.leaf.name]) for slot in slots], sizes)
 
     def _allowed(self) -> Support:
-        """Returns the bounds of generated values by the configuration."""
+        """Returns the bounds that the configuration sets for generated values."""
         if self.config.support == "off" or not self.support.values.size:
             return Support.unbounded(len(self.affine.varies))
         return self.support.widened(self.config.support_margin)
 
     def clip_rewards(self, rewards: Array) -> Array:
-        """Returns rewards ``[n]`` that do not leave their observed range, if the configuration says so."""
+        """Clips rewards ``[n]`` to their observed range and its margin, unless ``CodecConfig.support`` is ``off``."""
         bounds = [self._allowed().values[:, s.columns] for s in self._slots() if s.leaf.name == "rewards"]
         return np.clip(rewards, *bounds[0]).astype(rewards.dtype) if bounds else rewards
 
@@ -227,7 +227,7 @@ class TransitionCodec:
         """Decodes rows ``[n, D]`` and codes ``[n, K]`` to valid transitions.
 
         Every value is finite, of its column's dtype, and within the bounds of its space and the range of the real
-        values (``CodecConfig.support``). Leaves in ``unclipped`` leave the bounds of their space as the real rows do.
+        values (``CodecConfig.support``). Leaves in ``unclipped`` may leave their space, as the real rows do.
         """
         scores = np.zeros((len(rows), len(self.affine.varies)), np.float64)
         scores[:, self.affine.varies] = rows

@@ -28,10 +28,10 @@ class CodecConfig:
         decorrelate: Whitening of wide rows. ``auto`` replaces observations and next observations of 64 to 4096 columns
             together by their principal axes, each divided by the square root of its standard deviation, and gives the
             other columns at least a fifth of the loss. ``never`` keeps the columns (SynthER).
-        support: Range of generated continuous values. ``clip`` limits each column, and each step s' - s where it is
-            modelled, to the range of the fitted rows; ``off`` leaves only the bounds of the spaces (SynthER).
-        support_margin: Width by which ``clip`` extends the observed range on each side, as a share of the range. 0
-            suits quantities that end at a limit, such as a reward that is never positive.
+        support: Range of generated continuous values. ``clip`` limits each column, and each modelled difference s' - s,
+            to the range of the fitted rows; ``off`` leaves only the bounds of the spaces (SynthER).
+        support_margin: Width by which ``clip`` extends the observed range on each side, as a share of the range. Keep
+            0 for quantities with a hard limit, such as a reward that is never positive.
         terminal_oversampling: Minimum share of terminal rows in training batches, in [0, 1); effective with
             ``discrete="condition"`` only. The rate of generated terminations does not depend on it.
     """

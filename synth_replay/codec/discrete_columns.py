@@ -141,7 +141,7 @@ class Conditions:
             count: Number of rows.
             rng: Source of the sample.
             label: Label bin whose rows alone are sampled; None samples all rows.
-            among: Whether each combination of ``table`` may be sampled, ``[M]`` bool; None samples all.
+            among: Mask ``[M]`` bool of the combinations in ``table`` that may be sampled; None allows all.
 
         Returns:
             Condition codes ``[count, K]``.

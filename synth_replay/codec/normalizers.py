@@ -34,13 +34,13 @@ class Affine:
 
         Args:
             values: Columns ``[n, D]``.
-            resolution: Share of the magnitude below which a range is rounding noise; ``[D]``, or one for all.
+            resolution: Share of the magnitude below which a range is rounding noise; ``[D]``, or one number for all.
         """
         low, high, mean = values.min(axis=0), values.max(axis=0), values.mean(axis=0, dtype=np.float64)
         magnitude = np.maximum(np.abs(low), np.abs(high))
         varies = (high - low) > resolution * magnitude
         scale = np.where(varies, values.std(axis=0, dtype=np.float64), 1.0)
-        scale = np.where(scale > 0, scale, high - low)  # squares of numbers below 1e-160 are 0
+        scale = np.where(scale > 0, scale, high - low)  # the standard deviation of values below 1e-160 underflows to 0
         return cls(np.where(varies, mean, low).astype(np.float64), scale, varies)
 
     def forward(self, values: Array) -> Array:

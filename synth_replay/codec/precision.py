@@ -1,4 +1,4 @@
-"""What the numbers of a column can represent: their range, and the differences that are more than rounding."""
+"""Precision of a column's dtype: the values that it can represent, and the differences that exceed rounding noise."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from synth_replay.errors import InvalidTransitionsError
 from synth_replay.spaces import Array, Leaf, as_matrix
 
 FLOAT32_RESOLUTION = 1e-7  # a range below this share of the magnitude is float32 rounding noise
-EXACT_RESOLUTION = 1e-13  # the same for float64
+EXACT_RESOLUTION = 1e-13  # a range below this share of the magnitude is float64 rounding noise
 MAX_MAGNITUDE = 1e140
 """Largest number that can be modelled; squares of larger ones leave the range of float64."""
-HEADROOM = 4.0  # differences of two values, and values a little beyond the observed ones, stay finite
-VISIBLE_ROUNDING = 0.01  # of a column's standard deviation
+HEADROOM = 4.0  # so that differences, and values slightly outside the observed range, stay finite
+VISIBLE_ROUNDING = 0.01  # share of a column's standard deviation
 
 
 def resolution(leaf: Leaf, array: Array) -> float:
-    """Returns the share of the magnitude below which a column's range is rounding noise, by the coarser dtype.
+    """Returns the share of the magnitude below which a column's range is rounding noise; the coarser dtype counts.
 
     Args:
         leaf: Column, with the dtype of generated rows.
-        array: Real values, whose dtype may differ.
+        array: Real values ``[n, *shape]``, whose dtype may differ.
     """
-    if array.dtype.kind in "iu":  # counts have no rounding noise: whatever the target tells apart is a difference
+    if array.dtype.kind in "iu":  # no rounding noise: any difference that the modelled dtype can represent counts
         return float(np.finfo(_modelled(leaf)).eps) / 4
     coarse = any(np.issubdtype(t, np.floating) and np.finfo(t).eps > 1e-12 for t in (leaf.dtype, array.dtype))
     return FLOAT32_RESOLUTION if coarse else EXACT_RESOLUTION
@@ -46,7 +46,7 @@ def check_magnitudes(leaf: Leaf, array: Array) -> None:
     """Checks that a continuous column has no values that are too large to be modelled.
 
     Raises:
-        InvalidTransitionsError: If it has; the message names the column.
+        InvalidTransitionsError: If it has such a value; the message names the column.
     """
     if leaf.kind != "continuous" or not array.size:
         return
@@ -61,12 +61,12 @@ def check_magnitudes(leaf: Leaf, array: Array) -> None:
 
 
 def rounded_columns(leaf: Leaf, array: Array) -> list[int]:
-    """Returns the elements of a column whose values are visibly changed by the numbers in which they are modelled.
+    """Returns the indices of a column's elements that lose visible precision in the dtype in which they are modelled.
 
-    These are the dtype of generated rows, or float64 where that is an integer. A float32 holds seven digits and a
-    float64 sixteen: 1e8 and 1e8 + 1 are the same float32, 2**60 and 2**60 + 1 the same float64. An element counts
-    where rounding moves a value by more than a hundredth of the standard deviation, and its range is no rounding noise
-    itself.
+    A column is modelled in the dtype of generated rows, or in float64 if that dtype is an integer. A float32 holds
+    seven digits and a float64 sixteen: 1e8 and 1e8 + 1 are the same float32, 2**60 and 2**60 + 1 are the same float64.
+    An element is returned if rounding moves one of its values by more than a hundredth of its standard deviation.
+    Elements whose whole range is rounding noise are left out.
 
     Args:
         leaf: Column, with the dtype of generated rows.
@@ -90,7 +90,7 @@ def rounded_columns(leaf: Leaf, array: Array) -> list[int]:
 
 
 def rounding_note(leaf: Leaf, array: Array) -> str | None:
-    """Returns a warning for the user if :func:`rounded_columns` finds elements of a column, else None."""
+    """Returns a warning for the user if a column loses visible precision (:func:`rounded_columns`), else None."""
     rounded = rounded_columns(leaf, array)
     if not rounded:
         return None
@@ -98,7 +98,7 @@ def rounding_note(leaf: Leaf, array: Array) -> str | None:
     name = np.dtype(leaf.dtype).name
     how = f"generated values are {name}" if leaf.dtype.kind == "f" else f"{name} values are modelled as float64"
     return (
-        f"{leaf.name}: {how}, whose precision is too low for the real values{of}: distinct values fall together. "
+        f"{leaf.name}: {how}, whose precision is too low for the real values{of}, so distinct values become equal. "
         "Subtract a constant offset before fitting, or use a float64 space (rewards, discounts and returns are always "
         "float32)."
     )
@@ -110,12 +110,12 @@ def _modelled(leaf: Leaf) -> np.dtype[Any]:
 
 
 def _holds(target: np.dtype[Any], dtype: np.dtype[Any]) -> bool:
-    """Whether a floating dtype holds every value of another one; NumPy's own rule lets int64 pass as float64."""
+    """Whether ``target`` represents every value of ``dtype``; unlike in NumPy's rule, float64 does not hold int64."""
     return np.can_cast(dtype, target) and not (dtype.kind in "iu" and dtype.itemsize >= target.itemsize)
 
 
 def _distances(values: Array) -> Array:
-    """Returns the distance of integers ``[n, D]`` to the least of their column, without overflow."""
-    unsigned = values.astype(np.uint64)  # the difference modulo 2**64 is the distance, also of negative numbers
+    """Returns the float64 distance of integers ``[n, D]`` to the smallest value of their column, without overflow."""
+    unsigned = values.astype(np.uint64)  # the difference modulo 2**64 is the distance, also for negative numbers
     distances: Array = unsigned - values.min(axis=0).astype(np.uint64)
     return distances.astype(np.float64)

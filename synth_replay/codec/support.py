@@ -1,4 +1,4 @@
-"""The observed range of continuous columns, which generated values do not leave."""
+"""The observed range of continuous columns, to which generated values are clipped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Support:
     def from_values(
         cls, coded: Array, leaves: dict[str, Array], slots: list[tuple[Leaf, slice]], deltas: Collection[str]
     ) -> Support:
-        """Computes the ranges; flags and one-hot columns have none.
+        """Computes the ranges; flags and one-hot columns are unbounded.
 
         Args:
             coded: Columns ``[n, D]`` as they are modelled.

@@ -1,4 +1,4 @@
-"""NumPy archives of others, read with care: arrays of numbers, of a size that the archive can hold."""
+"""Reader of untrusted NumPy archives: only arrays of numbers, and only of sizes that the archive can hold."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REMEDY = "Save it in C order, in smaller pieces, or use a machine with more mem
 
 
 class Header(NamedTuple):
-    """What the header of an array says: its shape, whether it is in Fortran order, and its dtype."""
+    """Header of an array: its shape, whether it is in Fortran order, and its dtype."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -68,10 +68,10 @@ class Archive:
         return [member.removesuffix(".npy") for member in members if member.endswith(".npy")]
 
     def check(self, name: str) -> Header:
-        """Returns the header of an array, whose values the archive holds.
+        """Returns the header of an array after checking that the archive can hold its values.
 
         Raises:
-            DatasetFormatError: If the archive cannot hold as many values as the header announces.
+            DatasetFormatError: If it cannot, or compresses the array in a way that NumPy does not use.
         """
         member, header = self._zip.getinfo(f"{name}.npy"), self._header(name)
         place = f"{self._path}: {shown(name)}"

@@ -28,26 +28,26 @@ DAMAGE = (
     *(OSError, ValueError, LookupError, EOFError, RuntimeError, OverflowError),
     *(SyntaxError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile),
 )
-"""What the standard library, NumPy and h5py raise on a damaged file; pyarrow has classes of its own."""
+"""Errors that the standard library, NumPy and h5py raise on a damaged file; pyarrow has classes of its own."""
 
-LONGEST_NAME = 255  # bytes, of all common file systems
+LONGEST_NAME = 255  # bytes, on all common file systems
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 FOLDER_MARKS = ("manifest.json", "manifest.partial.json", "data/metadata.json")
 
 
 def dataset_path(path: Any, error: type[DatasetError] = DatasetError) -> Path:
-    """Returns an argument as a path that the system can look up; nothing need be there.
+    """Converts an argument to a path that the system can look up; the path need not exist.
 
     Args:
         path: Path of a file or folder, of any type.
         error: Class of the error.
 
     Raises:
-        DatasetError: If it is no path, empty, too long, or in a place that may not be looked at.
+        DatasetError: If it is no path, empty, too long, or in a folder without read permission.
     """
     text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
     if not isinstance(text, str) or not text:
-        raise error(f"The path of a dataset is text or a Path; got {shown(path)}.")
+        raise error(f"The path of a dataset must be text or a Path; got {shown(path)}.")
     try:
         Path(text).stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -73,9 +73,7 @@ def reading(path: Path) -> Iterator[None]:
     except SynthReplayError:
         raise
     except MemoryError as error:
-        raise DatasetError(
-            f"{path} takes more memory than there is. Use a smaller file or a larger machine."
-        ) from error
+        raise DatasetError(f"{path} needs more memory than is free. Use a smaller file or a larger machine.") from error
     except Exception as error:
         if not isinstance(error, DAMAGE) and not type(error).__name__.startswith("Arrow"):
             raise
@@ -104,14 +102,14 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def old_path(path: Path) -> Path:
-    """Returns the path of what was at ``path`` before, while it is replaced."""
+    """Returns the path to which old content of ``path`` moves while it is replaced."""
     return path.with_name(f".{path.name}.synth-replay-old")
 
 
 def sweep(path: Path) -> None:
-    """Removes what a killed run of this package left beside ``path``; its names are of no other program.
+    """Removes temporary files that a killed run left beside ``path``; only this package uses their names.
 
-    If the run was killed while it replaced ``path``, what was there before comes back.
+    If the run was killed while it replaced ``path``, the old content is restored.
     """
     if old_path(path).exists() and not path.exists():
         old_path(path).rename(path)
@@ -132,32 +130,32 @@ def _resolved(path: Path) -> Path:
 
 
 def require_outside(path: Path, source: Path) -> None:
-    """Checks that an output does not lie in the folder that it is made from, which it would change.
+    """Checks that writing an output does not change the source from which it is made.
 
     Args:
         path: File or folder to write.
         source: Dataset or generator that is read.
 
     Raises:
-        DatasetExistsError: If it does.
+        DatasetExistsError: If the output is the source, or lies in its folder.
     """
     place, read = _resolved(path), _resolved(source)
     if place == read:
-        raise DatasetExistsError(f"{path} is what is read: choose another output.")
+        raise DatasetExistsError(f"{path} is the input itself: choose another output.")
     if source.is_dir() and place.is_relative_to(read):
-        raise DatasetExistsError(f"{path} is inside of {source}, which is read: choose a place outside of it.")
+        raise DatasetExistsError(f"{path} is inside of the input {source}: choose a place outside of it.")
 
 
 def require_name(path: Path) -> None:
-    """Checks that the name of an output is text, and that those of its temporary files are not too long.
+    """Checks that an output's name is valid UTF-8, and that the names of its temporary files are not too long.
 
     Raises:
-        DatasetWriteError: If they are.
+        DatasetWriteError: If a check fails.
     """
     try:
         path.name.encode()
     except UnicodeEncodeError as error:
-        raise DatasetWriteError(f"{path.name!r} is no name in UTF-8: choose another output.") from error
+        raise DatasetWriteError(f"{path.name!r} is not valid UTF-8: choose another output.") from error
     most = LONGEST_NAME - len(temporary_path(temporary_path(Path("x"))).name)
     if len(os.fsencode(path.name)) > most:
         raise DatasetWriteError(f"{path.name[:60]}... is too long a name: take one of at most {most} bytes.")
@@ -173,7 +171,7 @@ def require_free(path: Path, overwrite: bool = False) -> None:
     Raises:
         DatasetExistsError: If ``path`` holds something and ``overwrite`` is off, or if it is a folder that is not a
             dataset.
-        DatasetWriteError: If the name is too long.
+        DatasetWriteError: If the name is too long, or is not valid UTF-8.
     """
     require_name(path)
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):

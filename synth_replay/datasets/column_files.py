@@ -105,7 +105,7 @@ class ColumnFileDataset(Dataset):
         """Opens the file."""
 
     def _shifted(self) -> list[str]:
-        """Observations whose next ones are taken from the following row."""
+        """Returns the observation leaves whose next observation is taken from the following row."""
         return [leaf for leaf in self._names if leaf.split("/")[0] == "observations" and self._kept is not None]
 
     def _known_rows(self, path: Path, file: ColumnFile, rows: int, scanned: int) -> tuple[Array | None, list[str]]:

@@ -24,16 +24,16 @@ ALIASES = {
 }
 OPTIONAL = ("truncations",)
 DONES = ("dones", "done")
-ENDS = "episode_terminals"  # ends of episodes of both kinds
+ENDS = "episode_terminals"  # marks the last row of each episode, terminated or truncated
 DONES_NOTE = (
-    "the column {name!r} is read as terminations: if it marks time limits too, rename it to timeouts where it does, or "
-    "these rows are learnt as terminal"
+    "the column {name!r} is read as terminations: if it marks time limits too, also store a column timeouts, or "
+    "these limits are learnt as terminal"
 )
 TIMED_NOTE = "the column {name!r} is read as terminations, except where {timeouts!r} is set as well"
 
 
 def mark_limits(names: Mapping[str, str]) -> bool:
-    """Whether terminations are dones, and another column tells which of them are time limits.
+    """Whether terminations are read from a column of dones, and another column marks the time limits among them.
 
     Args:
         names: Stored names by leaf name.
@@ -96,15 +96,15 @@ def _parts(column: str, aliases: Iterable[str], heads: Mapping[str, Array]) -> l
 
 
 def require_names(leaves: Iterable[str], error: MakeError) -> None:
-    """Checks that names of leaves are keys and nothing else: no paths, and no key inside of an array.
+    """Checks that the names of leaves hold plain keys, no paths, and that no leaf lies inside another one.
 
     Args:
         leaves: Names such as ``observations/position``.
         error: Makes the error from its text.
 
     Raises:
-        Exception: The error, if a key is empty, ``.`` or ``..``, has a backslash or NUL, cannot be encoded, or is at
-            the same time an array and a group of arrays.
+        Exception: The result of ``error``, if a key is empty, ``.`` or ``..``, has a backslash or NUL, is not valid
+            UTF-8, or names both an array and a group of arrays, or if a name is longer than 60,000 bytes.
     """
     names = set(leaves)
     for name in names:

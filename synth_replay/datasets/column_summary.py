@@ -1,4 +1,4 @@
-"""What a column of numbers holds, from one pass over its blocks: range, whole numbers, and what float32 would lose."""
+"""Summary of a column of numbers in one pass: range, whether all are whole, and whether float32 would merge values."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from synth_replay.errors import DatasetFormatError, InvalidTransitionsError
 from synth_replay.spaces import Array, as_matrix
 
-SAMPLED_ROWS = 4096  # of each block
-MOST_ROWS = 1 << 20
-KEPT_SHARE = 0.9
-NOISE = 2.0**-40
+SAMPLED_ROWS = 4096  # rows at the start of each block that are tested for merged values
+MOST_ROWS = 1 << 20  # rows of a column after which the test stops
+KEPT_SHARE = 0.9  # float32 merges values if it keeps a smaller share of the distinct ones
+NOISE = 2.0**-40  # a range below this share of the magnitude is float64 rounding noise
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A column of numbers.
+    """Range and kind of the numbers in a column.
 
     Attributes:
         head: Zero-row block ``[0, *shape]``.
@@ -37,12 +37,12 @@ class Summary:
 
 
 def summarize(path: Path, name: str, blocks: Iterable[Array]) -> Summary:
-    """Summarises a column, ``[n, *shape]`` a block.
+    """Summarises a column.
 
     Args:
         path: File to name in errors.
         name: Name of the column, for errors.
-        blocks: The column in blocks.
+        blocks: The column in blocks, ``[n, *shape]`` each.
 
     Raises:
         DatasetFormatError: If blocks differ in kind or shape, are not rows of numbers, or hold no rows.
@@ -65,7 +65,7 @@ def summarize(path: Path, name: str, blocks: Iterable[Array]) -> Summary:
 def merges_in_float32(blocks: Iterable[Array]) -> bool:
     """Whether float32 would merge values of a column that differ, judged by the start of each block.
 
-    At most the blocks of the first million rows are looked at.
+    Reading stops after about a million rows.
 
     Args:
         blocks: The column in blocks, ``[n, *shape]`` each.
@@ -73,7 +73,7 @@ def merges_in_float32(blocks: Iterable[Array]) -> bool:
     rows = 0
     for block in blocks:
         if block.ndim == 0:
-            break  # no column: it is refused where it is read
+            break  # not a column: the reader refuses it later
         if len(block) and block.dtype.kind == "f" and block.dtype.itemsize > 4 and _merges(block):
             return True
         rows += len(block)
@@ -104,10 +104,10 @@ def _extend(name: str, found: Summary | None, block: Array) -> Summary:
 
 
 def _merges(block: Array) -> bool:
-    """Whether a dimension has fewer distinct values in float32, and its values lie too close for float32.
+    """Whether a dimension has fewer distinct values in float32 because its values lie too close together.
 
-    Rounding noise of float64, and steps of float32 below a hundredth of the usual spread, do not count. Values beyond
-    float32's range do not either: they are refused where they are read.
+    A dimension does not count if its range is float64 rounding noise, or if a step of float32 is below a hundredth of
+    its typical spread. Dimensions with values outside float32's range do not count either: the reader refuses them.
     """
     values = np.sort(as_matrix(block[:SAMPLED_ROWS]).astype(np.float64), axis=0)
     largest = np.maximum(np.abs(values[0]), np.abs(values[-1]))

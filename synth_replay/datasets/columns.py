@@ -51,7 +51,7 @@ def _cast(array: Array, leaf: Leaf) -> Array:
 
 
 def stored_dtype(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
-    """Returns the dtype of a column on disk: its own; float32 for floats that HDF5 or Parquet may not know."""
+    """Returns the dtype of a column on disk: its own, or float32 for floats of neither 32 nor 64 bits."""
     return np.dtype(np.float32) if dtype.kind == "f" and dtype.itemsize not in (4, 8) else dtype
 
 

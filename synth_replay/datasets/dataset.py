@@ -127,7 +127,7 @@ class Dataset(ABC):
             return next(blocks, None)
 
     def _report_rounding(self, block: Mapping[str, Array]) -> None:
-        """Warns, once for each column, of values that fall together in the dtype of its space."""
+        """Warns, once for each column, if distinct values become equal in the dtype of its space."""
         for leaf in self.spec.leaves:
             if leaf.dtype.kind != "f" or leaf.name in self._rounded or leaf.name not in block:
                 continue

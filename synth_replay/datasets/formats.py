@@ -70,7 +70,7 @@ def open_dataset(
         trusted: Whether a pickle (``sb3``) may be loaded. Loading it runs the code in it.
 
     Raises:
-        DatasetError: If the path is none, or does not exist.
+        DatasetError: If ``path`` is not a path, or does not exist.
         UnknownFormatError: If there is no format of that name.
         DatasetFormatError: If the file is not a dataset, lacks columns or rows, or is damaged.
         UnfinishedDatasetError: If the writing of the dataset was interrupted.

@@ -1,4 +1,4 @@
-"""Helpers of every writer of HDF5: a full disk is a clear error."""
+"""Helpers for HDF5: recognise a file, and write one so that a full disk raises a clear error."""
 
 from __future__ import annotations
 

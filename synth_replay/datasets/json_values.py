@@ -1,4 +1,4 @@
-"""JSON files of others, read by type: a value of another type is one clear error that says where it stands."""
+"""Reader of untrusted JSON files: a value of an unexpected type is one clear error that names its place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_DIMENSIONS = 16
 
 @dataclass(frozen=True)
 class JsonValue:
-    """A value of a JSON document with the place where it stands.
+    """A value of a JSON document, and its place there.
 
     Each method raises a DatasetFormatError if the value has another type.
 
@@ -36,7 +36,7 @@ class JsonValue:
     place: str = ""
 
     def __getitem__(self, key: str) -> JsonValue:
-        """Returns the value of a key, which must be there."""
+        """Returns the value of a key; a missing key is an error, too."""
         held = self.table()
         if key not in held:
             raise DatasetFormatError(f"{self.path} is damaged: {self._inner(key)} is missing.")
@@ -76,7 +76,7 @@ class JsonValue:
         return found
 
     def dtype(self) -> np.dtype[Any]:
-        """Returns the dtype of numbers or flags that a string names."""
+        """Returns the numeric or bool dtype that a string names."""
         try:
             found = np.dtype(self.text())
         except (TypeError, ValueError, SyntaxError) as error:
@@ -115,7 +115,7 @@ def read_json(folder: Path, name: str) -> JsonValue:
     """Reads a JSON file of a folder.
 
     Raises:
-        DatasetFormatError: If it is no plain file of the folder, longer than 64 MiB, no JSON or nested too deeply.
+        DatasetFormatError: If it is no plain file of the folder, longer than 64 MiB, not JSON, or nested too deeply.
     """
     path = plain_file(folder, name, DatasetFormatError)
     try:
@@ -137,7 +137,7 @@ def parse_json(text: str | bytes, path: Path, place: str = "") -> JsonValue:
         place: Place of the text in that file, for errors.
 
     Raises:
-        DatasetFormatError: If it is no JSON, or is nested too deeply.
+        DatasetFormatError: If it is not JSON, or is nested too deeply.
     """
     try:
         return JsonValue(json.loads(text), path, place)
@@ -145,7 +145,7 @@ def parse_json(text: str | bytes, path: Path, place: str = "") -> JsonValue:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
         where = f" in {place}" if place else ""
         raise DatasetFormatError(
-            f"{path} cannot be read: it is cut short, damaged or of another format: no JSON{where} ({reason[:200]}). "
+            f"{path} cannot be read: it is cut short, damaged or of another format, not JSON{where} ({reason[:200]}). "
             "Copy or download it again."
         ) from error
 

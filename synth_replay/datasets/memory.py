@@ -1,4 +1,4 @@
-"""Sizes that a file announces, compared with what it can hold and with the memory of the machine."""
+"""Checks of the sizes that a file announces against its own size and against the machine's memory."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 from synth_replay.errors import DatasetError, DatasetFormatError
 from synth_replay.spaces import Array
 
-CHUNK_BYTES = 1 << 29
-HARMLESS_BYTES = 1 << 26
-MOST_COMPRESSED = 2_000  # zlib packs 1,032 bytes into one at most
+CHUNK_BYTES = 1 << 29  # largest chunk of rows that is read at a time
+HARMLESS_BYTES = 1 << 26  # smaller sizes are not checked
+MOST_COMPRESSED = 2_000  # largest plausible ratio; zlib packs at most 1,032 bytes into one
 _CGROUPS = Path("/sys/fs/cgroup")
-_LIMITS = {"": "memory.max", "memory": "memory.limit_in_bytes"}  # by the controllers of a line, versions 2 and 1
+_LIMITS = {"": "memory.max", "memory": "memory.limit_in_bytes"}  # by controller: none in cgroup v2, memory in v1
 
 
 def available_memory() -> int | None:
     """Returns the bytes that this process can still take; None where the system does not say.
 
-    It is the least of the machine's free memory and swap, the limit of the process's control group, and the limit of
-    its address space (``ulimit -v``).
+    The result is the smallest of three numbers: the machine's free memory and swap, what is left of the limit of the
+    process's control group, and what is left of the limit of its address space (``ulimit -v``).
     """
     limits = [_machine(), _control_group(), _address_space()]
     known = [limit for limit in limits if limit is not None]
@@ -32,16 +32,16 @@ def available_memory() -> int | None:
 
 
 def require_memory(place: object, needed: int, what: str, remedy: str) -> None:
-    """Checks that memory suffices before it is asked for.
+    """Checks that enough memory is free before it is allocated.
 
     Args:
         place: File to name in errors.
         needed: Number of bytes.
-        what: What takes them, such as ``"3 rows"``.
-        remedy: What to do about it; a sentence.
+        what: Subject of the error, which takes the memory, such as ``"3 rows"``.
+        remedy: Last sentence of the error: what to do.
 
     Raises:
-        DatasetError: If they are more than this process can still take.
+        DatasetError: If more bytes are needed than this process can still take.
     """
     if needed <= HARMLESS_BYTES:
         return
@@ -61,7 +61,7 @@ def require_content(place: object, announced: int, stored: int) -> None:
         stored: Number of bytes in the file.
 
     Raises:
-        DatasetFormatError: If no compression packs so much into so little.
+        DatasetFormatError: If ``announced`` is above 64 MiB and more than 2,000 times ``stored``.
     """
     if announced > max(HARMLESS_BYTES, MOST_COMPRESSED * stored):
         raise DatasetFormatError(
@@ -71,7 +71,7 @@ def require_content(place: object, announced: int, stored: int) -> None:
 
 
 def bounded_rows(place: object, rows: int, row_bytes: int) -> int:
-    """Returns how many rows, at most ``rows``, to read at a time, so that a chunk takes at most half a gigabyte.
+    """Returns the rows of a chunk: at most ``rows``, half a gigabyte, or an eighth of the free memory, but at least 1.
 
     Args:
         place: File to name in errors.
@@ -93,12 +93,12 @@ def row_bytes(heads: Mapping[str, Array]) -> int:
 
 
 def array_bytes(shape: tuple[int, ...], dtype: Any) -> int:
-    """Returns the bytes of an array, also where they are more than an int64 counts."""
+    """Returns the bytes of an array, which may be more than an int64 holds."""
     return math.prod(map(int, shape)) * int(dtype.itemsize)
 
 
 def in_bytes(count: int) -> str:
-    """Returns a number of bytes for people, such as ``"1.5 GB"``."""
+    """Returns a number of bytes as readable text, such as ``"1.5 GB"``."""
     value, units = float(min(count, 10**30)), ["bytes", "kB", "MB", "GB", "TB", "PB"]
     while value >= 1000 and len(units) > 1:
         value, units = value / 1000, units[1:]
@@ -144,7 +144,7 @@ def _address_space() -> int | None:
 
 
 def _own_pages(column: int) -> int:
-    """Returns the bytes of this process: its address space (column 0), or what of it is in memory (column 1)."""
+    """Returns the bytes of this process's address space (column 0) or resident memory (column 1); 0 if unknown."""
     with suppress(OSError, ValueError, IndexError):
         return int(Path("/proc/self/statm").read_text().split()[column]) * os.sysconf("SC_PAGE_SIZE")
     return 0

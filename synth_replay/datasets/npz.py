@@ -73,7 +73,7 @@ class NpzWriter(DatasetWriter):
         remove(self._folder)
         self._folder.mkdir()
         for number, (name, leaf) in enumerate(stored_columns(self.spec).items()):
-            self._files[name] = file = (self._folder / f"{number}.npy").open("wb")  # a name is no path
+            self._files[name] = file = (self._folder / f"{number}.npy").open("wb")  # names may be unfit for files
             descr = np.lib.format.dtype_to_descr(stored_dtype(leaf.dtype))
             header = {"descr": descr, "fortran_order": False, "shape": (self.rows, *leaf.shape)}
             np.lib.format.write_array_header_1_0(file, header)

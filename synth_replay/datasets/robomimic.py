@@ -27,10 +27,10 @@ from synth_replay.spaces import Array
 NEEDED = ("obs", "actions", "rewards", "dones")
 NAMES = {"actions": "actions", "rewards": "rewards", "terminations": "dones"}
 DONES_NOTE = (
-    "the file's dones are read as terminations: robomimic also sets them at the end of every demonstration if it was "
-    "made with --done_mode 1 or 2"
+    "the file's dones are read as terminations: if the file was made with --done_mode 1 or 2, robomimic has also set "
+    "them at the end of every demonstration"
 )
-CUT_NOTE = "the file does not store next_obs: {count} last steps of demonstrations without a done are dropped"
+CUT_NOTE = "the file does not store next_obs: {count} last steps, of demonstrations without a done, are dropped"
 _DEMO = re.compile(r"demo_(\d+)")
 
 
@@ -43,8 +43,8 @@ def holds_demonstrations(file: StoredGroup) -> bool:
 class RobomimicDataset(Dataset):
     """Demonstrations in order of their number; the keys of ``obs`` become a Dict space.
 
-    Without ``next_obs``, the next observation is that of the following step. The last step of a demonstration is then
-    dropped, or, if it is done, kept with its own observation as the next one.
+    Without ``next_obs``, the next observation is the observation of the following step. The last step of a
+    demonstration is then dropped, unless it is done. A done step is kept, with its own observation as the next one.
     """
 
     format = "robomimic"
@@ -123,7 +123,7 @@ def _require_columns(path: Path, data: StoredGroup, demo: str) -> None:
     held = data.group(demo).names()
     if missing := [name for name in NEEDED if name not in held]:
         raise DatasetFormatError(
-            f"{path}: {demo} lacks {', '.join(missing)}; it holds {listed(held)}. Make them with robomimic's "
+            f"{path}: {demo} lacks {', '.join(missing)}; it holds {listed(held)}. Make the file with robomimic's "
             "dataset_states_to_obs.py."
         )
 
@@ -144,6 +144,6 @@ def _end(group: StoredGroup) -> tuple[int, bool]:
 
 
 def _meta(path: Path, data: StoredGroup) -> dict[str, Any]:
-    """Returns what the file says of its environment."""
+    """Returns the description of the environment that the file stores."""
     held = data.attribute("env_args")
     return {"env_args": parse_json(held, path, "env_args").value} if isinstance(held, str) else {}

@@ -94,7 +94,7 @@ def _load(path: Path) -> Any:
         raise MissingExtraError(f"{path} needs {library}, which is not installed: {command}") from error
     except SynthReplayError:
         raise
-    except Exception as error:  # a pickle runs any code, so it raises anything
+    except Exception as error:  # a pickle runs any code, so it can raise any error
         reason = " ".join(str(error).split())[:200]
         raise DatasetFormatError(f"{path} is no pickled replay buffer ({reason}). Save it again.") from error
     if missing := [name for name in NEEDED if not hasattr(buffer, name)]:

@@ -50,7 +50,7 @@ def resolve_spec(
         options: The caller's spaces.
         stored: The file's observation and action space; None where the file does not store it.
         heads: Zero-row arrays ``[0, *shape]`` of every leaf that the file holds.
-        columns: Streams a column by leaf name; an unknown action space, and what needs float64, is found by it.
+        columns: Streams a column by leaf name, to infer an unknown action space and to find what needs float64.
         extras: Names of the file's extra columns.
 
     Returns:
@@ -60,7 +60,7 @@ def resolve_spec(
         SpecMismatchError: If the spaces do not fit the shapes in the file.
         InvalidTransitionsError: If a scalar column has several numbers per row, or an action is not finite.
         DatasetFormatError: If the actions are of mixed types.
-        DatasetError: If a row is too wide for the machine.
+        DatasetError: If the bounds of one row do not fit into memory.
     """
     require_scalars(path, heads)
     require_memory(path, 16 * row_bytes(heads), "the bounds of a single row", "No machine of this size can use it.")
@@ -77,7 +77,7 @@ def resolve_spec(
 
 
 def _losses(spec: TransitionSpec, heads: Mapping[str, Array], columns: Columns) -> list[str]:
-    """Notes on the columns whose float64 values the spec's float32 merges."""
+    """Returns notes on the columns whose float64 values the spec's float32 merges."""
     narrow = [
         leaf
         for leaf in spec.leaves
@@ -132,7 +132,7 @@ def infer_action_space(actions: Summary, notes: list[str]) -> Space:
     """Returns a Discrete, MultiDiscrete or Box, from the type and the range of all actions.
 
     Args:
-        actions: What the action column holds.
+        actions: Summary of the action column.
         notes: Notes on what was assumed; extended.
     """
     shape = actions.head.shape[1:]
@@ -146,12 +146,12 @@ def infer_action_space(actions: Summary, notes: list[str]) -> Space:
 
 
 def are_codes(actions: Summary) -> bool:
-    """Whether float actions are taken for the codes of discrete actions, as d3rlpy takes them.
+    """Whether float actions are read as codes of discrete actions, as d3rlpy reads them.
 
-    They are if each is one whole number from 0 on, and not all are 0.
+    They are codes if each action is one whole number from 0 to 4095, and not all are 0.
 
     Args:
-        actions: What the action column holds.
+        actions: Summary of the action column.
     """
     one = int(np.prod(actions.head.shape[1:])) == 1
     return bool(one and actions.whole and actions.low.min() >= 0 and 1 <= actions.high.max() < MAX_CATEGORIES)

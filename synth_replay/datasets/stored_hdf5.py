@@ -1,7 +1,7 @@
-"""HDF5 files of others, read with care: arrays that lie in the file itself, of a size that it can hold.
+"""Reader of untrusted HDF5 files: only arrays that lie in the file itself, and only of sizes that it can hold.
 
-HDF5 files can refer to other files, by external links, external storage and virtual datasets. Following them would read
-any file of this machine, so each is an error here.
+HDF5 files can refer to other files by external links, external storage and virtual datasets. Following these could read
+any file of this machine, so each of them is an error.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from synth_replay.errors import DatasetFormatError
 from synth_replay.safe_paths import shown
 from synth_replay.spaces import Array
 
-MOST_LINKS = 8
-MAX_ATTRIBUTE = 1 << 20
+MOST_LINKS = 8  # soft links that lead from one to the next
+MAX_ATTRIBUTE = 1 << 20  # bytes
 _CHUNK_REMEDY = "Write it again with smaller chunks."
 _ARRAY_REMEDY = "Split it into smaller ones, or use a machine with more memory."
 
@@ -30,8 +30,8 @@ class StoredArray:
     """An array of an open file.
 
     Attributes:
-        shape: Its shape.
-        dtype: Its dtype; object if NumPy has no such type.
+        shape: Shape of the array.
+        dtype: Dtype of the array; object if NumPy has no such type.
     """
 
     def __init__(self, path: Path, dataset: Any) -> None:
@@ -54,7 +54,7 @@ class StoredArray:
         return np.empty((0, *self.shape[1:]), self.dtype)
 
     def check(self) -> StoredArray:
-        """Checks that its values lie in the file, and that the file can hold them; returns itself.
+        """Checks that the array's values lie in this file, and that the file can hold them; returns the array.
 
         Raises:
             DatasetFormatError: If it refers to other files, or announces more than the file can hold.

@@ -1,4 +1,4 @@
-"""Reader of tables with named columns: CSV, a single Parquet file, and data frames of pandas and its like."""
+"""Reader of tables with named columns: CSV, a single Parquet file, and data frames (pandas, polars, pyarrow)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from synth_replay.spaces import Array
 
 CSV_SUFFIXES = (".csv", ".tsv")
 IN_MEMORY = Path("the data frame")
-_REMEDY = "Tables are read as a whole: convert it in parts, or use a machine with more memory."
+_REMEDY = "Tables are read as a whole: convert the file in parts, or use a machine with more memory."
 
 
 class TableFile(ColumnFile):
     """The columns of a table, as arrays in memory.
 
     Args:
-        arrays: ``[n, *shape]`` by leaf name.
+        arrays: Arrays ``[n, *shape]`` by leaf name.
     """
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
@@ -53,11 +53,11 @@ class TableFile(ColumnFile):
 
 
 class TableDataset(ColumnFileDataset):
-    """A table with one row a transition, in order of time; it is held in memory.
+    """A table in memory with one transition per row; rows are chronological.
 
     Columns are found by their names: ``observations_0``, ``observations_1``, ... (also ``obs_0``) become a vector,
     ``observations/key`` the key of a Dict, and a column whose cells are lists of equal length is a vector by itself.
-    Without next observations, they are those of the following row of the same episode.
+    Without columns of next observations, the observation of the following row in the same episode is the next one.
     """
 
     format = "table"
@@ -97,11 +97,12 @@ def open_table(
         observations: Names of the columns of the observation, in order; a single name for a column of vectors.
         actions: Names of the columns of the action, or a single name.
         rewards: Name of the column of rewards.
-        next_observations: Names of the columns of the next observation; None takes them by name, else from the
-            following row.
+        next_observations: Names of the columns of the next observation. If None, they are found by their names; if
+            there are none, the observation of the following row is used.
         terminations: Name of the column of terminations.
         truncations: Name of the column of truncations.
-        episodes: Name of a column that tells episodes apart, which ends an episode where it changes.
+        episodes: Name of a column that identifies the episode. Where it changes, an episode ends; it is not used if
+            there is a column of truncations.
         observation_space: Space of the observations; by default an unbounded Box.
         action_space: Space of the actions; inferred by default.
 
@@ -157,7 +158,7 @@ def _names(table: Any) -> list[Any]:
 
 
 def _arrays(path: Path, table: Any, chosen: Mapping[str, list[str]]) -> dict[str, Array]:
-    """Returns the leaves of a table ``[n, *shape]``; an episode that changes ends with a truncation."""
+    """Returns the leaves of a table ``[n, *shape]``; the column of episodes becomes one that marks episode ends."""
     stored = {str(name): name for name in _names(table)}
     episodes = [_numpy(path, name, table[stored[name]]) for name in chosen.get("episodes", [])]
     leaves = {leaf: names for leaf, names in chosen.items() if leaf != "episodes"}
@@ -172,7 +173,7 @@ def _arrays(path: Path, table: Any, chosen: Mapping[str, list[str]]) -> dict[str
 
 
 def _with_dones(arrays: dict[str, Array], chosen: Mapping[str, list[str]]) -> dict[str, Array]:
-    """Keeps the name of a column of dones, which may mark time limits too."""
+    """Stores terminations under the name of a column of dones, which may mark time limits too."""
     ended = chosen.get("terminations", [""])[0]
     return {ended if leaf == "terminations" and ended in DONES else leaf: array for leaf, array in arrays.items()}
 

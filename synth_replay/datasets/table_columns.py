@@ -30,19 +30,19 @@ Names = str | Sequence[str]
 
 @dataclass(frozen=True)
 class TableColumns:
-    """Which columns of a table are what; what is None is found by its name.
+    """Columns of a table that the user has named; where an attribute is None, columns are found by their names.
 
-    A sequence of names becomes a vector in that order. A single name is taken as it is: a number a row, or a vector a
-    row if its cells are lists.
+    Several names become a vector in that order. A single name is one column: one number per row, or one vector per row
+    if its cells are lists.
 
     Attributes:
         observations: Columns of the observation.
         actions: Columns of the action.
         rewards: Column of the reward.
-        next_observations: Columns of the next observation; without them, it is that of the following row.
+        next_observations: Columns of the next observation; without them, the observation of the following row is used.
         terminations: Column of the terminations.
         truncations: Column of the truncations.
-        episodes: Column that tells episodes apart. Its last row of each episode that does not terminate is truncated.
+        episodes: Column that identifies the episode. The last row of each episode is truncated unless it is terminal.
     """
 
     observations: Names | None = None
@@ -60,7 +60,7 @@ class TableColumns:
 
 
 def _as_names(given: Any, vector: bool) -> list[str]:
-    """Returns one name or several, of any type, as text; a tuple is the name of a scalar column of a MultiIndex."""
+    """Returns one or several names of any type as text; for a scalar, a tuple is one name, from a MultiIndex."""
     if given is None:
         return []
     single = isinstance(given, (str, bytes)) or not isinstance(given, Iterable)
@@ -73,7 +73,7 @@ def find_table_columns(path: Path, names: Iterable[str], columns: TableColumns) 
     Args:
         path: File to name in errors.
         names: Names of all columns of the table.
-        columns: What the caller says of them.
+        columns: The columns that the caller has named.
 
     Returns:
         Stored names by leaf name, such as ``{"observations": ["obs_0", "obs_1"], "rewards": ["reward"]}``.
@@ -142,7 +142,7 @@ def _in_order(path: Path, numbered: Mapping[int, str]) -> list[str]:
         return [numbered[-1]]
     if -1 in numbered or numbers != list(range(numbers[0], numbers[0] + len(numbers))) or numbers[0] > 1:
         raise DatasetFormatError(
-            f"{path}: the columns {listed(numbered.values())} are no whole vector: they must be numbered from 0 or 1 "
+            f"{path}: the columns {listed(numbered.values())} do not form a vector: they must be numbered from 0 or 1 "
             "without gaps. Rename them, or name the columns with open_table()."
         )
     return [numbered[number] for number in numbers]

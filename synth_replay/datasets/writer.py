@@ -56,7 +56,7 @@ class DatasetWriter(ABC):
         if not isinstance(spec, TransitionSpec):
             raise DatasetError(f"A dataset is written with the TransitionSpec of its rows; got {shown(spec)}.")
         if not isinstance(meta, dict):
-            raise DatasetError(f"The metadata of a dataset are a dict; got {shown(meta)}.")
+            raise DatasetError(f"The metadata of a dataset must be a dict; got {shown(meta)}.")
         if lost := sorted(set(spec.extras) - set(self.extras)):
             raise DatasetError(f"{self.format} has no place for {lost}: write npz, d4rl or parquet.")
         require_names((leaf.name for leaf in spec.leaves), lambda text: DatasetError(f"{path}: {text}"))
@@ -140,7 +140,7 @@ class DatasetWriter(ABC):
 
 
 def _whole(rows: Any) -> int:
-    """Returns a number of rows.
+    """Returns a number of rows as an int.
 
     Raises:
         DatasetError: If it is no whole number from 1 on.

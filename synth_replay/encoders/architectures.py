@@ -1,4 +1,4 @@
-"""Encoders as data: a description of known layers in JSON, from which a network is built without running any code."""
+"""Networks built from a JSON description of known layers, so that loading an encoder's file runs none of its code."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from synth_replay.encoders.networks import Centred, ResidualBlock
 from synth_replay.errors import CheckpointError, ConfigError
 from synth_replay.safe_paths import shown
 
-MOST = 64  # of kernels, strides, paddings: larger ones would fill the memory with zeros
-DEEPEST = 16  # nested sequences
-MOST_LAYERS = 256  # of all stages, and of a chain
-MOST_OUTPUTS = 1 << 26  # of all layers together, for two observations
+MOST = 64  # largest kernel, stride and padding: larger ones would fill the memory with zeros
+DEEPEST = 16  # levels of nested sequences
+MOST_LAYERS = 256  # limit on all layers, on features, and on the stages of one feature
+MOST_OUTPUTS = 1 << 26  # values that all layers together output for two observations
 
 
 class Layer(NamedTuple):
@@ -23,8 +23,8 @@ class Layer(NamedTuple):
 
     Attributes:
         type: Class of the layer.
-        sizes: Arguments whose values the shapes of the weights confirm.
-        settings: Other arguments.
+        sizes: Names of arguments whose values the shapes of the weights confirm; they may be large.
+        settings: Names of the other arguments that a file may set.
     """
 
     type: type[nn.Module]
@@ -88,7 +88,7 @@ def describe(module: nn.Module) -> dict[str, Any]:
     """
     if not isinstance(module, FeatureTowers) or type(module).forward is not FeatureTowers.forward:
         raise ConfigError(
-            f"{type(module).__name__} is code, which only its own class describes. Build the encoder as "
+            f"{type(module).__name__} is code, which a .safetensors file cannot hold. Build the encoder as "
             "FeatureTowers of standard layers, or save it under a name that ends in .pt2: that file holds the "
             "code and loads with trusted=True only."
         )
@@ -115,7 +115,7 @@ def build(description: Any) -> FeatureTowers:
     """Builds a network without memory for its weights (on PyTorch's meta device) from a description.
 
     Raises:
-        CheckpointError: If the description is not one of known layers with plain values.
+        CheckpointError: If the description names an unknown layer or setting, or a value that no encoder has.
     """
     try:
         with torch.device("meta"):
@@ -126,7 +126,7 @@ def build(description: Any) -> FeatureTowers:
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, OverflowError) as error:
-        raise CheckpointError(f"Its layers are not described as this version does ({error!r:.200}).") from error
+        raise CheckpointError(f"Its description of the layers does not suit this version ({error!r:.200}).") from error
 
 
 def _require_few(description: Any) -> None:
@@ -141,10 +141,10 @@ def _count(layers: Any) -> int:
 
 
 def require_small(towers: FeatureTowers, pixel_shape: tuple[int, ...]) -> None:
-    """Checks that a network on PyTorch's meta device would need little memory, by the shapes of its outputs alone.
+    """Checks that a network on PyTorch's meta device needs little memory, from the shapes of its outputs alone.
 
     Raises:
-        CheckpointError: If it would need much.
+        CheckpointError: If its layers output more than 2**26 values for two observations.
     """
     total = 0
 

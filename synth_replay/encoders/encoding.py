@@ -27,7 +27,7 @@ DAMAGE = (
     *(OSError, ValueError, LookupError, EOFError, RuntimeError, SyntaxError, MemoryError, TypeError, OverflowError),
     *(NotImplementedError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile),
 )
-"""What NumPy raises on a damaged archive."""
+"""Errors that NumPy raises on a damaged archive."""
 
 
 class Augmenter(Protocol):

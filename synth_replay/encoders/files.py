@@ -1,4 +1,4 @@
-"""The file of an encoder: safetensors with a description of known layers, or a graph of torch.export, which is code."""
+"""Files of encoders: safetensors with a description of known layers, or a torch.export graph, which is code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from synth_replay.trust import require_trust
 META = "encoder.json"
 DATA, CODE = ".safetensors", ".pt2"
 MOST_ROWS = 1 << 20
-MOST_VALUES = 1 << 24  # of one observation: 16 stacked RGB frames of 591 x 591 pixels
+MOST_VALUES = 1 << 24  # in one observation, such as 16 stacked RGB frames of 591 x 591 pixels
 
 
 def write(module: nn.Module, pixel_shape: tuple[int, ...], path: Path, meta: dict[str, Any]) -> Path:
@@ -35,7 +35,7 @@ def write(module: nn.Module, pixel_shape: tuple[int, ...], path: Path, meta: dic
         meta: Metadata in JSON types.
 
     Raises:
-        ConfigError: If the path has another suffix, or the module cannot be written in this way.
+        ConfigError: If the path has another suffix, or the module does not fit the kind of file.
     """
     if path.suffix not in (DATA, CODE):
         raise ConfigError(
@@ -78,7 +78,7 @@ def read(path: Path, trusted: bool) -> tuple[nn.Module, dict[str, Any]]:
 
     Raises:
         CheckpointError: If the file is missing, cut short or no encoder.
-        UntrustedFileError: If it is a graph and ``trusted`` is off.
+        UntrustedFileError: If it is a graph that was not loaded with ``trusted`` in this process.
     """
     if not path.is_file():
         raise CheckpointError(f"There is no encoder {path}: write one with FrozenEncoder.save().")
@@ -132,7 +132,7 @@ def _require_encoder_meta(meta: dict[str, Any]) -> None:
     if not (isinstance(low, (int, float)) and isinstance(high, (int, float)) and -math.inf <= low < high <= math.inf):
         raise CheckpointError(f"Its features have the impossible bounds {str(meta['bounds'])[:60]}.")
     if not (isinstance(meta["latent"], str) and isinstance(meta["hash"], str)):
-        raise CheckpointError("Its layout of a latent and its hash are not text.")
+        raise CheckpointError("Its latent layout and its hash must be text.")
 
 
 def _anywhere(module: Any) -> nn.Module:

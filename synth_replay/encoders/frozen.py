@@ -146,16 +146,15 @@ class FrozenEncoder:
     # -- files ------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> Path:
-        """Writes one file.
+        """Writes the encoder to one file.
 
         Args:
-            path: Target file. ``.safetensors`` holds weights and a description of the layers, and loads everywhere;
-                the module must be a :class:`FeatureTowers` of standard layers, as ``encoder_of`` makes it.
-                ``.pt2`` holds the graph of any module (``torch.export``), which is code: it loads with
-                ``trusted=True`` only.
+            path: Target file. ``.safetensors`` holds weights and a description of the layers, and no code. The module
+                must then be a :class:`FeatureTowers` of standard layers, as ``encoder_of`` makes it. ``.pt2`` holds
+                the graph of any module (``torch.export``). That is code, so it loads with ``trusted=True`` only.
 
         Raises:
-            ConfigError: If the path has another ending, or the module cannot be written in this way.
+            ConfigError: If the path has another ending, or the module does not fit the kind of file.
         """
         meta = {"latent": self.layout.latent, "bounds": [self.layout.low, self.layout.high], "hash": self.hash}
         return write(self._module, self.pixel_shape, Path(path), meta)
@@ -167,12 +166,12 @@ class FrozenEncoder:
         Args:
             path: The file.
             device: Device of the encoder.
-            trusted: Whether a ``.pt2`` file may be loaded. Loading it runs the code in it. Policies and buffers of the
-                same process then take the path of this file, too.
+            trusted: Whether a ``.pt2`` file may be loaded. Loading it runs the code in it. Afterwards, policies and
+                buffers of the same process can load this file by its path.
 
         Raises:
             CheckpointError: If the file is missing, cut short or not an encoder.
-            UntrustedFileError: If it is a ``.pt2`` file and ``trusted`` is off.
+            UntrustedFileError: If it is a ``.pt2`` file that was not loaded with ``trusted=True`` in this process.
         """
         module, meta = read(Path(path), trusted)
         try:
@@ -233,7 +232,7 @@ def cached_encoder(path: str | Path) -> FrozenEncoder:
 
     Raises:
         CheckpointError: If the file is missing, cut short or not an encoder.
-        UntrustedFileError: If it is a ``.pt2`` file that nobody has loaded with ``trusted=True``.
+        UntrustedFileError: If it is a ``.pt2`` file that was not loaded with ``trusted=True`` in this process.
     """
     path = Path(path).resolve()
     return _loaded(str(path), path.stat().st_mtime_ns if path.exists() else 0)

@@ -18,18 +18,18 @@ from synth_replay.spaces import Array
 logger = logging.getLogger(__name__)
 
 MEASURED_ROWS = 1024
-"""Rows requested as terminal, and other rows, that are generated to measure the rate."""
+"""Number of rows generated to measure the rate, of each kind: requested as terminal, and others."""
 MIN_ROWS = 128
-"""The same for each class, where there are many classes."""
+"""Smallest number of rows of each kind for one class of labels, where there are many classes."""
 STREAM = 0x7E12  # separates the calibration's random numbers from those of the fit
 
 
 def calibrate(model: FittedModel, config: GeneratorConfig, seed: int) -> None:
-    """Measures the rate of relabelled terminations, and gives up their relabelling if it does not keep the rate.
+    """Measures the rate of relabelled terminations, and stops relabelling them if the rate is too far off.
 
     Equally many rows are generated for terminal and for other conditions, so that a rate of one in a thousand can be
-    measured, and each class of labels is measured by itself. The rows of the fit would flatter the relabelling model,
-    which has seen their terminations.
+    measured. Each class of labels is measured separately. Measured on the fitted rows, the rate would be optimistic,
+    because the relabelling model has seen their terminations.
 
     Args:
         model: Fitted model; its relabelling model is changed.
@@ -45,7 +45,7 @@ def calibrate(model: FittedModel, config: GeneratorConfig, seed: int) -> None:
 
 
 def check_function(conditions: Conditions, codes: Array, terminations: Array) -> None:
-    """Warns if a user's function makes another share of the rows terminal than was requested.
+    """Warns if the share of rows that a user's function makes terminal differs from the requested share.
 
     The function is the task's own rule, so its terminations are kept.
 
@@ -69,7 +69,7 @@ def check_function(conditions: Conditions, codes: Array, terminations: Array) ->
 def _all_rates(
     model: FittedModel, config: GeneratorConfig, rate: float, rng: np.random.Generator
 ) -> tuple[TerminationRates, ...]:
-    """Returns the rates of each class of labels, or of all rows where there are none or rows diffuse their flags."""
+    """Returns the rates of each class of labels; of all rows, without labels or if terminations are diffused."""
     conditions = model.codec.conditions
     terminal = conditions.decode(conditions.table).get("terminations")
     count = min(MEASURED_ROWS, config.chunk_rows)

@@ -177,7 +177,7 @@ class GeneratorConfig:
 
         Args:
             path: YAML or JSON file.
-            trusted: Whether the file may name a relabelling function, which a fit and a sample import and call.
+            trusted: Whether the file may name a relabelling function, which fitting and sampling import and call.
 
         Raises:
             ConfigError: If the file cannot be read or holds no configuration.
@@ -197,8 +197,8 @@ def _parsed(text: str) -> Any:
     """Returns the values of JSON or YAML text.
 
     Raises:
-        ValueError: If JSON is damaged, or values are nested as no configuration is.
-        YAMLError: If YAML is damaged.
+        ValueError: If YAML has aliases, or more brackets than any configuration needs.
+        YAMLError: If the text is neither JSON nor YAML.
     """
     with suppress(json.JSONDecodeError):
         return json.loads(text)
@@ -215,18 +215,18 @@ def require_trusted_function(config: GeneratorConfig, path: str | Path, trusted:
     Args:
         config: Configuration that was read.
         path: File, or folder of a generator, that it was read from.
-        trusted: The user's word that the file's origin is trusted.
+        trusted: Whether the user trusts the origin of the file.
         remedy: What to call instead, for the error.
 
     Raises:
-        UntrustedFileError: If it names a function and nobody has vouched for this file and this function.
+        UntrustedFileError: If it names a function, and the user has never trusted this file with this function.
     """
     if config.relabel.function is None:
         return
     require_trust(
         f"{Path(path).resolve()}\0{config.relabel.function}".encode(),
         trusted,
-        f"{path} names the relabelling function {config.relabel.function!r}, which a fit and a sample import and call.",
+        f"{path} names the relabelling function {config.relabel.function!r}, which fit and sample import and call.",
         remedy,
     )
 

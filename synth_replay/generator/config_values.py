@@ -1,4 +1,4 @@
-"""Values of configurations from JSON and YAML: checked against the types of the fields, all of them, when read."""
+"""Checks all values of a configuration from JSON or YAML against the types of its fields."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def changed(start: Any, data: Any) -> Any:
 
 
 def typed(place: str, hint: Any, value: Any) -> Any:
-    """Returns a value as a field of the type ``hint`` holds it.
+    """Returns a value in the type ``hint`` of a field.
 
-    Whole floats are taken for whole numbers, and text that is a number for that number: YAML reads ``1e-3`` as text.
+    Whole floats become ints. Text that is a number becomes that number, because YAML reads ``1e-3`` as text.
 
     Args:
         place: Name of the field, for errors.
@@ -56,7 +56,7 @@ def typed(place: str, hint: Any, value: Any) -> Any:
 
 
 def _converted(hint: Any, value: Any) -> Any:
-    """Returns the value in the type of ``hint``, or None if it has none."""
+    """Returns the value in the type ``hint``, or None if it cannot be converted."""
     if get_origin(hint) is Literal:
         return value if isinstance(value, str) and value in get_args(hint) else None
     if get_origin(hint) is tuple:

@@ -36,7 +36,7 @@ class Scale:
 
 
 def numbers(leaf: Leaf, array: Array) -> Array:
-    """Returns a leaf's values as a matrix of floats, with categories as one-hot columns."""
+    """Returns a leaf's values as floats ``[n, F]``, with categories as one-hot columns."""
     flat = as_matrix(array)
     if leaf.kind == "continuous":
         exact = np.float32 if np.can_cast(flat.dtype, np.float32) else np.float64
@@ -58,7 +58,7 @@ def wide_scale(parts: list[Array]) -> Scale | None:
         parts: Matrices of the features; only float64 ones have such columns.
 
     Returns:
-        The scale of all columns side by side, 0 and 1 for ordinary ones; None if all are ordinary.
+        The scale of all columns side by side, with mean 0 and deviation 1 for ordinary ones; None if all are ordinary.
     """
     scales = [_wide(part) for part in parts]
     scale = Scale(np.concatenate([s.mean for s in scales]), np.concatenate([s.std for s in scales]))

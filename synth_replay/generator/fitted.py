@@ -68,7 +68,7 @@ class FittedModel:
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know about the fit, one text a point; empty where all is as configured."""
+        """Warnings about the fit, one text each; empty if everything works as configured."""
         rates = () if self.relabeler is None else self.relabeler.rates
         encoder = self.codec.conditions.label
         classes = encoder.classes if encoder is not None and len(rates) > 1 else ("",) * len(rates)
@@ -176,10 +176,10 @@ def _part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def _require_sizes(config: NetworkConfig, weights: dict[str, Tensor]) -> None:
-    """Checks that the weights have the configuration's sizes, before memory for a network is asked for.
+    """Checks that the weights have the configuration's sizes, before a network allocates memory.
 
     Raises:
-        ValueError: If they have others.
+        ValueError: If the sizes differ.
     """
     blocks = [name for name in weights if name.startswith("blocks.") and name.endswith(".weight")]
     found = (*weights["input.weight"].shape, len(blocks), len(weights["time.0.frequencies"]))

@@ -80,7 +80,7 @@ class TransitionGenerator:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know about the last fit, for example that terminations are not relabelled, and why."""
+        """Warnings about the last fit, for example that terminations are not relabelled, and why."""
         return [] if self._model is None else self._model.notes
 
     @property
@@ -163,7 +163,7 @@ class TransitionGenerator:
             TooFewTransitionsError: If there are fewer than :data:`MIN_ROWS` rows.
             InvalidTransitionsError: If a value is not finite or outside its space.
             SpecMismatchError: If columns are missing or have other shapes.
-            ConfigError: If ``steps`` is no number of steps, or the relabelling function does not exist.
+            ConfigError: If ``steps`` is no whole number from 1 on, or the relabelling function does not exist.
             FitDivergedError: If the loss stops being finite.
         """
         spec = check_rows(transitions, self.spec, self.config)
@@ -249,7 +249,7 @@ class TransitionGenerator:
             folder: Folder of the generator.
             device: Device for training and sampling.
             trusted: Whether the files may name a relabelling function, which :meth:`fit` and :meth:`sample` import and
-                call. Buffers of the same process then take the folder, too.
+                call. Buffers in the same process then accept the folder, too.
 
         Raises:
             CheckpointError: If the files are missing, corrupt or cut short.

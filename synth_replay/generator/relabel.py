@@ -93,7 +93,7 @@ class Relabeler:
         return parts
 
     def _raw(self, parts: list[Array]) -> Array:
-        """Returns features ``[n, F]`` float32, with what float32 cannot hold standardised before."""
+        """Returns features ``[n, F]`` float32; columns that float32 cannot hold are standardised first."""
         if self.wide is not None:
             edges = np.cumsum([0, *(part.shape[1] for part in parts)])
             parts = [self.wide.standardized(part, slice(*edges[i : i + 2])) for i, part in enumerate(parts)]
@@ -180,7 +180,7 @@ class Relabeler:
         return rewards, 1 / (1 + np.exp(-out[:, 1].astype(np.float64)))
 
     def __call__(self, rows: Transitions, labels: Array | None = None) -> Transitions:
-        """Returns rows with predicted rewards and, where these keep their rate, predicted terminations."""
+        """Returns rows with predicted rewards and, where relabelling keeps their rate, predicted terminations."""
         rewards, probabilities = self.predict(rows, labels)
         rewards = rewards.astype(rows.rewards.dtype)
         if not 0 < self.termination_rate < 1:  # rows of one class teach nothing
@@ -191,7 +191,7 @@ class Relabeler:
         )
 
     def _kept(self, count: int, labels: Array | None) -> Array:
-        """Tells for each row with an encoded label whether relabelling keeps the rate of its class."""
+        """Returns for each row, ``[count]`` bool, whether relabelling keeps the termination rate of its class."""
         kept = np.array([rates.kept for rates in self.rates] or [True])
         if len(kept) == 1 or labels is None:
             return np.full(count, kept.all())

@@ -58,8 +58,8 @@ class SamplingOptions:
             relabel: Use the relabelling of the configuration.
 
         Raises:
-            ConfigError: If the sampler is none, or the weight is below -1 or above 100, or needs a null token that
-                the configuration does not train.
+            ConfigError: If the sampler is no SamplerConfig, or the weight is outside [-1, 100] or needs a null token
+                that the configuration does not train.
         """
         if sampler is not None and not isinstance(sampler, SamplerConfig):
             raise ConfigError(f"The sampler must be a SamplerConfig; got {shown(sampler)}.")
@@ -165,7 +165,7 @@ class RowSampler:
             labels: Label values ``[n]``, or None.
 
         Returns:
-            Terminations ``[n]`` that were requested, those that the model predicts, and those after resampling.
+            Requested terminations ``[n]`` bool, those that the model predicts, and those after resampling.
         """
         config, rows = self.options.relabel or RelabelConfig(), self._generate(codes, labels)
         first = self._predict(rows, labels, config)

@@ -13,8 +13,8 @@ MAX_GAP = 0.2
 class TerminationRates:
     """Rates of terminations, measured on generated rows that the relabelling model has not seen.
 
-    Relabelling keeps the rate only where a row tells whether it is terminal. It does not where episodes end at random
-    or after a hidden time, where the relabelling model had too few steps, or where the denoiser misses terminal states.
+    Relabelling keeps the rate only if a row shows whether it is terminal. It fails if episodes end at random or after
+    a hidden time, if the relabelling model had too few steps, or if the denoiser misses terminal states.
 
     Attributes:
         real: Share of terminal rows among the fitted rows.
@@ -40,7 +40,7 @@ class TerminationRates:
 
     @property
     def note(self) -> str:
-        """What the user should know about the rates; empty if relabelling keeps the real rate."""
+        """Warning about the rates; empty if relabelling keeps the real rate."""
         if not self.off:
             return ""
         done = "both rewards and terminations" if self.kept else "only rewards, not terminations,"

@@ -46,7 +46,7 @@ def render(
         title: Heading of the page.
         history: Loss history of the fit.
         provenance: Everything needed to reproduce rows and generator.
-        notes: What a reader should know about the generator, one text a point.
+        notes: Warnings about the generator; each becomes a paragraph of the page.
         snapshots: Sources of a mixed buffer at each refresh; None omits their section.
         seed: Seed of the choice of points that are drawn.
         step: Callback with the name of each stage.

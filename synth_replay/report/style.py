@@ -90,7 +90,7 @@ def _data_uri(svg: str) -> str:
 
 
 def drawable(name: str) -> str:
-    """Returns a name without the characters that neither a font nor XML may hold."""
+    """Returns a name in which U+FFFD replaces characters that fonts or XML cannot hold."""
     return re.sub(r"[\x00-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", name)
 
 

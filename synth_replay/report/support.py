@@ -23,8 +23,9 @@ class RangeGap(NamedTuple):
     Attributes:
         column: Name of the column.
         share: Share of generated values outside the range.
-        chance: Share of the held-out rows, or what is expected of further real rows, and two standard errors.
-        low: Least value of the fitted rows.
+        chance: Share that further real rows could have: that of the held-out rows, or the expected one if it is larger,
+            plus two standard errors.
+        low: Smallest value of the fitted rows.
         high: Largest value of the fitted rows.
         reach: Generated value that is furthest outside, or the one nearest to leaving the range.
     """
@@ -42,7 +43,7 @@ class FarRows:
     """Observations that lie further from the nearest fitted one than 99 % of the real ones do.
 
     Attributes:
-        column: Which observations have more of them: ``observations`` or ``next_observations``.
+        column: Kind of observations with the larger share: ``observations`` or ``next_observations``.
         share: Share of the generated ones; 0.01 for perfect rows.
         chance: Two standard errors of that share.
     """
@@ -57,7 +58,7 @@ def range_gap(rows: Rows) -> RangeGap:
     low, high = rows.fitted_values.min(axis=0), rows.fitted_values.max(axis=0)
     slack = ROUNDING * (high - low) + _precisions(rows.synthetic) * np.maximum(np.abs(low), np.abs(high))
     shares, real = (_outside(values, low - slack, high + slack) for values in (rows.synthetic_values, rows.real_values))
-    expected = np.maximum(real, 2 / (len(rows.fitted) + 1))  # the second: of a further row to be the least or largest
+    expected = np.maximum(real, 2 / (len(rows.fitted) + 1))  # the second: that a further row is the smallest or largest
     chances = expected + 2 * np.sqrt(expected * (1 / len(rows.synthetic) + 1 / len(rows.real)))
     worst = int((shares - chances).argmax())
     column = rows.synthetic_values[:, worst]
@@ -72,7 +73,7 @@ def _outside(values: Array, low: Array, high: Array) -> Array:
 
 
 def far_rows(rows: Rows, copies: Copies) -> FarRows | None:
-    """Measures how many observations lie far from all fitted ones, each kind apart from the other columns.
+    """Measures how many observations lie far from all fitted ones, without regard to the other columns.
 
     A pair (cos, sin) off the unit circle is in the range of both columns, and close to the data in the space of all
     columns; in the space of the observations it is far from all real ones.

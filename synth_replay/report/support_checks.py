@@ -25,7 +25,7 @@ def _range(evidence: Evidence) -> Check:
         outside = f"{gap.share:.2%} of the values of {gap.column} lie outside, as far as {gap.reach:.4g}; {range_}"
         sentence = "No column leaves the range of the real rows more often than further real rows would."
         sentence = sentence if outcome == "pass" else f"{look_wrong(gap.column)}: {outside}."
-    rule = f"at most {RANGE.good:.1%} outside (further real rows: {chance:.2%} more)"
+    rule = f"at most {RANGE.good:.1%} outside (further real rows explain {chance:.2%} more)"
     return Check("range", "Values outside the observed range", value, shown, rule, RANGE.reason, outcome, sentence)
 
 
@@ -49,7 +49,7 @@ def _holdout(evidence: Evidence) -> Check:
     outcome: Outcome = "not measured" if count is None else "pass" if count >= MIN_HOLDOUT else "warn"
     sentence = "Not measured: the number of held-out rows is unknown."
     if count is not None:
-        few = f"{count:,} held-out rows are too few for a sure verdict: hold out at least {MIN_HOLDOUT:,}."
+        few = f"{count:,} held-out rows are too few for a reliable verdict: hold out at least {MIN_HOLDOUT:,}."
         few = few if count else "No rows were held out, so the scores cannot show whether the generator overfits."
         sentence = f"{count:,} held-out rows are enough to tell." if outcome == "pass" else few
     shown = "" if count is None else f"{count:,}"

@@ -94,17 +94,17 @@ COPIES = Limit(
 RANGE = Limit(
     0.001,
     0.05,
-    "A critic extrapolates from values that the task cannot produce. Of further real rows, 2 in n + 1 lie outside the "
-    "range of n, and up to 0.01 where they are of other episodes (Hopper): the larger of this and the held-out rows' "
-    "own share is subtracted, with two standard errors. Fits without clipping have up to 0.004, rows with additive "
-    "noise of 0.1 have 0.007 (Hopper) to 0.1 (Pendulum).",
+    "A critic extrapolates from values that the task cannot produce. By chance, 2 in n + 1 further real rows lie "
+    "outside the range of n rows, and up to 0.01 of the rows of other episodes do (Hopper). The larger of this chance "
+    "and the held-out rows' own share is subtracted, with two standard errors. Fits without clipping have up to 0.004, "
+    "rows with additive noise of 0.1 have 0.007 (Hopper) to 0.1 (Pendulum).",
 )
 FAR = Limit(
     0.05,
     0.15,
     "By definition 0.01 of the real rows are that far. On Pendulum, other real rows have 0.017, a fit of 5,000 steps "
-    "0.02, one of 1,000 steps 0.10 (pairs of cos and sin up to 0.65 off the circle), one of 200 steps 0.48, and rows "
-    "with additive noise of 0.1 have 0.18, at equally good marginals. It tells little of rows of many columns or of a "
+    "0.02, one of 1,000 steps 0.10 (pairs of cos and sin up to 0.65 off the circle), one of 200 steps 0.48. Rows with "
+    "additive noise of 0.1 have 0.18, at equally good marginals. The check is weak for rows with many columns or a "
     "simple shape: on CartPole and Hopper all of these have less than 0.01. Chance is subtracted.",
 )
 MIN_HOLDOUT = 1_000

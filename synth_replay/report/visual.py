@@ -80,7 +80,7 @@ def normalized_divergence_map(environments: Mapping[str, Mapping[str, Divergence
 
 
 def _literal(name: str) -> str:
-    """Returns a name whose dollar signs matplotlib draws, and does not read as formulas."""
+    """Returns a name with escaped dollar signs, so that matplotlib draws them and reads no formula."""
     return name.replace("$", r"\$")
 
 

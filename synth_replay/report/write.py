@@ -60,8 +60,8 @@ def write_report(
         history: Loss history of the fit, :attr:`TransitionGenerator.history`.
         provenance: Everything needed to reproduce the rows: command line, data file and hash, config, seed, device, ...
             Values may be nested. Versions are added.
-        notes: What a reader should know about the generator, :attr:`TransitionGenerator.notes`.
-        json_path: File for all numbers of the page as JSON, also replaced once it is complete; None writes none.
+        notes: Warnings about the generator, such as :attr:`TransitionGenerator.notes`; the page shows each of them.
+        json_path: File for all numbers of the page as JSON, replaced once it is complete, too; None writes none.
         snapshots: Snapshots ``buffer.engine.snapshots.held`` of a ``CFGMixedBuffer``, for a map of its four sources.
         title: Heading of the page.
         seed: Seed of every choice of rows to compare or draw.

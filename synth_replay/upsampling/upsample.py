@@ -118,6 +118,9 @@ def fit_resumably(
         seed: Seed of the fit.
         device: PyTorch device; ``"auto"`` takes a GPU when there is one.
         progress: Whether to show progress; None shows a bar on a terminal and lines elsewhere.
+
+    Raises:
+        CheckpointError: If the folder holds a generator with another relabelling function, or state of another fit.
     """
     done = folder / "generator"
     spec = dataset.spec
@@ -127,7 +130,7 @@ def fit_resumably(
         held = TransitionGenerator.load(done, device, trusted=function is not None)
         if held.config.relabel.function == function:
             return held
-        raise CheckpointError(f"{done} holds a generator of other settings: delete {folder} and run again.")
+        raise CheckpointError(f"{done} holds a generator with other settings: delete {folder} and run again.")
     generator.fit(rows, progress=progress, checkpoint=folder / "fit")
     generator.save(done)
     shutil.rmtree(folder / "fit", ignore_errors=True)
@@ -157,7 +160,7 @@ def generate_shards(
                 generator.reseed(int(np.random.SeedSequence([output.seed, number]).generate_state(1)[0]))
                 writer.write(number, generator.sample(_rows(writer, number), label=output.label))
                 shown.update(_rows(writer, number))
-            missing = writer.missing()  # a disk may damage what was written
+            missing = writer.missing()  # a disk may have damaged a shard
     writer.finish()
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: one whole version for whoever reads, whatever other processes write."""
+"""A reader of a checkpoint gets one whole version, whatever other processes write."""
 
 from __future__ import annotations
 
@@ -77,4 +77,4 @@ def test_five_hundred_loads_beside_two_savers_get_one_whole_version_each(tmp_pat
             saver.kill()
             saver.wait()
     save_checkpoint(tmp_path, "generator", {"x": torch.zeros(1)}, {"number": -1})
-    assert len(list(tmp_path.iterdir())) == 2  # what the killed ones left is gone
+    assert len(list(tmp_path.iterdir())) == 2  # leftovers of the killed savers are gone

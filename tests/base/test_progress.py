@@ -1,4 +1,4 @@
-"""Long work says how long it takes: in a bar on a terminal, else in a few lines; short work says nothing."""
+"""Long work shows its progress, with a bar on a terminal and with a few lines elsewhere. Short work shows none."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def test_the_first_line_comes_after_five_seconds_and_estimates_the_rest(caplog):
     assert lines(caplog, 1000, 0.125)[0] == "fitting: 40 of 1,000 steps, 5 s so far, about 2 min left"
 
 
-def test_then_a_line_follows_at_each_tenth_and_the_last_says_the_whole_time(caplog):
+def test_a_line_follows_at_each_tenth_and_the_last_says_the_whole_time(caplog):
     said = lines(caplog, 1000, 1.0)
     assert [line.split()[1] for line in said] == ["5", *(str(n) for n in range(100, 1000, 100)), "1,000"]
     assert said[-1] == "fitting: 1,000 of 1,000 steps, done in 17 min"
 
 
 @pytest.mark.parametrize("step", [7, 64, 300])
-def test_large_steps_say_no_tenth_twice(step, caplog):
+def test_large_steps_never_repeat_a_line(step, caplog):
     said = lines(caplog, 1000, 1.0, step)
     assert 2 <= len(said) <= 12 and len(set(said)) == len(said)
 
@@ -40,7 +40,7 @@ def test_work_of_less_than_five_seconds_says_nothing(caplog):
     assert lines(caplog, 10_000, 0.0004) == []
 
 
-def test_work_that_goes_on_estimates_from_what_this_run_did(caplog):
+def test_resumed_work_estimates_the_rest_from_the_speed_of_this_run(caplog):
     assert lines(caplog, 1000, 0.125, done=900)[0] == "fitting: 940 of 1,000 steps, 5 s so far, about 8 s left"
 
 
@@ -57,7 +57,7 @@ def test_an_error_is_not_called_done(caplog):
     assert not caplog.records
 
 
-def test_figures_stand_in_the_lines(caplog):
+def test_lines_contain_the_figures(caplog):
     caplog.set_level(logging.INFO, "synth_replay")
     now = [0.0]
     with Lines(10, 0, "fitting", "step", lambda: now[0]) as shown:
@@ -73,7 +73,7 @@ def test_the_argument_progress_chooses_the_kind(monkeypatch):
     assert kinds == {True: Bar, False: Progress, None: Lines}
 
 
-def test_lines_are_seen_without_any_configuration_of_logging(capsys, monkeypatch):
+def test_lines_are_shown_without_any_configuration_of_logging(capsys, monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     now = [0.0]
     with Lines(10, 0, "sampling", "row", lambda: now[0]) as shown:

@@ -23,7 +23,7 @@ def test_without_a_configuration_a_message_is_shown_on_stderr_once(capsys, monke
 
 
 @pytest.mark.parametrize(("level", "shown"), [(logging.INFO, True), (logging.WARNING, False)])
-def test_the_level_of_the_package_decides(level, shown, capsys, monkeypatch):
+def test_the_package_level_decides_whether_a_message_is_shown(level, shown, capsys, monkeypatch):
     unconfigured(monkeypatch)
     package = logging.getLogger("synth_replay")
     package.setLevel(level)
@@ -35,11 +35,11 @@ def test_the_level_of_the_package_decides(level, shown, capsys, monkeypatch):
 
 
 def test_a_handler_of_another_library_at_level_warning_does_not_swallow_it(capsys, caplog):
-    announce(LOGGER, "a message")  # pytest's own handlers are such: d3rlpy's imports install one too
+    announce(LOGGER, "a message")  # pytest installs such handlers, and importing d3rlpy installs one too
     assert "a message" in capsys.readouterr().err and not caplog.messages
 
 
-def test_a_handler_for_info_takes_it_over(capsys, caplog):
+def test_with_a_handler_at_level_info_the_message_goes_there(capsys, caplog):
     with caplog.at_level(logging.INFO):
         announce(LOGGER, "%d rows", 3)
     assert caplog.messages == ["3 rows"] and not capsys.readouterr().err

@@ -12,7 +12,7 @@ NO_NAMES = [None, 3, 1.5, True, ["a"], {"a": 1}, "", ".", "..", "../a", "a/b", "
 
 
 @pytest.mark.parametrize("name", [*NO_NAMES, "a/", "./a", "\ud800"])
-def test_what_is_no_name_of_a_file_is_refused(name, tmp_path):
+def test_invalid_file_names_are_refused(name, tmp_path):
     (tmp_path / "a").write_text("here")
     with pytest.raises(CheckpointError, match=r"names .* which is no name of a file in that folder"):
         plain_file(tmp_path, name, CheckpointError)
@@ -66,7 +66,7 @@ def test_pipes_sockets_folders_and_devices_are_not_opened(tmp_path, monkeypatch)
         plain_file(type(tmp_path)("/dev"), "null")
 
 
-def test_a_folder_is_asked_for_in_the_same_way(tmp_path):
+def test_folders_obey_the_same_rules_as_files(tmp_path):
     (tmp_path / "0").mkdir()
     (tmp_path / "1").write_text("")
     (tmp_path / "2").symlink_to("/")

@@ -1,4 +1,4 @@
-"""An engine's state without a pickle: complete, and the engine that reads it goes on as the other one."""
+"""An engine's state holds no pickle, is complete, and lets another engine resume exactly."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def update(engine, rows):
     engine.update(held, lambda made: made.leaves())
 
 
-def test_every_attribute_of_an_engine_is_saved_or_a_setting():
+def test_every_attribute_of_an_engine_is_either_saved_or_a_setting():
     engine = refreshed()
     tensors, meta = engine_state(engine)
     assert set(vars(engine)) == SETTINGS | set(restored_parts(engine, tensors, meta))
@@ -42,7 +42,7 @@ def test_every_attribute_of_an_engine_is_saved_or_a_setting():
     ("make", "options"),
     [(synther_engine, {}), (synther_engine, {"generator": "dynamics_noise"}), (cfdg_engine, {"validate": 0.1})],
 )
-def test_the_state_is_of_tensors_and_text_alone(make, options):
+def test_the_state_holds_only_tensors_and_text_and_resumes_exactly(make, options):
     engine, other = refreshed(make, **options), refreshed(make, **(options | {"seed": 7}))
     tensors, meta = engine_state(engine)
     assert to_bytes(tensors)
@@ -79,7 +79,7 @@ def test_states_of_other_mixtures_and_environments_are_refused():
         restored_parts(synther_engine(*SPACES, generator=TINY), tensors, wrong)
 
 
-def test_a_generator_of_another_class_is_pickled_instead():
+def test_a_generator_of_another_class_is_refused_with_the_advice_to_pickle_the_buffer():
     engine = refreshed()
     engine.generator = object()
     with pytest.raises(CheckpointError, match="pickle the buffer"):

@@ -1,4 +1,4 @@
-"""What a buffer says about its refreshes, to whom, and when it is silent."""
+"""A buffer's messages about its refreshes: their content, where they go, and when there are none."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_messages_can_be_silenced(options, capsys):
     assert not lines(capsys)
 
 
-def test_who_configures_logging_gets_the_messages_there_and_not_on_stderr(capsys, caplog):
+def test_with_logging_configured_messages_go_there_and_not_to_stderr(capsys, caplog):
     with caplog.at_level(logging.INFO, logger="synth_replay"):
         feed(make(), 130).sample(4)
     assert len(caplog.messages) == 2 and not lines(capsys)

@@ -100,7 +100,7 @@ def test_a_new_rule_is_a_new_class_and_nothing_else():
         ("store_rows", lambda buffer: buffer.engine.store_rows),
     ],
 )
-def test_a_count_may_be_a_float_without_a_fraction_and_nothing_else_is_taken_for_one(name, read):
+def test_a_count_may_be_a_float_without_a_fraction_and_other_values_are_refused(name, read):
     for given in (1e4, np.float32(1e4), np.int64(10_000)):
         found = read(SyntheticReplayBuffer(200, *SPACES, generator=TINY, **{name: given}))
         assert found == 10_000 and type(found) is int

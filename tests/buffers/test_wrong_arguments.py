@@ -1,4 +1,4 @@
-"""Wrong counts, seeds and ratios have a name and a short text."""
+"""Wrong counts, seeds and ratios raise a short error that names the argument."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_seeds_and_counts_of_numpy_are_numbers():
     assert build(seed=np.int64(3), refresh_every=np.float64(500)).next_refresh == 500
 
 
-def test_an_error_inside_of_a_ratio_is_the_users_own():
+def test_an_error_inside_a_users_ratio_function_is_raised_unchanged():
     def ratio(step):
         raise TypeError("of the user's own")
 

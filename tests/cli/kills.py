@@ -1,7 +1,7 @@
-"""Kills a command before each of its changes of a file name, runs it again, and says what was wrong after that.
+"""Kills a command before each of its last changes of a file name, runs it again, and reports faults in the result.
 
 Run as a module in a process of its own: ``python -m tests.cli.kills FOLDER OUT LAST COMMAND ...``. An audit hook sees
-every rename, removal and new folder, so that the kills hit each moment in which something could be lost or left behind.
+every rename, removal and new folder, so the kills hit each moment at which a file could be lost or left behind.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MOVES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"}
 
 
 def moves(folder: Path, act: Callable[[int], None]) -> Callable[[str, tuple], None]:
-    """An audit hook that calls ``act(number)`` before each change of a name under ``folder``."""
+    """Returns an audit hook that calls ``act(number)`` before each change of a name under ``folder``."""
     seen = [0]
 
     def hook(event, given):
@@ -31,7 +31,7 @@ def moves(folder: Path, act: Callable[[int], None]) -> Callable[[str, tuple], No
 
 
 def forked(arguments: list[str], hook=None) -> int:
-    """Runs the command in a child; its exit code, -9 when it was killed."""
+    """Runs the command in a child process and returns its exit code, -9 if it was killed."""
     from synth_replay.cli import main
 
     pid = os.fork()
@@ -49,7 +49,7 @@ def forked(arguments: list[str], hook=None) -> int:
 
 
 def die(_: int = 0) -> None:
-    """As a power cut does."""
+    """Kills this process without cleanup, as a power cut does."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -66,14 +66,14 @@ def content(out: Path) -> dict[str, bytes]:
 
 
 def counted(folder: Path, arguments: list[str]) -> int:
-    """The number of changes of names in an undisturbed run."""
+    """Returns the number of changes of names in an undisturbed run."""
     log = folder.with_name("moves.log")
     forked(arguments, moves(folder, lambda number: log.write_text(str(number))))
     return int(log.read_text())
 
 
 def kill_everywhere(folder: Path, out: Path, last: int, arguments: list[str]) -> dict[str, object]:
-    """Kills the run before each of its last changes of names, and runs the command again each time."""
+    """Kills the run before each of its ``last`` changes of names, repeats it each time and returns kills and faults."""
     import h5py  # noqa: F401 - imported before the forks, so that they start at once
     import pyarrow.parquet  # noqa: F401
 

@@ -32,7 +32,7 @@ def killed(folder, out, last, *command):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["o.npz", "o.hdf5", "o", "generator"])
-def test_killed_before_any_change_of_a_name_the_command_ends_well_when_it_is_repeated(name, tmp_path):
+def test_a_command_killed_before_any_change_of_a_name_ends_well_when_repeated(name, tmp_path):
     (folder := tmp_path / "work").mkdir()
     data = write_npz(tmp_path / "in.npz")
     preset = write_preset(tmp_path, training=SMALL)

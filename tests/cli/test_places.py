@@ -1,4 +1,4 @@
-"""Where a command writes: never into what it reads, never over a user's own files, and where a link leads."""
+"""Commands never write into their own input or over a user's files, and they follow a link to its target."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_name_that_is_too_long_is_refused_before_the_fit(capsys, held, command
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_of_the_user_with_names_like_ours_stay(capsys, held, tmp_path):
+def test_files_of_the_user_with_names_like_ours_are_kept(capsys, held, tmp_path):
     kept = []
     for ending in (".partial", ".partial.partial", ".unfinished.trash", ".old"):
         folder = tmp_path / f"o.npz{ending}"
@@ -96,7 +96,7 @@ def test_files_of_the_user_with_names_like_ours_stay(capsys, held, tmp_path):
     assert all((folder / "thesis.txt").read_text() == "precious" for folder in kept)
 
 
-def test_what_killed_runs_left_is_gone_after_a_complete_one(capsys, held, tmp_path):
+def test_a_complete_run_removes_the_leftovers_of_killed_ones(capsys, held, tmp_path):
     out = tmp_path / "o.npz"
     assert run(capsys, *upsample(held, out))[0] == 0
     for stray in (
@@ -109,7 +109,7 @@ def test_what_killed_runs_left_is_gone_after_a_complete_one(capsys, held, tmp_pa
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_shard_that_the_disk_damaged_is_made_again(capsys, held, tmp_path, monkeypatch):
+def test_a_shard_damaged_on_disk_is_generated_again(capsys, held, tmp_path, monkeypatch):
     out = tmp_path / "o"
 
     def interrupted(*args, **kwargs):
@@ -128,7 +128,7 @@ def test_a_shard_that_the_disk_damaged_is_made_again(capsys, held, tmp_path, mon
     assert not list(out.glob("*partial*"))
 
 
-def test_a_fit_that_was_killed_after_it_had_moved_its_generator_ends_when_repeated(capsys, held, tmp_path, monkeypatch):
+def test_a_fit_killed_after_moving_its_generator_ends_well_when_repeated(capsys, held, tmp_path, monkeypatch):
     call = ("fit", held / "d.npz", "--out", tmp_path / "g", "--preset", held / "tiny.yaml", *QUICK)
 
     def killed(self):
@@ -155,7 +155,7 @@ def test_an_output_that_is_the_input_is_refused_and_an_empty_folder_is_filled(ca
 
 @pytest.mark.parametrize("name", ["loop", "name-\udcff", "file/out"])
 @pytest.mark.parametrize("command", ["upsample", "fit", "convert"])
-def test_a_place_that_cannot_be_written_is_one_line_before_any_work(capsys, held, command, name, tmp_path):
+def test_an_unwritable_output_is_refused_in_one_line_before_any_work(capsys, held, command, name, tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "file").write_text("mine")
     before, out = sorted(tmp_path.iterdir()), tmp_path / name
@@ -166,7 +166,7 @@ def test_a_place_that_cannot_be_written_is_one_line_before_any_work(capsys, held
     assert sorted(tmp_path.iterdir()) == before
 
 
-# -- what a stranger's file says of itself ------------------------------------------------------
+# -- metadata of a file from somebody else ------------------------------------------------------
 
 STORIES = [
     {"columns": 5},
@@ -182,7 +182,7 @@ STORIES = [
 
 
 @pytest.mark.parametrize("meta", STORIES, ids=str)
-def test_metadata_of_a_strangers_file_can_neither_break_a_command_nor_forge_its_lines(capsys, held, meta, tmp_path):
+def test_metadata_of_a_file_can_neither_break_a_command_nor_forge_its_lines(capsys, held, meta, tmp_path):
     rows = open_dataset(held / "d.npz").read()[:30]
     path = tmp_path / "given.npz"
     with create_dataset(path, open_dataset(held / "d.npz").spec, 30, meta=meta) as writer:

@@ -34,7 +34,7 @@ def files(tmp_path, monkeypatch):
         ("bad", True, "fair", 3),
     ],
 )
-def test_a_verdict_below_the_asked_one_is_an_exit_code(capsys, files, rows, held, level, code):
+def test_a_verdict_below_the_requested_level_sets_exit_code_3(capsys, files, rows, held, level, code):
     arguments = ["report", files / "real.npz", files / f"{rows}.npz", "--out", files / "p.html", "--fail-below", level]
     found = run(capsys, *arguments, *["--holdout", files / "held.npz"][: 2 * held], "--json", files / "p.json")
     problems = json.loads((files / "p.json").read_text())["verdict"]["problems"]

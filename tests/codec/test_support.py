@@ -55,19 +55,19 @@ def test_no_step_is_larger_than_an_observed_one():
     assert (steps <= seen.max(axis=0) + 1e-5).all() and (steps >= seen.min(axis=0) - 1e-5).all()
 
 
-def test_the_margin_is_a_share_of_the_range_and_bounds_of_the_space_hold_all_the_same():
+def test_the_margin_is_a_share_of_the_range_and_bounds_of_the_space_still_hold():
     found = beyond(far(*fitted(normalizer="zscore", support_margin=0.2)))
     assert found["rewards"] == pytest.approx(0.2, abs=1e-5) and found["returns_to_go"] == pytest.approx(0.2, abs=1e-5)
     wide = far(*fitted(normalizer="zscore", support_margin=5.0))
     assert np.abs(wide.actions).max() == 1.0
 
 
-def test_it_can_be_switched_off_and_is_for_the_papers_settings():
+def test_the_clip_can_be_switched_off_as_in_the_preset_paper():
     assert beyond(far(*fitted(normalizer="zscore", support="off")))["rewards"] > 0.5
     assert PRESETS["paper"].codec.support == "off" and PRESETS["cpu"].codec.support == "clip"
 
 
-def test_rows_of_the_data_are_decoded_as_they_are():
+def test_rows_of_the_data_are_decoded_unchanged():
     codec, encoded = fitted()
     again = codec.decode(encoded.rows, encoded.codes)
     for name, column in rows().leaves().items():
@@ -82,6 +82,6 @@ def test_the_range_is_saved():
 
 
 @pytest.mark.parametrize("settings", [{"support": "fold"}, {"support_margin": -0.1}, {"support_margin": float("nan")}])
-def test_settings_that_make_no_sense_are_refused(settings):
+def test_invalid_settings_are_refused(settings):
     with pytest.raises(ConfigError, match=r"CodecConfig\.support"):
         CodecConfig(**settings)

@@ -1,4 +1,4 @@
-"""Columns of truth values and whole numbers: observations, actions and rewards, in every way into a buffer."""
+"""Observations, actions and rewards of booleans and whole numbers work in every kind of buffer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def online(offline):
     ids=["wrapped", "offline", "online"],
 )
 @pytest.mark.parametrize("make", [lambda: data(BOOLS), lambda: data(BOOLS.reshape(ROWS, 1, 5)), parts])
-def test_generated_truth_values_are_zero_or_one(buffer, make):
+def test_generated_booleans_are_zero_or_one(buffer, make):
     made = buffer(make())
     made.engine.request_refresh()
     batch, stock = made.sample_transition_batch(90), make().sample_transition_batch(90)
@@ -63,12 +63,12 @@ def test_generated_truth_values_are_zero_or_one(buffer, make):
             assert set(np.unique(a)) <= {0, 1} or not set(np.unique(b)) <= {0, 1}
 
 
-def test_the_space_of_truth_values_is_binary():
+def test_the_space_of_booleans_is_multi_binary():
     assert infer_spaces(data(BOOLS))[0] == spaces.MultiBinary((5,))
     assert to_transitions(data(BOOLS)).observations.dtype == np.float32
 
 
-def test_with_a_real_ratio_of_one_truth_values_are_the_stock_buffers_own():
+def test_with_a_real_ratio_of_one_booleans_are_those_of_the_stock_buffer():
     stock = data(BOOLS)
     buffer = SyntheticReplayBuffer.wrap(stock, real_ratio=1, **KWARGS)
     d3rlpy.seed(3)
@@ -78,14 +78,14 @@ def test_with_a_real_ratio_of_one_truth_values_are_the_stock_buffers_own():
 
 
 @pytest.mark.parametrize("rewards", [BOOLS[:, 0], RNG.integers(0, 5, ROWS), RNG.integers(0, 2, ROWS).astype(np.uint8)])
-def test_rewards_may_be_truth_values_or_whole_numbers(rewards):
+def test_rewards_may_be_booleans_or_whole_numbers(rewards):
     buffer = SyntheticReplayBuffer.wrap(data(rewards=rewards), **KWARGS)
     batch = buffer.sample_transition_batch(32)
     assert batch.rewards.dtype == np.float32 and np.isfinite(batch.rewards).all() and buffer.stats.rows
 
 
 @pytest.mark.parametrize("kind", [bool, np.int64, np.uint8])
-def test_actions_may_be_truth_values_or_whole_numbers(kind):
+def test_actions_may_be_booleans_or_whole_numbers(kind):
     discrete = SyntheticReplayBuffer.wrap(data(actions=BOOLS[:, :1].astype(kind)), **KWARGS)
     assert set(np.unique(discrete.sample_transition_batch(64).actions)) <= {0, 1}
     named = {"action_space": ActionSpace.CONTINUOUS, "action_size": 2}
@@ -94,7 +94,7 @@ def test_actions_may_be_truth_values_or_whole_numbers(kind):
     assert np.abs(continuous.sample_transition_batch(64).actions).max() <= 1
 
 
-def test_pictures_of_truth_values_are_refused_by_name():
+def test_images_of_booleans_are_refused_by_name():
     pictures = RNG.random((ROWS, 1, 64, 64)) < 0.5
     for make in (SyntheticReplayBuffer.wrap, CFGMixedBuffer):
         buffer = make(data(pictures), **KWARGS)

@@ -1,4 +1,4 @@
-"""What d3rlpy reads of a mixed buffer, which agrees with itself; and mixtures that cannot be wrapped."""
+"""All views of a mixed buffer agree on its episodes, and buffers that cannot be wrapped are refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def mixed(steps=50, env_id="Pendulum-v1", **kwargs):
 
 
 @pytest.mark.parametrize("steps", [0, 1, 30, 50])
-def test_all_properties_speak_of_the_same_episodes(steps):
+def test_all_properties_cover_the_same_episodes(steps):
     buffer = mixed(steps)
     held = buffer.buffer
     assert buffer.size() == len(buffer.episodes) == len(held.episodes)
@@ -101,7 +101,7 @@ def test_evaluators_score_the_episodes_of_both_kinds(evaluator):
 
 
 @pytest.mark.parametrize("make", [lambda: SyntheticReplayBuffer.wrap(dataset(), real_ratio=1, **KWARGS), mixed])
-def test_an_end_without_a_step_is_ignored(make):
+def test_clipping_an_episode_without_steps_is_ignored(make):
     buffer = make()
     buffer.clip_episode(False)
     counts = buffer.transition_count, buffer.size()
@@ -142,7 +142,7 @@ def test_a_mixed_buffer_without_generation_has_trajectories_of_both_kinds():
 
 
 @pytest.mark.parametrize("make", [lambda: SyntheticReplayBuffer.wrap(dataset(), **KWARGS), mixed])
-def test_where_rows_are_generated_trajectories_are_refused_with_a_way_out(make):
+def test_where_rows_are_generated_trajectories_are_refused_with_an_alternative(make):
     for sample in (lambda buffer: buffer.sample_trajectory(5), lambda buffer: buffer.sample_trajectory_batch(2, 5)):
         with pytest.raises(UnsupportedBufferError, match=r"real_ratio=1.*generation='none'"):
             sample(make())

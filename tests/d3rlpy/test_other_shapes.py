@@ -1,4 +1,4 @@
-"""Datasets whose rows cannot be learnt: as d3rlpy's own with real ratio 1, and named where rows are generated."""
+"""Datasets that cannot be modelled are sampled as in d3rlpy with real ratio 1, and refused by name otherwise."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def stock(picker=None, rewards=1):
 
 
 class Doubled(BasicTransitionPicker):
-    """A picker of the user's, that gives observations twice as wide."""
+    """A user's picker whose observations are twice as wide as the stored ones."""
 
     def __call__(self, held, index):
         found = super().__call__(held, index)
@@ -52,7 +52,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD)
-def test_with_real_ratio_1_such_batches_are_those_of_d3rlpy(make):
+def test_with_real_ratio_1_batches_are_those_of_d3rlpy(make):
     batches = []
     for dataset in (make(), SyntheticReplayBuffer.wrap(make(), real_ratio=1, **QUIET)):
         d3rlpy.seed(3)
@@ -61,7 +61,7 @@ def test_with_real_ratio_1_such_batches_are_those_of_d3rlpy(make):
         assert np.array_equal(getattr(batches[0], name), getattr(batches[1], name)), name
 
 
-def test_where_rows_are_generated_they_are_named():
+def test_where_rows_are_generated_such_datasets_are_refused():
     with pytest.raises(UnsupportedBufferError, match="stacks 2"):
         SyntheticReplayBuffer.wrap(ODD["stacked"](), **QUIET)
     with pytest.raises(SpecMismatchError, match="one number"):
@@ -80,7 +80,7 @@ def test_an_episode_of_other_shapes_is_not_stored(other):
     assert made.size() == 4
 
 
-def test_a_dataset_with_an_episode_of_other_shapes_is_named_when_it_is_wrapped():
+def test_a_dataset_with_an_episode_of_other_shapes_is_refused_when_it_is_wrapped():
     dataset = stock()
     dataset.append_episode(episode(observations=7))
     with pytest.raises(SpecMismatchError, match="first episode"):
@@ -88,6 +88,6 @@ def test_a_dataset_with_an_episode_of_other_shapes_is_named_when_it_is_wrapped()
 
 
 @pytest.mark.parametrize("size", [-1, 1.5, "5"])
-def test_a_batch_size_that_is_no_count_is_named(size):
+def test_an_invalid_batch_size_is_refused(size):
     with pytest.raises(ConfigError, match="batch_size"):
         SyntheticReplayBuffer.wrap(stock(), **QUIET).sample_transition_batch(size)

@@ -1,4 +1,4 @@
-"""One episode stored several times, and storages of the user's own: rows as stock d3rlpy draws them."""
+"""With repeated episodes and custom storages, rows are those that stock d3rlpy draws."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_an_episode_that_is_appended_again_is_stored_again(limit, order, at_once
     assert len(columns) == min(5 * len(order), limit or 100)
 
 
-def test_equal_episodes_that_are_not_one_object_are_kept_apart():
+def test_equal_episodes_that_are_different_objects_are_stored_separately():
     host, first = empty(), shown(0, terminated=False)
     host.append_episode(first)
     columns = EpisodeColumns(host)
@@ -52,7 +52,7 @@ def test_a_repeated_episode_takes_no_memory_for_its_steps():
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-def test_an_episode_that_goes_on_behind_another_one_keeps_its_earlier_rows(steps):
+def test_an_episode_that_continues_after_another_one_keeps_its_earlier_rows(steps):
     picker = d3rlpy.dataset.MultiStepTransitionPicker(steps, 0.9)
     host, columns = empty(picker=picker), None
     for i in range(9):
@@ -67,7 +67,7 @@ def test_an_episode_that_goes_on_behind_another_one_keeps_its_earlier_rows(steps
 
 
 class Listed:
-    """A storage of the user's own, which makes its entries when they are asked for."""
+    """A user's storage that creates its entries on access."""
 
     def __init__(self):
         self.held = []
@@ -87,7 +87,7 @@ class Listed:
         return tuple(self.held[index])
 
 
-def test_a_storage_of_the_users_own_is_followed():
+def test_a_custom_storage_is_followed():
     stock = dataset(steps=200)
     host = d3rlpy.dataset.ReplayBuffer(Listed(), episodes=stock.episodes)
     buffer = SyntheticReplayBuffer.wrap(host, real_ratio=1, **KWARGS)

@@ -1,4 +1,4 @@
-"""Arguments of a wrong type, and places that cannot be: one short error that names what was given."""
+"""Arguments of a wrong type and impossible paths raise one short error that names the argument."""
 
 import errno
 
@@ -33,17 +33,17 @@ def short(call, error, match):
 
 @pytest.mark.parametrize("path", NO_PATHS, ids=lambda path: repr(path)[:8])
 @pytest.mark.parametrize("call", [open_dataset, detect_format, guess_format, open_pixels, find_pixels])
-def test_what_is_no_path_is_refused(call, path):
+def test_invalid_paths_are_refused(call, path):
     short(lambda: call(path), DatasetError, "path")
 
 
 @pytest.mark.parametrize("path", NO_PATHS, ids=lambda path: repr(path)[:8])
-def test_nothing_is_written_to_what_is_no_path(path):
+def test_nothing_is_written_to_an_invalid_path(path):
     short(lambda: create_dataset(path, SPEC, 5, format="npz"), DatasetWriteError, "path|too long a name")
 
 
 @pytest.mark.parametrize("format", ["nope" * 2000, 5, ["npz"], b"npz"])
-def test_what_is_no_format_is_refused(format, tmp_path):
+def test_unknown_formats_are_refused(format, tmp_path):
     short(lambda: open_dataset(tmp_path, format=format), UnknownFormatError, "Unknown format .*known are npz")
     short(lambda: create_dataset(tmp_path / "x", SPEC, 5, format=format), UnknownFormatError, "Unknown format")
     short(lambda: open_pixels(tmp_path, format=format), UnknownFormatError, "Unknown format")
@@ -51,24 +51,24 @@ def test_what_is_no_format_is_refused(format, tmp_path):
 
 
 @pytest.mark.parametrize("rows", ["10", None, 0, -1, 2.5, float("nan"), float("inf"), 1j, [3]])
-def test_what_is_no_number_of_rows_is_refused(rows, tmp_path):
+def test_invalid_numbers_of_rows_are_refused(rows, tmp_path):
     short(lambda: create_dataset(tmp_path / "x.npz", SPEC, rows), DatasetError, "at least 1 row")
     path = write(tmp_path / "d.npz", SPEC, random_rows(SPEC, 4))
     short(lambda: next(open_dataset(path).chunks(rows)), DatasetError, "at least 1 row")
 
 
-def test_what_is_no_spec_or_no_metadata_is_refused(tmp_path):
+def test_invalid_specs_and_metadata_are_refused(tmp_path):
     short(lambda: create_dataset(tmp_path / "x.npz", SPEC.observation_space, 5), DatasetError, "TransitionSpec")
     short(lambda: create_dataset(tmp_path / "x.npz", SPEC, 5, meta="text"), DatasetError, "metadata")
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_needs_space(code, tmp_path):
+def test_the_error_of_a_full_disk_asks_for_space(code, tmp_path):
     with pytest.raises(DatasetWriteError, match="Free some space or choose another place"), writing(tmp_path):
         raise OSError(code, "full")
 
 
-def test_a_file_in_the_place_of_a_folder_needs_another_place(tmp_path):
+def test_a_file_where_a_folder_must_be_is_refused(tmp_path):
     (tmp_path / "file5").write_text("mine")
     for inner in ("x.npz", "a/x.hdf5"):
         with (
@@ -98,7 +98,7 @@ def test_frames_in_hdf5_behind_a_user_block_are_found(tmp_path):
         find_pixels(tmp_path / "d.hdf5")
 
 
-def test_a_virtual_array_of_the_same_file_is_called_what_it_is(tmp_path):
+def test_a_virtual_array_of_the_same_file_is_refused_as_a_reference(tmp_path):
     with h5py.File(tmp_path / "d.hdf5", "w") as file:
         for name, array in columns().items():
             file["own" if name == "rewards" else name] = array
@@ -117,7 +117,7 @@ GIVEN = {"observations": [0, 1, 2], "actions": [3, 4], "rewards": 5, "terminatio
 
 
 @pytest.mark.parametrize("given", [GIVEN, GIVEN | {"observations": range(3), "actions": np.array([3, 4])}])
-def test_columns_without_names_are_given_by_their_numbers(given):
+def test_columns_without_names_are_selected_by_their_numbers(given):
     rows = open_table(table(), **given).read()
     np.testing.assert_allclose(rows.observations, table().to_numpy()[:, :3], rtol=1e-6)
     np.testing.assert_allclose(rows.actions, table().to_numpy()[:, 3:5], rtol=1e-6)
@@ -129,7 +129,7 @@ def test_the_column_0_can_be_the_reward():
     np.testing.assert_allclose(open_table(held, **given).read().rewards, table()[5], rtol=1e-6)
 
 
-def test_columns_of_a_multi_index_are_given_by_their_tuples():
+def test_columns_of_a_multi_index_are_selected_by_their_tuples():
     names = [("obs", "x"), ("obs", "y"), ("obs", "z"), ("act", 0), ("act", 1), ("reward", ""), ("end", "")]
     held = table().set_axis(pd.MultiIndex.from_tuples(names), axis=1)
     given = {"observations": names[:3], "actions": names[3:5], "rewards": names[5], "terminations": names[6]}
@@ -138,7 +138,7 @@ def test_columns_of_a_multi_index_are_given_by_their_tuples():
 
 
 @pytest.mark.parametrize("columns", [7, 3000])
-def test_a_table_of_other_names_lists_its_own(columns, tmp_path):
+def test_the_error_of_a_table_with_other_names_lists_them(columns, tmp_path):
     held = pd.DataFrame(np.zeros((3, columns)), columns=[f"c{i}" for i in range(columns)])
     held.to_csv(tmp_path / "t.csv", index=False)
     for source in (held, tmp_path / "t.csv"):
@@ -146,11 +146,11 @@ def test_a_table_of_other_names_lists_its_own(columns, tmp_path):
     short(lambda: open_dataset(tmp_path / "t.csv"), DatasetFormatError, r"lacks observations, .*holds c0, c1, c2")
 
 
-def test_a_table_of_a_header_alone_has_no_rows(tmp_path):
+def test_a_table_with_only_a_header_is_refused(tmp_path):
     (tmp_path / "t.csv").write_text("obs_0,obs_1,action_0,reward,terminal\n")
     short(lambda: open_dataset(tmp_path / "t.csv"), DatasetFormatError, "holds no transitions")
 
 
 @pytest.mark.parametrize("source", [None, 3, b"x", [1, 2], {}])
-def test_what_is_no_table_is_refused(source):
+def test_values_that_are_no_table_are_refused(source):
     short(lambda: open_table(source), DatasetError, "takes a file or a data frame, not " + type(source).__name__)

@@ -1,4 +1,4 @@
-"""What the values of a column tell: float64 that float32 would merge, codes in float columns, and where NaN is."""
+"""Readers detect float64 values that float32 would merge, codes in float columns, and the row of a NaN."""
 
 import h5py
 import numpy as np
@@ -55,7 +55,7 @@ def test_values_that_float32_holds_well_are_left_alone(column):
     assert not merges_in_float32([column])
 
 
-def test_a_million_rows_are_looked_at_and_no_more():
+def test_at_most_a_million_rows_are_inspected():
     plain, merged = np.zeros((1 << 20, 1)), (1e8 + NOISE)[:, None]
     assert not merges_in_float32([plain, merged]) and merges_in_float32([plain[1:], merged])
 
@@ -97,7 +97,7 @@ def test_actions_stay_float64_too(tmp_path):
     np.testing.assert_array_equal(dataset.read().actions, held["actions"])
 
 
-def test_what_must_be_float32_and_loses_values_is_named(tmp_path):
+def test_a_column_that_loses_values_as_float32_is_named(tmp_path):
     held = columns(500, rewards=1e9 + N[:500])
     notes = open_dataset(save(tmp_path / "f.npz", held)).meta["notes"]
     assert any("rewards are float64 and are read as float32, which merges values" in note for note in notes)
@@ -142,7 +142,7 @@ def test_other_whole_numbers_are_amounts_and_a_note_says_that_they_may_be_codes(
 
 
 @pytest.mark.parametrize("actions", [np.zeros((300, 1)), RNG.uniform(-1, 1, (300, 1))])
-def test_constant_and_fractional_actions_bring_no_such_note(actions, tmp_path):
+def test_constant_and_fractional_actions_add_no_such_note(actions, tmp_path):
     dataset = open_dataset(save(tmp_path / "f.npz", columns(300, actions=actions)))
     assert isinstance(dataset.spec.action_space, spaces.Box) and "codes" not in " ".join(dataset.meta["notes"])
 
@@ -193,7 +193,7 @@ def test_dones_at_a_time_limit_are_no_terminations(after, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["f.npz", "f.hdf5"])
-def test_a_file_of_a_thousand_arrays_is_a_short_error(name, tmp_path):
+def test_a_file_of_a_thousand_unknown_arrays_raises_a_short_error(name, tmp_path):
     path = save(tmp_path / name, {f"episode_{i:04d}_{'x' * 70}": np.zeros(1) for i in range(1000)})
     with pytest.raises(ValueError, match=r"and 988 more") as caught:
         open_dataset(path)
@@ -203,7 +203,7 @@ def test_a_file_of_a_thousand_arrays_is_a_short_error(name, tmp_path):
 @pytest.mark.parametrize(
     "rewards", [2**30 + np.arange(60) % 10, 1e9 + np.arange(60), 2**63 + np.arange(60, dtype="u8")]
 )
-def test_rewards_that_fall_together_as_float32_are_reported_once(rewards, tmp_path, caplog):
+def test_rewards_that_float32_merges_are_reported_once(rewards, tmp_path, caplog):
     held = {"observations": np.zeros((60, 2)), "next_observations": np.ones((60, 2)), "terminals": np.zeros(60)}
     np.savez(tmp_path / "d.npz", actions=np.linspace(-1, 1, 60)[:, None], rewards=rewards, **held)
     dataset = open_dataset(tmp_path / "d.npz")
@@ -211,7 +211,7 @@ def test_rewards_that_fall_together_as_float32_are_reported_once(rewards, tmp_pa
     assert len(caplog.messages) == 1 and "d.npz: rewards: generated values are float32" in caplog.messages[0]
 
 
-def test_numbers_that_float32_tells_apart_are_read_without_a_word(tmp_path, caplog):
+def test_numbers_that_float32_distinguishes_are_read_without_a_warning(tmp_path, caplog):
     held = {"observations": np.linspace(0, 1e3, 60)[:, None], "next_observations": np.ones((60, 1))}
     held |= {"actions": np.linspace(-1, 1, 60)[:, None], "rewards": np.arange(60), "terminals": np.zeros(60)}
     np.savez(tmp_path / "d.npz", **held)

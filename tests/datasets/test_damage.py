@@ -1,4 +1,4 @@
-"""Files with a few wrong bytes or JSON values: read all the same, or one named error on one short line."""
+"""Files with a few wrong bytes or JSON values are read, or raise one named error in one short line."""
 
 import io
 import json
@@ -22,7 +22,7 @@ CASES = 25
 
 
 def outcome(path):
-    """Reads a dataset; any error but a named one on one short line fails the test."""
+    """Reads a dataset. Fails the test on any error other than a named one in one short line."""
     try:
         for _ in open_dataset(path).chunks(17):
             pass
@@ -37,7 +37,7 @@ def files_of(path):
 
 
 @pytest.mark.parametrize("format", TARGETS)
-def test_wrong_bytes(format, tmp_path):
+def test_files_with_wrong_bytes_are_read_or_refused(format, tmp_path):
     path, rng = write(tmp_path / TARGETS[format], SPEC, random_rows(SPEC, 12), format=format), random.Random(1)
     files = files_of(path)
     blobs = [file.read_bytes() for file in files]
@@ -54,7 +54,7 @@ def test_wrong_bytes(format, tmp_path):
 
 
 def places(value):
-    """Every object or list of a JSON value with each of its keys."""
+    """Yields every object or list in a JSON value, with each of its keys."""
     keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in keys:
         yield value, key
@@ -69,7 +69,7 @@ def edited(text, rng):
 
 
 @pytest.mark.parametrize("format", ["minari", "parquet"])
-def test_wrong_json_values(format, tmp_path):
+def test_files_with_wrong_json_values_are_read_or_refused(format, tmp_path):
     path, rng = write(tmp_path / TARGETS[format], SPEC, random_rows(SPEC, 12), format=format), random.Random(2)
     file = next(file for file in files_of(path) if file.suffix == ".json")
     text = file.read_text()
@@ -81,7 +81,7 @@ def test_wrong_json_values(format, tmp_path):
 
 
 @pytest.mark.parametrize("format", ["npz", "d4rl", "d3rlpy"])
-def test_wrong_values_in_the_header_of_a_file(format, tmp_path):
+def test_files_with_wrong_header_values_are_read_or_refused(format, tmp_path):
     path, rng = write(tmp_path / TARGETS[format], SPEC, random_rows(SPEC, 12), format=format), random.Random(3)
     blob, found = path.read_bytes(), []
     for _ in range(CASES):
@@ -99,14 +99,14 @@ def test_wrong_values_in_the_header_of_a_file(format, tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "[]", "3", "{", "[" * 10**6, '{"format": "\ud800"}', '{"rows": ' + "9" * 9000 + "}"]
 )
-def test_a_manifest_that_is_no_object(text, tmp_path):
+def test_a_manifest_that_is_no_json_object_is_refused(text, tmp_path):
     path = write(tmp_path / "d", SPEC, random_rows(SPEC, 12), format="parquet")
     (path / "manifest.json").write_bytes(text.encode(errors="surrogatepass"))
     refused(path, DatasetFormatError, "manifest.json (is damaged|cannot be read)")
 
 
 @pytest.mark.parametrize("value", [[1, 2], {}, None, {"observation_space": None, "action_space": None, "extras": []}])
-def test_a_damaged_spec_is_a_named_error(value):
+def test_a_damaged_spec_raises_a_named_error(value):
     with pytest.raises(SpaceDescriptionError):
         TransitionSpec.from_dict(value)
 
@@ -138,7 +138,7 @@ def nested(depth):
     ],
     ids=str,
 )
-def test_a_damaged_space_is_a_named_error(space):
+def test_a_damaged_space_raises_a_named_error(space):
     with pytest.raises(SpaceDescriptionError):
         space_from_dict(space)
 
@@ -146,7 +146,7 @@ def test_a_damaged_space_is_a_named_error(space):
 @pytest.mark.parametrize(
     "header", [b"{'descr': '<f4', (, }", b"{" * 500, b"\xff" * 40, b"x" * 20_000, b"", b"__import__('os')"]
 )
-def test_a_damaged_header_of_an_array(header, tmp_path):
+def test_a_damaged_array_header_is_refused(header, tmp_path):
     with zipfile.ZipFile(tmp_path / "f.npz", "w") as archive:
         for name, array in columns().items():
             np.save(stream := io.BytesIO(), array)
@@ -157,7 +157,7 @@ def test_a_damaged_header_of_an_array(header, tmp_path):
 
 @pytest.mark.parametrize("kind", ["group", "text", "empty", "compound", "scalar", "loop"])
 @pytest.mark.parametrize("name", ["observations", "rewards", "terminals"])
-def test_hdf5_objects_of_another_kind(kind, name, tmp_path):
+def test_hdf5_objects_of_another_kind_are_refused(kind, name, tmp_path):
     path = save(tmp_path / "f.hdf5", columns() | {name: None})
     with h5py.File(path, "a") as file:
         if kind in ("group", "loop"):

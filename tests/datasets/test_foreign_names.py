@@ -1,4 +1,4 @@
-"""Names in files of others lead to plain files of their own folder, or to one clear error, and touch nothing else."""
+"""Names in a file lead to plain files in its own folder or raise one clear error, and no other file is touched."""
 
 import io
 import json
@@ -36,7 +36,7 @@ def test_an_archive_with_names_that_are_paths_is_refused(key, tmp_path):
     refused(archive(tmp_path / "f.npz", held), DatasetFormatError, "a name that files cannot hold")
 
 
-def test_a_column_inside_of_another_is_refused(tmp_path):
+def test_a_column_inside_another_one_is_refused(tmp_path):
     path = archive(tmp_path / "f.npz", columns() | {"observations/a": np.zeros((6, 2))})
     refused(path, DatasetFormatError, "lies inside of another column")
 
@@ -72,13 +72,13 @@ def with_shard(folder, **changes):
 
 
 @pytest.mark.parametrize("name", ["../d2/part-00000.parquet", "/dev/zero", "", None, 5, ["x"], "a\0b", "sub/x"])
-def test_a_manifest_names_files_of_its_own_folder(name, tmp_path):
+def test_a_manifest_with_names_outside_its_folder_is_refused(name, tmp_path):
     path, _ = with_shard(tmp_path, file=name)
     shutil.copytree(path, tmp_path / "d2")
     refused(path, DatasetFormatError, "which is no name of a file in that folder")
 
 
-def test_a_manifest_that_names_a_pipe_or_a_link_out_of_the_folder(tmp_path):
+def test_a_manifest_that_names_a_pipe_or_a_link_out_of_the_folder_is_refused(tmp_path):
     path, shard = with_shard(tmp_path, file="other", bytes=0)
     os.mkfifo(path / "other")
     refused(path, DatasetFormatError, "other is a pipe, not a file")
@@ -88,7 +88,7 @@ def test_a_manifest_that_names_a_pipe_or_a_link_out_of_the_folder(tmp_path):
     refused(path, DatasetFormatError, "a link that leads out of its folder")
 
 
-def test_the_manifest_itself_is_a_plain_file(tmp_path):
+def test_a_manifest_that_is_a_link_out_of_the_folder_is_refused(tmp_path):
     path, _ = with_shard(tmp_path)
     (path / "manifest.json").rename(tmp_path / "elsewhere.json")
     (path / "manifest.json").symlink_to(tmp_path / "elsewhere.json")
@@ -101,7 +101,7 @@ def test_a_dataset_may_be_reached_by_a_link(tmp_path):
     assert len(open_dataset(tmp_path / "link")) == 20
 
 
-def test_columns_that_are_not_the_specs_are_refused(tmp_path):
+def test_columns_that_are_not_in_the_spec_are_refused(tmp_path):
     path, _ = with_shard(tmp_path)
     text = (path / "manifest.json").read_text()
     (path / "manifest.json").write_text(text.replace('"rewards"', '"observations/../x"'))
@@ -122,7 +122,7 @@ def secret(tmp_path):
 
 
 def referring(kind, file, name, path, shape, dtype="f8"):
-    """Replaces an array by one that lies elsewhere."""
+    """Replaces an array by a reference to one in another file."""
     if name in file:
         del file[name]
     if kind == "external link":
@@ -207,7 +207,7 @@ def test_folders_of_frames_hold_their_own_files(kind, tmp_path):
 
 
 @pytest.mark.parametrize("open_it", [open_dataset, open_pixels])
-def test_a_pipe_is_no_dataset_and_nobody_waits_for_it(open_it, tmp_path):
+def test_a_pipe_is_refused_without_waiting_for_it(open_it, tmp_path):
     os.mkfifo(tmp_path / "pipe.npz")
     with pytest.raises(DatasetError, match=r"is a device, a pipe|is no dataset of frames"):
         open_it(tmp_path / "pipe.npz")

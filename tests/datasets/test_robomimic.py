@@ -1,4 +1,4 @@
-"""robomimic's layout: demonstrations of several steps, in the order of their numbers, against a loop over them."""
+"""robomimic's demonstrations are read in the order of their numbers; the oracle is a loop over them."""
 
 import h5py
 import numpy as np
@@ -34,7 +34,7 @@ def demonstrations(path, changes=None, **kwargs):
     return path
 
 
-def test_every_row_is_that_of_its_demonstration(tmp_path):
+def test_every_row_matches_its_demonstration(tmp_path):
     path = demonstrations(tmp_path / "d.hdf5")
     assert detect_format(path) == "robomimic"
     dataset = open_dataset(path)
@@ -83,7 +83,7 @@ def test_without_next_obs_the_next_row_of_the_same_demonstration_is_taken(done, 
         ({"obs/object": np.zeros((5, 3))}, DatasetFormatError, "mix types"),
     ],
 )
-def test_demonstrations_that_do_not_add_up(changes, error, match, tmp_path):
+def test_inconsistent_demonstrations_are_refused(changes, error, match, tmp_path):
     with pytest.raises(error, match=match):
         read(demonstrations(tmp_path / "d.hdf5", changes))
 
@@ -99,7 +99,7 @@ def test_demonstrations_without_observations_name_the_script_that_makes_them(tmp
         open_dataset(tmp_path / "raw.hdf5", format="robomimic")
 
 
-def test_pictures_are_refused_with_a_pointer_to_encoders(tmp_path):
+def test_images_are_refused_with_a_pointer_to_encoders(tmp_path):
     picture = {f"{name}/camera": np.zeros((5, 8, 8, 3), np.uint8) for name in ("obs", "next_obs")}
     with h5py.File(path := demonstrations(tmp_path / "d.hdf5"), "a") as file:
         for number in NUMBERS:
@@ -109,7 +109,7 @@ def test_pictures_are_refused_with_a_pointer_to_encoders(tmp_path):
         open_dataset(path)
 
 
-def test_given_spaces_and_links_hold_here_too(tmp_path):
+def test_given_spaces_are_used_and_links_are_refused(tmp_path):
     path = demonstrations(tmp_path / "d.hdf5")
     box = spaces.Box(-2, 2, (7,))
     assert open_dataset(path, action_space=box).spec.action_space == box

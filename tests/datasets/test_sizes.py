@@ -1,4 +1,4 @@
-"""What a file announces is compared with what it can hold and with the machine, before memory is asked for."""
+"""Sizes that a file announces are compared with its content and the machine before memory is allocated."""
 
 import io
 import struct
@@ -41,7 +41,7 @@ def sparse(file, name, shape, chunks):
 
 
 @pytest.mark.parametrize("shape", [(6, 10**8), (10**11,), (6, 10**5, 10**5)])
-def test_an_npz_header_that_announces_more_than_its_member_holds(shape, tmp_path):
+def test_an_npz_header_that_announces_more_than_its_member_holds_is_refused(shape, tmp_path):
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         path = archive(tmp_path / "f.npz", compression, rewards=npy(shape, bytes(100)))
         refused(path, ValueError, "its header announces|same number of rows|one number per row")
@@ -143,7 +143,7 @@ def small_machine(monkeypatch):
     return limit
 
 
-def test_all_rows_at_once_must_fit_into_memory_and_chunks_are_the_way_out(small_machine, tmp_path):
+def test_read_must_fit_into_memory_and_the_error_points_to_chunks(small_machine, tmp_path):
     spec = TransitionSpec(spaces.Box(-1, 1, (5,)), spaces.Box(-1, 1, (1,)))
     rows = random_rows(spec, 2000)
     dataset = open_dataset(write(tmp_path / "d.npz", spec, rows))
@@ -178,7 +178,7 @@ def test_an_episode_must_fit_into_memory(small_machine, tmp_path):
         list(dataset.chunks(10))
 
 
-def test_the_least_of_all_limits_counts(monkeypatch):
+def test_the_smallest_of_all_limits_counts(monkeypatch):
     monkeypatch.setattr(memory, "_machine", lambda: 500)
     monkeypatch.setattr(memory, "_control_group", lambda: 300)
     monkeypatch.setattr(memory, "_address_space", lambda: None)
@@ -208,6 +208,6 @@ def test_a_control_groups_limit_is_found_in_it_or_above(line, file, tmp_path, mo
     assert memory._control_group() == 600_000
 
 
-def test_bytes_are_worded_for_people():
+def test_numbers_of_bytes_are_shown_with_units():
     assert [memory.in_bytes(n) for n in (0, 999, 1500, 72 * 10**9)] == ["0 bytes", "999 bytes", "1.5 kB", "72 GB"]
     assert "PB" in memory.in_bytes(10**40)

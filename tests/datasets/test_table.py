@@ -1,4 +1,4 @@
-"""Tables with named columns against the arrays that they were made of."""
+"""Tables with named columns are read as the arrays that they were made from."""
 
 import os
 import sys
@@ -56,7 +56,7 @@ def test_numbered_columns_become_vectors_in_the_order_of_their_numbers(name, ord
 
 
 @pytest.mark.parametrize("head", ["observations_{}", "obs.{}", "observation{}", "obs[{}]", "observations/{}"])
-def test_every_usual_way_to_number_is_known(head):
+def test_every_usual_numbering_is_recognised(head):
     assert_rows(open_table(frame(head)).read())
 
 
@@ -148,12 +148,12 @@ def test_done_is_read_with_a_note_and_codes_become_discrete():
         (lambda t: pd.concat([t, t["reward"]], axis=1), DatasetFormatError, "several columns of one name: reward"),
     ],
 )
-def test_tables_that_cannot_be_transitions(change, error, match):
+def test_tables_that_are_no_transitions_are_refused(change, error, match):
     with pytest.raises(error, match=match):
         open_table(change(frame())).read()
 
 
-def test_files_that_are_no_tables(tmp_path):
+def test_files_that_are_no_tables_are_refused(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2,3\n")
     with pytest.raises(DatasetFormatError, match="cannot be read"):
         open_dataset(tmp_path / "t.csv")
@@ -173,7 +173,7 @@ def test_files_that_are_no_tables(tmp_path):
         open_table(3)
 
 
-def test_a_shard_of_a_dataset_leads_to_its_folder(tmp_path):
+def test_a_shard_of_a_dataset_is_refused_with_a_pointer_to_its_folder(tmp_path):
     spec = spec_of("Pendulum-v1")
     path = write(tmp_path / "d", spec, random_rows(spec, 20), format="parquet")
     with pytest.raises(DatasetFormatError, match="give its folder"):

@@ -117,7 +117,7 @@ def test_rows_are_checked_against_the_spec(tmp_path):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_what_a_killed_run_left_is_removed_and_what_a_user_keeps_beside_it_stays(overwrite, tmp_path):
+def test_leftovers_of_a_killed_run_are_removed_and_files_of_the_user_are_kept(overwrite, tmp_path):
     kept = set()
     for format, name in TARGETS.items():
         path = tmp_path / name
@@ -136,7 +136,7 @@ def test_what_a_killed_run_left_is_removed_and_what_a_user_keeps_beside_it_stays
 
 
 @pytest.mark.parametrize("format", ["minari", "parquet"])
-def test_a_kill_while_a_folder_is_replaced_does_not_cost_the_old_one(format, tmp_path):
+def test_a_kill_while_a_folder_is_replaced_keeps_the_old_one(format, tmp_path):
     path = write(tmp_path / TARGETS[format], SPEC, ROWS, format=format)
     path.rename(old_path(path))  # as if the process had been killed between the two renames
     with pytest.raises(StopError), create_dataset(path, SPEC, 10, format=format, overwrite=True) as writer:
@@ -146,7 +146,7 @@ def test_a_kill_while_a_folder_is_replaced_does_not_cost_the_old_one(format, tmp
 
 
 @pytest.mark.parametrize("format", TARGETS)
-def test_an_output_that_is_a_link_is_written_where_the_link_leads(format, tmp_path):
+def test_an_output_that_is_a_link_is_written_to_its_target(format, tmp_path):
     for there in (False, True):
         disk = tmp_path / f"disk-{there}" / TARGETS[format]
         disk.parent.mkdir()

@@ -60,7 +60,7 @@ def _folder() -> TemporaryDirectory[str]:
 
 
 def kept(encoder: FrozenEncoder) -> Path:
-    """The file of an encoder, one for equal weights."""
+    """Returns the file of an encoder; encoders of equal weights share one file."""
     path = Path(_folder().name) / f"{encoder.hash}.safetensors"
     return path if path.exists() else encoder.save(path)
 

@@ -1,4 +1,4 @@
-"""An encoder's file is data that runs no code; a file that is code loads only with the user's word."""
+"""A file of data runs no code, and an encoder's file that contains code loads only with ``trusted=True``."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def code(tmp_path):
 
 
 def rewritten(path, change):
-    """The file with a changed description and the same weights."""
+    """Rewrites the file with a changed description and the same weights, and returns its path."""
     blob = path.read_bytes()
     length = int.from_bytes(blob[:8], "little")
     meta = json.loads(json.loads(blob[8 : 8 + length])["__metadata__"]["encoder.json"])
@@ -93,7 +93,7 @@ def test_a_stage_that_two_features_share_runs_once():
     assert Counted.calls == 1
 
 
-def test_a_network_of_an_own_class_is_written_as_code_only(tmp_path):
+def test_a_network_of_a_users_class_can_only_be_saved_as_code(tmp_path):
     made = FrozenEncoder(Own(), SHAPE)
     with pytest.raises(ConfigError, match=r"Own is code.*\.pt2.*trusted=True"):
         made.save(tmp_path / "own.safetensors")
@@ -102,7 +102,7 @@ def test_a_network_of_an_own_class_is_written_as_code_only(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_code_loads_with_the_users_word_only_and_then_by_its_path_too(code):
+def test_code_loads_only_if_trusted_and_afterwards_also_by_its_path(code):
     with pytest.raises(UntrustedFileError, match=r"runs the code in it.*trusted=True"):
         FrozenEncoder.load(code)
     with pytest.raises(UntrustedFileError, match="trusted=True"):

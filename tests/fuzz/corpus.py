@@ -39,7 +39,7 @@ class Target:
     Attributes:
         make: Writes a whole file or folder at a path.
         read: Reads it to the end.
-        mend: Repairs hashes after a change, as somebody would who knows the format.
+        mend: Recomputes hashes after a change, as an attacker who knows the format would.
     """
 
     make: Callable[[Path], object]
@@ -85,7 +85,7 @@ def _sample(path: Path) -> None:
 
 
 def _rehash(path: Path) -> None:
-    """Somebody who edits a generator's JSON can compute the hash of the new values."""
+    """Recomputes the hash of a generator's JSON, as anybody who edits the file can."""
     file = path / "generator.json"
     held = json.loads(file.read_text())
     if isinstance(held, dict) and "meta" in held:
@@ -155,7 +155,7 @@ TARGETS: dict[str, Target] = {
 
 
 def copied(source: Path, target: Path) -> Path:
-    """A fresh copy of a file or folder."""
+    """Replaces ``target`` by a copy of the file or folder ``source``, and returns it."""
     if target.is_dir():
         shutil.rmtree(target)
     else:

@@ -1,4 +1,4 @@
-"""Changes that damage or hostility make to a file: of bytes, and of values in JSON and YAML."""
+"""Random changes that damage a file: of its bytes, or of values in JSON and YAML."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VALUES = (
 
 
 def mutate(path: Path, rng: random.Random) -> str:
-    """Changes one file at the path, or in the folder; says how."""
+    """Changes the file at the path, or one file of the folder, and returns a description of the change."""
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     file = rng.choice(files)
     structured = file.suffix in (".json", ".yaml")

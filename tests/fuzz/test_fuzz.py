@@ -1,4 +1,4 @@
-"""3,000 damaged and hostile files of every kind end in a named error or are read, within 2 s and 1 GB each."""
+"""3,060 damaged and hostile files of 17 kinds are read or raise a named error, within 2 s and 1 GB each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CASES = 180  # of each target: 3,060 in all
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
-def test_no_file_ends_in_anything_but_a_named_error(target, tmp_path):
+def test_every_file_is_read_or_raises_a_named_error(target, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.worker", target, str(CASES), "0", str(tmp_path)],
         capture_output=True,

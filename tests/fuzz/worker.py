@@ -1,4 +1,4 @@
-"""Opens changed files one after the other, with bounds on time and memory; prints what was no error of ours.
+"""Reads damaged files one by one, with limits on time and memory, and prints all faults as a JSON list.
 
 Run as a module in a process of its own: ``python -m tests.fuzz.worker TARGET CASES SEED FOLDER``.
 """
@@ -29,7 +29,7 @@ class TooSlowError(BaseException):
 
 
 def limit_memory() -> None:
-    """Allows one gigabyte more than the process has now."""
+    """Limits the address space to one gigabyte more than the process has now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -40,10 +40,10 @@ def too_slow(*_: object) -> None:
 
 
 def one_case(target: str, whole: Path, given: Path, seed: int) -> str | None:
-    """Changes a copy of the whole file and reads it; what went wrong, or None."""
+    """Changes a copy of the whole file and reads it. Returns the fault as text, or None."""
     rng = random.Random(seed)
     said = mutate(copied(whole, given), rng)
-    with suppress(Exception):  # what cannot be mended stays damaged
+    with suppress(Exception):  # a file that cannot be mended stays damaged
         TARGETS[target].mend(given)
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
@@ -59,7 +59,7 @@ def one_case(target: str, whole: Path, given: Path, seed: int) -> str | None:
 
 
 def main(target: str, cases: int, first: int, folder: Path) -> list[str]:
-    """Runs cases of one target."""
+    """Runs the cases of one target and returns the faults."""
     logging.disable()
     warnings.simplefilter("ignore")
     suffix = Path(target).suffix if "," not in target else ""

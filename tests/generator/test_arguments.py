@@ -1,4 +1,4 @@
-"""Arguments of a generator that cannot be: one short error that names what was given, before any work."""
+"""Invalid arguments of a generator raise one short error that names them, before any work."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def short(call, error, match):
 
 
 @pytest.mark.parametrize("count", ["5", "5" * 3000, None, -1, 2.5, float("nan"), True, [3], 1j])
-def test_what_is_no_number_of_rows_is_refused(fitted, count):
+def test_invalid_numbers_of_rows_are_refused(fitted, count):
     short(lambda: fitted.sample(count), InvalidTransitionsError, "Cannot sample .* rows: give a whole number")
 
 
@@ -34,21 +34,21 @@ def test_whole_numbers_of_every_type_are_taken(fitted, count):
 
 
 @pytest.mark.parametrize("given", ["x" * 5000, None, 5, {"observations": np.zeros(3)}, np.zeros((9, 2))])
-def test_what_is_no_transitions_is_refused(given):
+def test_values_that_are_no_transitions_are_refused(given):
     short(lambda: generator(config=TINY).fit(given), InvalidTransitionsError, "is fitted to Transitions")
 
 
 @pytest.mark.parametrize("steps", ["5", 0, -1, 2.5, float("inf"), True])
-def test_what_is_no_number_of_steps_is_refused(steps):
+def test_invalid_numbers_of_steps_are_refused(steps):
     short(lambda: generator(config=TINY).fit(rows(n=100), steps=steps), ConfigError, "steps must be a whole number")
 
 
 @pytest.mark.parametrize("weight", [float("inf"), float("nan"), 1e30, "1", None])
-def test_guidance_without_sense_is_refused_by_every_way_in(fitted, weight):
+def test_invalid_guidance_weights_are_refused_wherever_they_are_set(fitted, weight):
     if weight is not None:  # None takes the configuration's
         short(lambda: fitted.sample(3, guidance_weight=weight), ConfigError, "GuidanceConfig.weight")
     short(lambda: fitted.set_guidance_weight(weight), ConfigError, "GuidanceConfig.weight")
 
 
-def test_what_is_no_sampler_is_refused(fitted):
+def test_values_that_are_no_sampler_are_refused(fitted):
     short(lambda: fitted.sample(3, sampler="heun"), ConfigError, "must be a SamplerConfig")

@@ -1,4 +1,4 @@
-"""Numbers far from 1: kept with their spread, or refused or reported with the column's name."""
+"""Numbers far from 1 keep their spread, or are refused or reported with the column's name."""
 
 from dataclasses import replace
 
@@ -155,7 +155,7 @@ STEPS = np.arange(200) % 100
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int64, np.uint64])
-def test_integer_rewards_that_fall_together_as_float32_are_reported(dtype, caplog):
+def test_integer_rewards_that_float32_merges_are_reported(dtype, caplog):
     largest = dtype(np.iinfo(dtype).max)
     generator(config=TINY).fit(replace(rows(n=200), rewards=largest - STEPS.astype(dtype)))
     assert [message.split(":")[0] for message in caplog.messages] == ["rewards"]
@@ -163,7 +163,7 @@ def test_integer_rewards_that_fall_together_as_float32_are_reported(dtype, caplo
 
 @pytest.mark.parametrize("column", ["observations", "actions"])
 @pytest.mark.parametrize(("dtype", "offset"), [(np.int64, 2**60), (np.int64, -(2**60)), (np.uint64, 2**63)])
-def test_wide_integers_that_fall_together_as_float64_are_reported(column, dtype, offset, caplog):
+def test_wide_integers_that_float64_merges_are_reported(column, dtype, offset, caplog):
     values = np.stack([STEPS.astype(dtype), STEPS[::-1].astype(dtype) + dtype(offset)], axis=1)
     wide = spaces.Box(np.iinfo(dtype).min, np.iinfo(dtype).max, (2,), dtype)
     given = {"observations": box(), "actions": spaces.Box(-1, 1, (1,))} | {column: wide}
@@ -176,7 +176,7 @@ def test_wide_integers_that_fall_together_as_float64_are_reported(column, dtype,
 
 
 @pytest.mark.parametrize("offset", [2**50, 2**52, -(2**52), 2**56])
-def test_integers_that_float64_tells_apart_are_kept(offset, caplog):
+def test_integers_that_float64_distinguishes_are_kept(offset, caplog):
     held = (offset + STEPS * max(1, abs(offset) // 2**50)).reshape(-1, 1)
     made = generator(spaces.Box(-(2**62), 2**62, (1,), np.int64), TINY)
     out = made.fit(replace(rows(n=200), observations=held, next_observations=held)).sample(200).observations
@@ -213,7 +213,7 @@ def test_a_box_of_bools_may_be_an_action_and_a_key():
 def test_columns_that_are_no_real_numbers_are_refused_by_name(column, dtype):
     real = rows(n=200)
     held = np.zeros_like(getattr(real, column), dtype=dtype)
-    with pytest.raises(InvalidTransitionsError, match=f"{column} must be numeric, in real numbers, not "):
+    with pytest.raises(InvalidTransitionsError, match=f"{column} must hold real numbers, not "):
         generator(config=TINY).fit(replace(real, **{column: held}))
 
 

@@ -35,7 +35,7 @@ def saved(tmp_path_factory):
 
 
 def edited(saved, folder, keys, value):
-    """A copy with one changed value, and the hash of what it now holds."""
+    """Copies the generator to ``folder`` with one changed value and a matching hash."""
     folder.mkdir()
     for path in saved.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
@@ -62,7 +62,7 @@ def rule(tmp_path, monkeypatch):
     return f"{name}:rule"
 
 
-def test_a_function_that_a_generators_folder_names_is_imported_with_the_users_word_only(saved, rule, tmp_path):
+def test_a_function_that_a_generators_folder_names_is_imported_only_if_trusted(saved, rule, tmp_path):
     folder = edited(saved, tmp_path / "g", ("meta", "config", "relabel", "function"), rule)
     env = make()
     for load in (
@@ -78,7 +78,7 @@ def test_a_function_that_a_generators_folder_names_is_imported_with_the_users_wo
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
-def test_a_function_that_a_configuration_file_names_is_imported_with_the_users_word_only(suffix, rule, tmp_path):
+def test_a_function_that_a_configuration_file_names_is_imported_only_if_trusted(suffix, rule, tmp_path):
     path = tmp_path / f"config.{suffix}"
     replace(TINY, relabel=RelabelConfig(function=rule)).save(path)
     for load in (GeneratorConfig.load, lambda path: make(config=path)):
@@ -87,7 +87,7 @@ def test_a_function_that_a_configuration_file_names_is_imported_with_the_users_w
     assert not Path("imported").exists()
     assert GeneratorConfig.load(path, trusted=True).relabel.function == rule
     assert make(config=path).config.relabel.function == rule
-    replace(TINY, relabel=RelabelConfig(function="os:system")).save(path)  # the user's word was for another function
+    replace(TINY, relabel=RelabelConfig(function="os:system")).save(path)  # only the other function was trusted
     with pytest.raises(UntrustedFileError, match="os:system"):
         GeneratorConfig.load(path)
 
@@ -199,7 +199,7 @@ def test_a_device_or_a_pipe_in_the_place_of_a_json_file_is_not_opened(load, tmp_
             load(path)
 
 
-def test_a_file_of_the_user_in_a_generators_folder_stays(saved, tmp_path):
+def test_a_file_of_the_user_in_a_generators_folder_is_kept(saved, tmp_path):
     folder = edited(saved, tmp_path / "g", ("meta", "seed"), 3)
     names = ("generator-notes.safetensors", f"generator-{'0' * 16}.safetensors", "generator.json.partial", "readme.md")
     for name in names:

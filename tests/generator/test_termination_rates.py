@@ -1,4 +1,4 @@
-"""As many generated rows end as real ones, also where nothing in a row tells when, or the relabelling is weak."""
+"""Generated rows are terminal as often as real ones, even if rows do not predict it or relabelling is weak."""
 
 import pickle
 from dataclasses import replace
@@ -54,7 +54,7 @@ def fitted():
 
 
 @pytest.mark.parametrize(("ends", "kind"), [("random", "dict"), ("random", "discrete"), ("hidden time", "box")])
-def test_ends_that_no_row_tells_of_are_as_frequent_as_in_the_data_and_a_warning_says_so(ends, kind, caplog):
+def test_unpredictable_terminations_are_as_frequent_as_in_the_data_and_a_warning_says_so(ends, kind, caplog):
     real = rows(ends=ends, kind=kind)
     made = generator(kind).fit(real)
     assert near(made.sample(2000).terminations.mean(), real.terminations.mean())
@@ -90,14 +90,14 @@ def never(observations, _actions, _after):
     return np.zeros(len(observations)), np.zeros(len(observations), bool)
 
 
-def test_a_function_that_ends_at_another_rate_is_kept_and_reported(caplog):
+def test_a_function_that_terminates_at_another_rate_is_kept_and_reported(caplog):
     relabel = replace(RelabelConfig.from_function(never), resamples=0)
     made = generator(config=replace(CONFIG, relabel=relabel)).fit(rows())
     assert not made.sample(2000).terminations.any()
     assert "relabel.function makes 0.00% of the generated rows terminal" in caplog.text
 
 
-def test_rewards_are_relabelled_all_the_same(fitted):
+def test_rewards_are_relabelled_even_if_terminations_are_not(fitted):
     fitted.reseed(1)
     relabelled = fitted.sample(50)
     fitted.reseed(1)
@@ -106,7 +106,7 @@ def test_rewards_are_relabelled_all_the_same(fitted):
     assert not np.array_equal(relabelled.rewards, plain.rewards)
 
 
-def test_ends_that_follow_from_the_row_are_still_relabelled_without_a_word(caplog):
+def test_predictable_terminations_are_still_relabelled_without_a_warning(caplog):
     config = replace(
         CONFIG,
         network=replace(CONFIG.network, width=64, embedding_dim=32),
@@ -166,7 +166,7 @@ def test_a_rate_may_differ_by_a_fifth_and_two_standard_errors(relabelled, error,
     assert rates.kept == kept and bool(rates.note) != kept
 
 
-def test_rates_are_those_of_a_direct_count_over_all_rows():
+def test_rates_match_a_direct_count_over_all_rows():
     rng = np.random.default_rng(0)
     requested = rng.random(200_000) < 0.02
     settled = np.where(requested, rng.random(200_000) < 0.7, rng.random(200_000) < 0.001)

@@ -1,4 +1,4 @@
-"""What Stable-Baselines3's tests import from its module of buffers, with ours in the place of its replay buffers."""
+"""Replaces SB3's module of buffers in its own tests: the same names, with our classes as replay buffers."""
 
 from stable_baselines3.common import buffers
 from stable_baselines3.common.buffers import *  # noqa: F403

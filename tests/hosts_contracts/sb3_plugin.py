@@ -1,6 +1,6 @@
-"""Puts our buffers in the place of Stable-Baselines3's: a pytest plugin for its own tests.
+"""A pytest plugin that replaces Stable-Baselines3's buffers by ours in its own tests.
 
-Generators are tiny and refits frequent, so that generated rows are in the batches. ``SYNTH_REPLAY_RATIO`` is the share
+Generators are tiny and refits frequent, so batches contain generated rows. ``SYNTH_REPLAY_RATIO`` is the share
 of real rows.
 """
 
@@ -18,7 +18,7 @@ from tests.hosts_contracts.sb3_suite import LEFT_OUT
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Takes the place of the classes that SB3's algorithms choose by themselves."""
+    """Replaces the classes that SB3's algorithms choose by default."""
     PRESETS["cpu"] = TINY
     SynthesisEngine.__init__.__kwdefaults__ |= {"refresh_every": 50, "progress": False}
     synther_engine.__kwdefaults__["real_ratio"] = float(os.environ["SYNTH_REPLAY_RATIO"])
@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips what ours cannot pass, with the reason."""
+    """Skips the tests that our buffers cannot pass, with the reason."""
     for item in items:
         for part, reason in LEFT_OUT.items():
             if part in item.nodeid:

@@ -1,6 +1,6 @@
 """Runs Stable-Baselines3's own tests of buffers with ours: ``python -m tests.hosts_contracts.sb3_suite``.
 
-They come from the sdist of the installed version, by pip. Arguments go to pytest (``-k``, ``-x``).
+pip downloads them with the sdist of the installed version. Further arguments go to pytest (``-k``, ``-x``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LEFT_OUT = {
 
 
 def download(folder: Path) -> Path | None:
-    """Returns the folder of the tests in the sdist of the installed version, or None if there is no index."""
+    """Returns the folder of the tests in the sdist of the installed version, or None if pip cannot download it."""
     wanted = f"stable_baselines3=={version('stable_baselines3')}"
     command = [
         "-m",
@@ -67,7 +67,7 @@ def run(tests: Path, ratio: float, *arguments: str) -> subprocess.CompletedProce
 
 
 def main() -> int:
-    """Runs the tests at all ratios; returns 1 if one fails, 2 if they cannot be had."""
+    """Runs the tests at all ratios. Returns 0 if all pass, 1 if one fails, 2 if they cannot be downloaded."""
     with tempfile.TemporaryDirectory() as folder:
         if (tests := download(Path(folder))) is None:
             print("The sdist of Stable-Baselines3 cannot be downloaded: pip finds no index.")

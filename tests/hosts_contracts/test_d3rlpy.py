@@ -1,4 +1,4 @@
-"""d3rlpy's ReplayBuffer, stated again from its sources: appending, storages, pickers, batches, trajectories, files."""
+"""Behaviours of d3rlpy's ReplayBuffer, from its sources: appending, storages, pickers, batches, trajectories, files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def episodes(count=20, **kwargs):
 
 
 def stock(held=None, limit=None, discrete=False, kinds=1, **kwargs):
-    """A stock buffer with episodes; or an empty one for steps."""
+    """Returns a stock buffer with episodes, or an empty one for steps."""
     storage = data.InfiniteBuffer() if limit is None else data.FIFOBuffer(limit)
     if held is None:
         kwargs |= {
@@ -94,7 +94,7 @@ def test_steps_become_transitions_one_step_later(kind):
     assert [e.size() for e in made.episodes] == [4, 3]
 
 
-def test_episodes_may_be_written_at_their_end_alone(kind):
+def test_with_write_at_termination_episodes_are_stored_only_at_their_end(kind):
     made = buffer(kind, write_at_termination=True)
     for number in range(5):
         step(made, number)
@@ -151,7 +151,7 @@ def test_after_a_termination_the_next_observation_and_action_are_zero(kind):
     assert (batch.next_observations[~ends] != 0).any(axis=1).all() and set(np.unique(batch.terminals)) == {0, 1}
 
 
-def test_several_steps_are_summed_and_counted(kind):
+def test_n_step_transitions_report_their_number_of_steps(kind):
     picker = data.MultiStepTransitionPicker(n_steps=3, gamma=0.5)
     batch = buffer(kind, episodes(), transition_picker=picker).sample_transition_batch(300)
     assert set(np.unique(batch.intervals)) <= {1, 2, 3} and (batch.intervals == 3).mean() > 0.5
@@ -215,7 +215,7 @@ def test_files_hold_all_episodes(kind):
     assert isinstance(again.transition_picker, data.MultiStepTransitionPicker)
 
 
-def test_buffers_are_made_of_generated_episodes(kind):
+def test_a_buffer_can_be_made_from_an_episode_generator(kind):
     make = data.ReplayBuffer if kind == "stock" else SyntheticReplayBuffer
     flags = np.arange(240) % 12 == 11
     columns = (np.random.normal(size=(240, 3)).astype(np.float32), np.random.uniform(-1, 1, (240, 2)), np.ones(240))
@@ -223,7 +223,7 @@ def test_buffers_are_made_of_generated_episodes(kind):
     assert made.size() == 20 and made.transition_count == 240
 
 
-def test_the_dataset_tells_of_its_spaces(kind):
+def test_dataset_info_describes_the_spaces(kind):
     info = buffer(kind, episodes(discrete=True), discrete=True).dataset_info
     assert info.action_space == ActionSpace.DISCRETE and info.action_size == 3
     assert info.observation_signature.shape == [(3,)] and info.reward_signature.shape == [(1,)]

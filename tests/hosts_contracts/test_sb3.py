@@ -1,4 +1,4 @@
-"""Stable-Baselines3's replay buffers: behaviours stated again, and SB3's own tests where pip finds its sdist."""
+"""Behaviours of Stable-Baselines3's replay buffers, and SB3's own tests if pip can download its sdist."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_numpys_global_stream_decides_the_rows(kind):
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
 
 
-def test_a_pickled_buffer_goes_on(kind):
+def test_a_pickled_buffer_resumes(kind):
     made = fill(buffer(kind))
     made.sample(10)
     other, found = pickle.loads(pickle.dumps(made)), []
@@ -192,7 +192,7 @@ def test_what_generated_rows_cannot_serve_is_refused_with_the_reason(options, re
 def test_sb3s_own_tests_pass_with_our_buffers(ratio, sb3_tests):
     done = sb3_suite.run(sb3_tests, ratio)
     assert done.returncode == 0, done.stdout[-4000:]
-    assert all(f"{reason}"[:40] in done.stdout for reason in sb3_suite.LEFT_OUT.values())  # each is told
+    assert all(f"{reason}"[:40] in done.stdout for reason in sb3_suite.LEFT_OUT.values())  # each reason is shown
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""TorchRL's TensorDictReplayBuffer, stated again from its sources: writing, sampling, epochs, transforms, files."""
+"""Behaviours of TorchRL's TensorDictReplayBuffer, from its sources: writing, sampling, epochs, transforms, files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OURS = {"generator": TINY, "progress": False, "device": "cpu", "refresh_every": 
 
 
 def rows(count=200, start=0):
-    """Transitions whose rewards are their numbers."""
+    """Transitions whose rewards are their positions in the order of writing."""
     flags = {name: torch.zeros(count, 1, dtype=torch.bool) for name in ("done", "terminated", "truncated")}
     seen = torch.randn(count + 1, 3)
     reward = torch.arange(start, start + count, dtype=torch.float32)[:, None]
@@ -104,7 +104,7 @@ def test_an_empty_buffer_starts_anew(kind):
     assert len(made) == 5
 
 
-def test_a_writer_that_keeps_the_best_rows_does_so(kind):
+def test_a_max_value_writer_keeps_the_best_rows(kind):
     made = buffer(
         kind, held=0, storage=LazyTensorStorage(120), writer=TensorDictMaxValueWriter(rank_key=("next", "reward"))
     )
@@ -150,7 +150,7 @@ def test_seeds_of_torch_decide_the_batch(kind):
     assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
 
 
-def test_an_own_random_stream_decides_the_batch(kind):
+def test_a_torch_generator_decides_the_batch(kind):
     name = "generator" if kind == "stock" else "torch_generator"
     found = []
     for seed in (1, 1, 2):
@@ -194,14 +194,14 @@ def test_without_replacement_and_order_rows_come_as_they_were_written(kind):
     assert torch.cat(seen).tolist() == list(range(200))
 
 
-def test_next_gives_the_batches_of_a_pass_and_then_none(kind):
+def test_next_returns_the_batches_of_a_pass_and_then_none(kind):
     made, count = buffer(kind, sampler=SamplerWithoutReplacement()), 0
     while made.next() is not None:
         count += 1
     assert count == 200 // share(kind)
 
 
-def test_with_replacement_there_is_no_end(kind):
+def test_with_replacement_iteration_never_ends(kind):
     batches = iter(buffer(kind))
     assert all(len(next(batches)) == BATCH for _ in range(40))
 
@@ -264,7 +264,7 @@ def test_at_a_real_ratio_of_one_batches_are_the_stock_buffers_bit_for_bit():
 REFUSED = {
     "priorities": (lambda: {"sampler": PrioritizedSampler(SIZE, 0.7, 0.9)}, "no priority of their own"),
     "slices": (lambda: {"sampler": SliceSampler(num_slices=2, end_key=("next", "done"))}, "no neighbours"),
-    "consumed rows": (lambda: {"consume_after_n_samples": 1}, "taken out as they are sampled"),
+    "consumed rows": (lambda: {"consume_after_n_samples": 1}, "rows that sampling removes"),
     "prefetching": (lambda: {"prefetch": 2}, "threads must not overlap"),
     "shared buffers": (lambda: {"shared": True}, "other processes"),
     "lists": (lambda: {"storage": ListStorage(SIZE), "collate_fn": torch.stack}, "read as columns"),

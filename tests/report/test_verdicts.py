@@ -78,7 +78,7 @@ def test_a_state_setter_of_ones_own_is_used(tmp_path, rows):
 
 
 def without(rows, at, **columns):
-    """The rows with other values in the rows ``at`` of some columns."""
+    """Returns a copy of the rows in which each named function has changed its column at the indices ``at``."""
     made = rows.map(np.copy)
     for name, change in columns.items():
         getattr(made, name)[at] = change(getattr(made, name)[at])
@@ -100,12 +100,12 @@ def test_rewards_beyond_the_data_are_named_with_their_range(tmp_path):
 
 
 @pytest.mark.parametrize("column", ["observations", "next_observations"])
-def test_pairs_off_the_circle_are_named_though_each_of_them_is_in_its_range(tmp_path, column):
+def test_pairs_off_the_circle_are_named_even_if_each_value_is_in_its_range(tmp_path, column):
     real, made = halves(rollout("Pendulum-v1", 1600))
     shrunk = without(made, np.arange(0, 800, 4), **{column: lambda x: x * np.array([0.6, 0.6, 1], x.dtype)})
     fine, told = report(tmp_path, real, made), report(tmp_path, real, shrunk)
     assert fine["support"].passed and fine["range"].passed and told["range"].passed
-    assert told["support"].outcome == "fail" and told["marginal"].passed is not None
+    assert told["support"].outcome == "fail"
     assert told["support"].sentence.startswith(column.capitalize().replace("_", " ") + " look wrong")
 
 
@@ -117,7 +117,7 @@ def test_a_float64_offset_does_not_hide_that_values_leave_their_range(tmp_path):
     assert told["range"].outcome == "fail" and "observations" in told["range"].sentence
 
 
-def test_episodes_that_go_further_than_the_fitted_ones_are_a_reference(tmp_path):
+def test_held_out_episodes_with_a_wider_range_raise_the_limit(tmp_path):
     real, held, made = (rollout("Hopper-v5", 1500, seed) for seed in (0, 1, 2))
     assert report(tmp_path, real, made, holdout=held)["range"].outcome in ("pass", "warn")
     assert report(tmp_path, real, held, holdout=held)["range"].passed

@@ -1,4 +1,4 @@
-"""What SB3's own buffers do, and ours must do too: any shape of action, resets, subclasses, devices, stock files."""
+"""Our buffers do what SB3's own do with actions of any shape, resets, subclasses, values and devices."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_an_offline_dataset_of_matrix_actions_can_be_preloaded():
 # -- reset ------------------------------------------------------------------------------------
 
 
-def test_after_a_reset_no_row_of_before_comes_back():
+def test_after_a_reset_no_earlier_row_comes_back():
     for buffer in both(BOX, ACTIONS):
         fill(buffer).sample(30)
         old = {*map(bytes, buffer.observations[:130]), *map(bytes, stored_generated(buffer))}
@@ -96,21 +96,21 @@ def test_a_saved_generator_serves_a_buffer_that_was_reset_too(tmp_path):
 
 
 class HalvedRewards(SyntheticReplayBuffer):
-    """A user's own."""
+    """A user's subclass that halves rewards."""
 
     def add(self, obs, next_obs, action, reward, done, infos):
         super().add(obs, next_obs, action, 0.5 * reward, done, infos)
 
 
 class OwnArguments(SyntheticReplayBuffer):
-    """A user's own, whose arguments are not SB3's."""
+    """A user's subclass whose arguments differ from SB3's."""
 
     def __init__(self, observation_space, **kwargs):
         super().__init__(500, observation_space, ACTIONS, **(OPTIONS | kwargs))
 
 
 class HalvedMixed(CFGMixedBuffer):
-    """A user's own, of the other class."""
+    """A user's subclass of the mixed buffer."""
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_with_a_real_ratio_of_one_every_space_of_sb3_is_served_bit_for_bit(space
         SyntheticReplayBuffer(50, space, ACTIONS, **OPTIONS)
 
 
-def test_an_image_among_dict_observations_is_named_with_what_to_do(tmp_path):
+def test_an_image_among_dict_observations_is_refused_with_a_remedy(tmp_path):
     space = spaces.Dict(camera=spaces.Box(0, 255, (3, 36, 36), np.uint8), speed=spaces.Box(-1, 1, (2,)))
     for options in ({}, {"encoder": tmp_path / "encoder.pt2"}):
         with pytest.raises(ImageObservationError, match=r"images \('camera'\).*ObservationWrapper.*encoder\.encode"):
@@ -204,6 +204,6 @@ def test_without_a_gpu_the_cpu_is_used_as_in_sb3(device, monkeypatch):
         SyntheticReplayBuffer(500, BOX, ACTIONS, **OPTIONS | {"device": "gpu"})
 
 
-def test_a_buffer_below_the_rows_of_a_fit_warns():
+def test_a_buffer_too_small_for_a_fit_warns():
     with pytest.warns(UserWarning, match="keeps 60 real rows, and a fit needs 100.*buffer_size"):
         SyntheticReplayBuffer(62, BOX, ACTIONS, n_envs=3, **OPTIONS)

@@ -196,7 +196,7 @@ def test_discrete_observations_are_mixed():
 
 
 @pytest.mark.parametrize("buffer", [SyntheticReplayBuffer, CFGMixedBuffer])
-def test_a_signature_shows_every_option_by_itself(buffer):
+def test_the_signature_lists_every_option(buffer):
     shown = inspect.signature(buffer).parameters
     assert shown["refresh_every"].default == 10_000 and {"buffer_size", "validate", "progress"} <= set(shown)
     assert all(parameter.kind is not parameter.VAR_KEYWORD for parameter in shown.values())

@@ -1,4 +1,4 @@
-"""What surrounds a training: files of stock buffers, its end, and what a refit reads."""
+"""Training with files of stock buffers, its end before a first refresh, and the rows that a refit reads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stock_file(tmp_path):
     return tmp_path / "stock.pkl", model.replay_buffer
 
 
-def test_a_stock_buffer_that_replaced_ours_is_named_with_the_way_to_take_its_rows(stock_file):
+def test_a_stock_buffer_that_replaced_ours_is_refused_with_the_way_to_copy_its_rows(stock_file):
     path, stock = stock_file
     model = make(extra={"n_steps": 3, "refresh_every": 1000})
     ours = model.replay_buffer
@@ -55,7 +55,7 @@ def test_n_step_rows_are_not_preloaded_as_single_steps():
         SyntheticReplayBuffer(500, BOX, ACTIONS, **OPTIONS).preload(stock)
 
 
-def test_training_that_ends_before_the_first_refresh_says_so_and_the_start_says_when_it_is_due(capsys, caplog):
+def test_training_announces_the_first_refresh_and_warns_if_it_ends_before(capsys, caplog):
     model = make(DQN, extra={"refresh_every": 60, "progress": None}, learning_starts=90)
     model.learn(80, callback=SyntheticReplayCallback())
     (line,) = caplog.messages

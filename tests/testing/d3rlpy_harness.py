@@ -35,7 +35,7 @@ class D3RLPyHarness(AdapterHarness):
         return {ours: getattr(batch, theirs) for ours, theirs in names.items()}
 
     def storage(self, buffer):
-        """What d3rlpy's own picker makes of every transition; of the online ones, where offline ones are held, too."""
+        """Returns all transitions by d3rlpy's own picker; of a mixed buffer, only the online ones."""
         held = getattr(buffer, "dataset", buffer).buffer
         rows = [buffer.transition_picker(*held[i]) for i in range(held.transition_count)]
         names = {name: name.removesuffix("s") for name in SHARED} | {"terminations": "terminal"}

@@ -136,13 +136,13 @@ def test_an_emptied_buffer_forgets_its_generated_rows():
 
 
 @pytest.mark.parametrize("size", [-1, 1.5, "5"])
-def test_a_batch_size_that_is_no_count_is_named(size):
+def test_an_invalid_batch_size_is_refused(size):
     with pytest.raises(ConfigError, match="batch_size"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchRL warns of two batch sizes
+        warnings.simplefilter("ignore")  # TorchRL warns about two batch sizes
         filled(steps=7, refresh_every=5_000).sample(size)
 
 
-def test_a_nested_observation_is_named_with_what_to_do():
+def test_a_nested_observation_is_refused_with_a_remedy():
     inner = Composite(obs=Unbounded((3,)))
     for spec, hint in (
         (Composite(agent=inner), "RenameTransform"),
@@ -153,7 +153,7 @@ def test_a_nested_observation_is_named_with_what_to_do():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e5m2])
-def test_numbers_that_numpy_has_not_are_named(dtype):
+def test_a_dtype_that_numpy_lacks_is_refused(dtype):
     spec = Composite(observation=Unbounded((3,), dtype=dtype))
     with pytest.raises(UnsupportedSpaceError, match=r"torch\.float32"):
         SyntheticReplayBuffer(observation_spec=spec, action_spec=Bounded(-1, 1, (2,)))

@@ -1,4 +1,4 @@
-"""Rows in files and states are looked at before TorchRL reads them: damage has a short name, and no file changes."""
+"""Rows in files and states are checked before TorchRL reads them: damage raises a short error and changes no file."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
-def test_a_damaged_folder_has_a_short_error_and_stays_as_it_is(edit, folder, fresh):
+def test_a_damaged_folder_raises_a_short_error_and_is_unchanged(edit, folder, fresh):
     edit(folder)
     before, rows = contents(folder), fresh.storage[:7].clone()
     with pytest.raises(CheckpointError) as raised:
@@ -108,7 +108,7 @@ def test_a_damaged_folder_has_a_short_error_and_stays_as_it_is(edit, folder, fre
 
 
 @pytest.mark.parametrize("storage", [LazyTensorStorage, LazyMemmapStorage])
-def test_a_whole_folder_is_read_and_stays_as_it_is(storage, saved, folder):
+def test_a_whole_folder_is_read_and_is_unchanged(storage, saved, folder):
     before = contents(folder)
     for other in (made(storage, steps=7), made(storage, steps=1)):
         other.loads(folder)
@@ -132,7 +132,7 @@ def test_files_of_the_user_survive_a_dump(saved, tmp_path):
 
 
 def generated(change):
-    """Changes the generated rows of a state, column by column."""
+    """Returns a function that changes the generated rows of a state, column by column."""
 
     def edit(state):
         held = state["_synthesis"]["tensors"]
@@ -143,7 +143,7 @@ def generated(change):
 
 
 def written(change):
-    """Changes the text of a state."""
+    """Returns a function that changes the text of a state."""
 
     def edit(state):
         meta = json.loads(state["_synthesis"]["meta"])
@@ -185,7 +185,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("edit", STATES.values(), ids=STATES)
-def test_a_damaged_state_has_a_short_error_and_changes_nothing(edit, saved, fresh):
+def test_a_damaged_state_raises_a_short_error_and_changes_nothing(edit, saved, fresh):
     state = saved.state_dict()
     edit(state)
     before = dict(vars(fresh.engine))
@@ -196,7 +196,7 @@ def test_a_damaged_state_has_a_short_error_and_changes_nothing(edit, saved, fres
 
 
 @pytest.mark.parametrize("change", [{"action": torch.nan}, {"next.reward": torch.inf}])
-def test_real_rows_of_a_state_are_finite(change, saved, fresh):
+def test_a_state_with_a_real_row_that_is_not_finite_is_refused(change, saved, fresh):
     state = saved.state_dict()
     ((name, value),) = change.items()
     rows = dict(state["_storage"]["_storage"])
@@ -212,7 +212,7 @@ def test_real_rows_of_a_state_are_finite(change, saved, fresh):
     assert len(fresh_one) == 250
 
 
-def test_what_is_no_state_is_refused(fresh):
+def test_values_that_are_no_state_are_refused(fresh):
     for held in (None, 5, {}):
         with pytest.raises(CheckpointError, match="stock buffer"):
             fresh.load_state_dict(held)

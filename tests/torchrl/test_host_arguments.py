@@ -1,4 +1,4 @@
-"""Arguments, samplers and iteration that are TorchRL's own, with generated rows and without."""
+"""TorchRL's own arguments, samplers and iteration work with and without generated rows."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_stream_decides_the_real_rows_of_mixed_batches():
     assert torch.equal(index[0], index[1]) and not torch.equal(index[0], index[2])
 
 
-def test_a_saved_stream_goes_on(tmp_path):
+def test_a_saved_stream_resumes(tmp_path):
     made, other = filled(generator=TINY, torch_generator=stream(1)), filled(torch_generator=stream(9), steps=5)
     made.sample()
     made.dumps(tmp_path / "saved")
@@ -106,7 +106,7 @@ def test_a_pass_without_replacement_ends_and_every_real_row_was_in_it(storage, s
     assert batches == 16 and times.min() == 1 and times.max() <= 2 and times.sum() == 16 * 16
 
 
-def test_several_passes_draw_each_real_row_as_often():
+def test_several_passes_draw_each_real_row_equally_often():
     times, batches = passed(filled(sampler=SamplerWithoutReplacement()), passes=4)
     assert times.min() >= 4 and times.max() <= 5 and batches <= 4 * 16
 
@@ -120,11 +120,11 @@ def test_an_incomplete_last_batch_is_dropped_where_the_sampler_says_so():
 
 def test_without_shuffling_real_rows_come_in_order():
     made = filled(sampler=SamplerWithoutReplacement(shuffle=False))
-    first = next(iter(made))["index"]
-    assert sorted(first[first >= 0].tolist()) == list(range(16))
+    first, second = (batch["index"] for batch, _ in zip(made, range(2), strict=False))
+    assert [sorted(index[index >= 0].tolist()) for index in (first, second)] == [list(range(16)), list(range(16, 32))]
 
 
-def test_next_walks_through_a_pass_and_says_when_it_is_over():
+def test_next_returns_none_at_the_end_of_a_pass():
     made, batches = filled(sampler=SamplerWithoutReplacement()), 0
     while made.next() is not None:
         batches += 1
@@ -144,7 +144,7 @@ def test_a_pass_that_would_not_end_is_refused():
         filled(sampler=SamplerWithoutReplacement(), real_ratio=0.0),
         mixed(sampler=SamplerWithoutReplacement(), online_ratio=0.0, synthetic_online_ratio=0.0),
     ):
-        with pytest.raises(UnsupportedBufferError, match="would not come to its end"):
+        with pytest.raises(UnsupportedBufferError, match="would never end"):
             passed(made)
         assert len(made.sample()) in (30, 32)
 
@@ -178,7 +178,7 @@ PLAIN = {
 
 
 @pytest.mark.parametrize("options", PLAIN.values(), ids=PLAIN)
-def test_where_nothing_is_generated_nothing_of_torchrls_is_refused(options):
+def test_where_nothing_is_generated_every_part_of_torchrl_is_accepted(options):
     rows, batches = pendulum().rollout(100, break_when_any_done=False), []
     made = SyntheticReplayBuffer(env=pendulum(), real_ratio=1, batch_size=16, **options())
     stock = TensorDictReplayBuffer(batch_size=16, **({"storage": LazyTensorStorage(2_000)} | options()))
@@ -218,11 +218,11 @@ def test_a_storage_of_two_dimensions_works_where_nothing_is_generated():
     assert made.sample().shape == (4,) and made.engine.steps == 30
 
 
-# -- truth values -------------------------------------------------------------------------------
+# -- booleans -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", [Unbounded((4,), dtype=torch.bool), Bounded(0, 1, (4,), dtype=torch.bool)])
-def test_truth_values_are_modelled_as_such(spec):
+def test_booleans_are_generated_as_booleans(spec):
     made = SyntheticReplayBuffer(
         observation_spec=Composite(mask=spec), action_spec=OneHot(2), batch_size=32, real_ratio=0.0, **QUIET
     )

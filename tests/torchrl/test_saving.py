@@ -1,4 +1,4 @@
-"""Files and state dicts: everything is in them, and reading them runs no code."""
+"""Files and state dicts hold the whole buffer, and reading them runs no code."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def through_torch(saved, other, folder):
     + [(KINDS[name], through_files) for name in ("synthetic", "mixed")],
     ids=[*KINDS, "synthetic in files", "mixed in files"],
 )
-def test_a_buffer_that_was_read_goes_on_as_the_saved_one(make, way, tmp_path):
+def test_a_loaded_buffer_resumes_as_the_saved_one(make, way, tmp_path):
     saved, other = make(seed=1), make(steps=12, seed=2)
     saved.sample()
     way(saved, other, tmp_path / "saved")
@@ -137,7 +137,7 @@ def unfitted():
 
 
 def with_archive(folder, payload):
-    """Puts an archive of TorchRL's, with a pickle in it, where a folder of rows would be."""
+    """Replaces the folder of rows by a TorchRL archive that contains a pickle."""
     with zipfile.ZipFile(folder / "storage" / "next" / "_tensordict", "w") as archive:
         archive.writestr("meta.json", json.dumps({"_type": "<class 'tensordict.tensorclass.NonTensorData'>"}))
         archive.writestr("other.pickle", payload)
@@ -162,7 +162,7 @@ def test_no_file_of_a_folder_is_unpickled(edit, folder, unfitted, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_who_trusts_a_folder_can_load_it_with_other_files(folder, unfitted):
+def test_a_trusted_folder_loads_with_other_files_in_it(folder, unfitted):
     (folder / "storage" / "notes.txt").write_text("of the user's own")
     with pytest.raises(CheckpointError, match="trusted=True"):
         unfitted.loads(folder)
@@ -231,6 +231,9 @@ PATHS = (
 )
 
 
+POSSIBLE = [("clock/last_at", None), ("figures/rows", -5)]
+
+
 @pytest.mark.parametrize("value", [None, "x", -5, [], {}, 1e400])
 def test_a_damaged_state_is_refused_by_name_and_changes_nothing(value, fitted, unfitted):
     state = fitted.state_dict()
@@ -238,10 +241,11 @@ def test_a_damaged_state_is_refused_by_name_and_changes_nothing(value, fitted, u
     for path in PATHS.split():
         damaged = {"meta": json.dumps(broken(json.loads(text), path, value)), "tensors": tensors}
         before = dict(vars(unfitted.engine))
-        try:
+        if (path, value) in POSSIBLE:
+            continue
+        with pytest.raises(SynthReplayError):
             unfitted.load_state_dict(state | {"_synthesis": damaged})
-        except SynthReplayError:
-            assert vars(unfitted.engine) == before
+        assert vars(unfitted.engine) == before
 
 
 def test_a_missing_tensor_and_other_lengths_are_refused(fitted, unfitted):

@@ -98,7 +98,7 @@ def _use_latent_factories(config: Any, agent: Agent, frozen: FrozenEncoder, enco
         own = [part for part in parts if part.startswith(name.removesuffix("encoder_factory").rstrip("_"))]
         if not own or len({part.partition("_")[0] for part in own}) > 1:
             raise ConfigError(
-                f"{type(agent).__name__} makes different networks with its {name}, whose features share one "
+                f"{type(agent).__name__} builds several networks with its {name}, and their features share one "
                 "name. Use TD3+BC, DrQ+BC, IQL, CQL, SAC, AWAC, BC, DQN, discrete CQL or discrete BC."
             )
         for part in own:

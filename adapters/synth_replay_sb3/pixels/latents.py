@@ -62,9 +62,9 @@ def encoder_of(
 
 @torch.no_grad()
 def _stages(extractor: nn.Module, shape: tuple[int, ...], divisor: float) -> tuple[nn.Module, ...]:
-    """Returns the parts of an extractor whose outputs are those of its parts, one after the other.
+    """Returns the parts of an extractor that only applies them in order; any other extractor is one stage.
 
-    SB3's own convolutions and most of the users' own are such. Another extractor is one stage, which is code.
+    SB3's own convolutions and most user-defined ones are such. A single stage is code, which only ``.pt2`` files hold.
     """
     whole = copy.deepcopy(extractor).cpu().eval()
     levels = torch.linspace(0.0, 255.0, 4 * math.prod(shape))

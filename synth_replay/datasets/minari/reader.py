@@ -126,7 +126,7 @@ def _space(metadata: JsonValue, key: str) -> spaces.Space[Any] | None:
 
 
 def _shapes(held: Spaces) -> dict[str, tuple[int, ...]]:
-    """Shapes of one row by leaf name, of the spaces that are known and can be modelled."""
+    """Returns the shape of one row by leaf name, for spaces that are known and can be modelled."""
     found: dict[str, tuple[int, ...]] = {}
     for name, space in zip(("observations", "actions"), held, strict=True):
         with suppress(UnsupportedSpaceError):  # the spec says why
@@ -135,7 +135,7 @@ def _shapes(held: Spaces) -> dict[str, tuple[int, ...]]:
 
 
 def _require_complete(place: str, observations: Columns, episode: Columns) -> None:
-    """Checks that an episode's columns have fitting lengths, and that it ends at its last step or without a flag."""
+    """Checks that an episode's columns have fitting lengths, and that no flag is set before its last step."""
     steps = len(episode["rewards"])
     lengths = {name: len(array) for name, array in episode.items()}
     if set(lengths.values()) != {steps} or steps == 0:

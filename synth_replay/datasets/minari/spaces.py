@@ -38,7 +38,7 @@ def space_from_minari(text: str | None, path: Path = Path("metadata.json"), plac
 
 
 def _as_ours(data: JsonValue, depth: int = 16) -> dict[str, Any]:
-    """Returns Minari's description of a space in the words of :func:`space_to_dict`."""
+    """Returns Minari's description of a space in the format of :func:`space_to_dict`."""
     kind, held = data["type"].text(), data.plain()
     if kind == "Dict":
         if not depth:

@@ -59,7 +59,7 @@ class ParquetDataset(Dataset):
 
 
 def _heads(manifest: JsonValue, spec: TransitionSpec) -> dict[str, Array]:
-    """Returns zero-row columns by name, which must be those of the spec."""
+    """Returns zero-row columns by name; columns that are not those of the spec are an error."""
     columns = manifest["columns"].table()
     require_names(columns, lambda text: DatasetFormatError(f"{manifest.path}: {text}"))
     heads = {n: np.empty((0, *c["shape"].shape()), c["dtype"].dtype()) for n, c in columns.items()}

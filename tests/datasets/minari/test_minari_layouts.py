@@ -1,4 +1,4 @@
-"""Minari datasets that Minari itself writes in other ways, against what Minari reads."""
+"""Minari datasets in every layout that Minari writes are read as Minari reads them."""
 
 import json
 import warnings
@@ -24,7 +24,7 @@ def root(tmp_path, monkeypatch):
 
 
 def record(observation_space, action_space=BOX, storage="hdf5", ends=("terminations", "truncations", "terminations")):
-    """Three episodes of random values; ``ends`` names the flag that each one ends with, or none."""
+    """Three episodes of random values; ``ends`` holds the flag that is set at the end of each one, or None."""
     episodes = []
     for number, end in enumerate(ends):
         for seed, space in enumerate((observation_space, action_space)):
@@ -62,7 +62,7 @@ def test_matrices_are_read_as_minari_reads_them(space, storage, root):
 
 
 @pytest.mark.parametrize("storage", ["hdf5", "arrow", "parquet"])
-def test_matrices_in_parts_and_of_codes_and_as_actions(storage, root):
+def test_matrices_are_read_in_dict_observations_of_codes_and_as_actions(storage, root):
     parts = spaces.Dict(
         m=spaces.Box(-1, 1, (2, 3)), c=spaces.MultiDiscrete([[2, 3], [4, 5]]), b=spaces.MultiBinary([2, 2])
     )
@@ -73,7 +73,7 @@ def test_matrices_in_parts_and_of_codes_and_as_actions(storage, root):
     np.testing.assert_array_equal(rows.actions, np.concatenate([episode.actions for episode in recorded]))
 
 
-def test_another_size_than_the_space_is_refused(root):
+def test_values_of_another_size_than_the_space_are_refused(root):
     record(spaces.Box(-1, 1, (3, 2)), storage="arrow")
     edit(root, observation_space=lambda text: text.replace("[3, 2]", "[2, 2]"))
     with pytest.raises(DatasetFormatError, match="observation_space: The description of a Box space is damaged"):
@@ -99,7 +99,7 @@ def test_episodes_that_end_without_a_flag_are_read_with_a_note(storage, root):
     assert "2 of 3 episodes end without a flag" in " ".join(dataset.meta["notes"])
 
 
-def test_flagged_episodes_bring_no_note(root):
+def test_episodes_with_flags_add_no_note(root):
     record(spaces.Box(-1, 1, (3,)))
     assert open_dataset("some-v0").meta["notes"] == []
 
@@ -123,7 +123,7 @@ def test_flagged_episodes_bring_no_note(root):
         ("synth_replay", 3),
     ],
 )
-def test_metadata_of_another_type_name_the_file_and_the_key(key, value, root):
+def test_metadata_of_a_wrong_type_raise_an_error_with_the_file_and_the_key(key, value, root):
     record(spaces.Box(-1, 1, (3,)))
     edit(root, **{key: lambda _: value} if key != "synth_replay" else {})
     if key == "synth_replay":

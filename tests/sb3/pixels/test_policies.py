@@ -242,7 +242,7 @@ def test_actor_and_critic_that_share_their_extractor_have_one_feature():
     np.testing.assert_allclose(model.predict(frames("SAC"), deterministic=True)[0], actions, atol=1e-5)
 
 
-def test_an_extractor_that_is_not_the_chain_of_its_parts_is_saved_as_code_only(tmp_path):
+def test_an_extractor_that_is_no_chain_of_its_parts_can_only_be_saved_as_code(tmp_path):
     class Scaled(SmallCnn):
         def forward(self, frames):
             return super().forward(frames) * 2
