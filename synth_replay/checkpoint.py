@@ -7,12 +7,13 @@ of the tensor file and of its own metadata, so a load detects a change to either
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,13 @@ def save_checkpoint(folder: str | Path, name: str, tensors: dict[str, Tensor], m
     with _locked(folder):
         _write(tensor_file, blob)
         _write(folder / f"{name}.json", json.dumps(header | {"meta": meta}, indent=1).encode())
-        for old in folder.glob(f"{name}-*.safetensors"):
+        stem = glob.escape(name)
+        for old in folder.glob(f"{stem}-*.safetensors"):
             if old.name != tensor_file.name and _is_ours(old, name):
                 old.unlink()
-        for stray in folder.glob(f".{name}*{TEMPORARY}"):  # left by a killed process
-            stray.unlink()
+        for kind in (".json", f"-{'[0-9a-f]' * 16}.safetensors"):
+            for stray in folder.glob(f".{stem}{kind}{TEMPORARY}"):  # of a process that was killed
+                stray.unlink()
 
 
 def _is_ours(path: Path, name: str) -> bool:
@@ -78,7 +81,8 @@ def _locked(folder: Path) -> Iterator[None]:
 
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        with suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

@@ -237,6 +237,7 @@ class CFGMixedBuffer(HostBuffer):
             UnsupportedBufferError: If batches hold generated rows, or the offline rows have no episodes.
         """
         self._require_sequences()
+        batch_size = whole_number("batch_size", batch_size, "rows", least=0)
         sources = {"online": self.dataset, "offline": self.offline_dataset}
         counts = self.engine.plan(batch_size, **{n: int(held.transition_count) for n, held in sources.items()})
         order = self.engine.permutation(batch_size)

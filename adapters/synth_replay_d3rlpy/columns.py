@@ -41,6 +41,8 @@ class EpisodeColumns:
         UnsupportedBufferError: If the host is a mixture of two buffers.
     """
 
+    _unreadable = False
+
     def __init__(self, host: ReplayBufferBase, strict: bool = True) -> None:
         refuse_mixture(host)
         self.host = host
@@ -82,18 +84,29 @@ class EpisodeColumns:
     @property
     def plain(self) -> bool:
         """Whether the host's picker and episodes can be read as columns, as generating rows requires."""
-        if type(self.host.transition_picker) not in KNOWN_PICKERS:
+        if self._unreadable or type(self.host.transition_picker) not in KNOWN_PICKERS:
             return False
         try:
             self.sync()
         except SpecMismatchError:
-            return False
-        return True
+            self._unreadable = True
+        return not self._unreadable
 
     # -- following the host -----------------------------------------------------------------
 
     def sync(self) -> None:
-        """Reads what has been added to the host since the last time."""
+        """Reads what has been added to the host since the last time.
+
+        Raises:
+            SpecMismatchError: If an episode has other shapes than the first one, or rewards of several numbers.
+        """
+        try:
+            self._read_new()
+        except SpecMismatchError:
+            self._reset()  # no rows stay that the next call would read again
+            raise
+
+    def _read_new(self) -> None:
         count, unread = len(self), self._unread()
         if not unread:
             return

@@ -44,8 +44,12 @@ class SyntheticReplayCallback(BaseCallback):
             "SyntheticReplayCallback needs replay_buffer_class=SyntheticReplayBuffer, or CFGMixedBuffer."
         )
 
+    def _first_batch(self) -> int:
+        """Returns the environment step at which SB3 asks for the first batch."""
+        return int(getattr(self.model, "learning_starts", 0)) + 1
+
     def _on_training_start(self) -> None:
-        self._buffer().engine.say_when_due(at_least=getattr(self.model, "learning_starts", 0) + 1)
+        self._buffer().engine.say_when_due(at_least=self._first_batch())
         self._started_at = self.num_timesteps
 
     def _on_step(self) -> bool:
@@ -61,5 +65,5 @@ class SyntheticReplayCallback(BaseCallback):
             logger.warning(
                 "Training ended after %s environment steps without one generated row: the first refresh comes with the "
                 "first batch at or after step %s. Train for longer, or lower refresh_every.",
-                *(f"{engine.steps:,}", f"{engine.next_refresh:,}"),
+                *(f"{engine.steps:,}", f"{max(engine.next_refresh, self._first_batch()):,}"),
             )

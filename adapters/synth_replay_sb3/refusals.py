@@ -51,12 +51,13 @@ def explained_images(observation_space: spaces.Space[Any], encoder: Any) -> Iter
     Raises:
         ImageObservationError: If there are images beside other observations.
     """
-    if not isinstance(observation_space, spaces.Dict):
+    parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
+    images = [key for key, part in parts.items() if _is_image(part)]
+    if not images:
         yield
         return
-    images = [key for key, part in observation_space.spaces.items() if _is_image(part)]
     text = (
-        f"The Dict observations hold images ({', '.join(map(repr, images)) or 'none'}), and only vectors can be "
+        f"The Dict observations hold images ({', '.join(map(repr, images))}), and only vectors can be "
         "generated. encoder= is for environments whose whole observation is a frame. Encode the image in the "
         "environment: a gymnasium.ObservationWrapper replaces it by encoder.encode(frame[None])[0] and its space by "
         "encoder.layout.space, with encoder = FrozenEncoder.load(path) (docs: Pixels). Or set real_ratio=1."

@@ -209,10 +209,22 @@ def flat_signature(options: type) -> Callable[[type[Owner]], type[Owner]]:
         rest = [parameter for name, parameter in _parameters(init).items() if name == "host"]
         init.__signature__ = inspect.Signature([*own, *shown, *rest])
         seen: Any = owner  # the class too: a __new__ of its own would be shown in place of __init__
-        seen.__signature__ = inspect.Signature([*own[1:], *shown, *rest])
+        seen.__signature__ = _SignatureOf(init, inspect.Signature([*own[1:], *shown, *rest]))
         return owner
 
     return decorate
+
+
+class _SignatureOf:
+    """The signature of a class, and of those subclasses that keep its ``__init__``."""
+
+    def __init__(self, init: object, signature: inspect.Signature) -> None:
+        self._init, self._signature = init, signature
+
+    def __get__(self, owner: object, cls: type) -> inspect.Signature:
+        if owner is None and cls.__init__ is self._init:  # type: ignore[misc]
+            return self._signature
+        raise AttributeError("__signature__")
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -38,7 +38,7 @@ class Fit:
         """Fits the generator, saves it, and prints its held-out loss.
 
         Raises:
-            DatasetExistsError: If the folder exists.
+            DatasetExistsError: If the folder exists, unless an interrupted run of the same command made it.
         """
         self.running.check()
         usage, dataset = Usage(), self.source.open(self.data, self.source.make_env())
@@ -50,18 +50,20 @@ class Fit:
         if out.exists() and not moved:
             raise DatasetExistsError(f"{self.out} already exists: choose another folder, or delete it.")
         with place.work():
-            made = self._load(out) if moved else self._fit(dataset, place.folder)
+            made = self._load(dataset, out) if moved else self._fit(dataset, place.folder)
             if not moved:
                 (place.folder / "generator").rename(out)
             place.clear()
         print(f"{self.out}: fitted on {len(dataset):,} rows, held-out loss {made.holdout_loss:.4f} ({usage})")
         print_notes(dataset)
 
-    def _load(self, folder: Path) -> TransitionGenerator:
+    def _load(self, dataset: Dataset, folder: Path) -> TransitionGenerator:
         """Returns the generator that a run moved to its place before it was killed."""
-        return TransitionGenerator.load(
-            folder, self.running.device, trusted=self.generator.relabel.function is not None
-        )
+        trusted = self.generator.relabel.function is not None
+        made = TransitionGenerator.load(folder, self.running.device, trusted=trusted)
+        if made.config != self.generator or made.spec != dataset.spec:
+            raise DatasetExistsError(f"{self.out} holds another generator: choose another folder, or delete it.")
+        return made
 
     def _fit(self, dataset: Dataset, folder: Path) -> TransitionGenerator:
         running = self.running

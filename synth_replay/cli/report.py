@@ -14,6 +14,7 @@ from synth_replay.cli.options import Input, InputOptions, Seeded, SeededOptions
 from synth_replay.cli.provenance import describe_dataset, generator_folder
 from synth_replay.cli.report_page import REPORT_ROWS, check_page, judge_page
 from synth_replay.datasets import open_dataset
+from synth_replay.errors import DatasetError
 
 BELOW = 3
 """Exit code if the verdict is below ``--fail-below``; 1 and 2 are those of unusable input and wrong arguments."""
@@ -44,11 +45,14 @@ class Report:
         """Compares the datasets, writes the page, and prints its verdict.
 
         Raises:
+            DatasetError: If ``json`` and ``out`` are the same file.
             SystemExit: With code 3 if the verdict is below ``fail_below``; the page is written all the same.
         """
         self.running.check()
         check_page(self.out)
         check_page(self.json)
+        if self.json is not None and self.json.absolute() == self.out.absolute():
+            raise DatasetError(f"--json and --out are the same file, {self.out}: give one of them another name.")
         usage, env = Usage(), self.source.make_env()
         real = self.source.open(self.real, env)
         synthetic = open_dataset(self.synthetic)

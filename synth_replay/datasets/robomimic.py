@@ -58,6 +58,7 @@ class RobomimicDataset(Dataset):
             self._demos = sorted(filter(_DEMO.fullmatch, data.names()), key=lambda name: int(name[5:]))
             self._has_next = "next_obs" in data.group(self._demos[0]).names()
             _require_columns(path, data, self._demos[0])
+            self._require_alike(data)
             heads = {name: array[:0] for name, array in self._episode(data, self._demos[0]).items()}
             ends = [_end(data.group(demo)) for demo in self._demos]
             meta = _meta(path, data)
@@ -69,6 +70,15 @@ class RobomimicDataset(Dataset):
         counted = {TERMINAL_NOTE: kept, CUT_NOTE: cut, DONES_NOTE: int(done.sum())}
         notes += [note.format(count=count) for note, count in counted.items() if count]
         super().__init__(path, spec, int(lengths.sum()) - cut, meta, notes)
+
+    def _require_alike(self, data: StoredGroup) -> None:
+        """Refuses a file in which only some demonstrations hold their next observations."""
+        for demo in self._demos:
+            if ("next_obs" in data.group(demo).names()) != self._has_next:
+                raise DatasetFormatError(
+                    f"{self.path}: {self._demos[0]} {'holds' if self._has_next else 'lacks'} next_obs, unlike {demo}. "
+                    "Make the file again, with next_obs in all demonstrations or in none."
+                )
 
     def _column(self, leaf: str) -> Iterator[Array]:
         top, _, key = leaf.partition("/")

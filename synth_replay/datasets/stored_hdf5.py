@@ -179,10 +179,10 @@ class StoredGroup:
         return self._group.attrs[name]
 
     def _find(self, name: str) -> Any:
-        return _follow(self._path, self._group, name, MOST_LINKS)
+        return _follow(self._path, self._group, name, iter(range(MOST_LINKS)))
 
 
-def _follow(path: Path, group: Any, name: str, links: int) -> Any:
+def _follow(path: Path, group: Any, name: str, links: Iterator[int]) -> Any:
     """Returns the h5py object of a path below a group, or None; never opens another file."""
     h5 = load_extra("h5py")
     for part in filter(None, name.split("/")):
@@ -194,9 +194,9 @@ def _follow(path: Path, group: Any, name: str, links: int) -> Any:
         kind = held.get_info(key).type
         if kind == h5.h5l.TYPE_HARD:
             group = group[part]
-        elif kind == h5.h5l.TYPE_SOFT and links:
+        elif kind == h5.h5l.TYPE_SOFT and next(links, None) is not None:
             target = held.get_val(key).decode(errors="surrogatepass")
-            group = _follow(path, group.file if target.startswith("/") else group, target, links - 1)
+            group = _follow(path, group.file if target.startswith("/") else group, target, links)
         else:
             raise DatasetFormatError(f"{path}: {shown(name)} is a link to elsewhere. Copy the values into the file.")
     return group

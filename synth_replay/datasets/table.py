@@ -101,8 +101,7 @@ def open_table(
             there are none, the observation of the following row is used.
         terminations: Name of the column of terminations.
         truncations: Name of the column of truncations.
-        episodes: Name of a column that identifies the episode. Where it changes, an episode ends; it is not used if
-            there is a column of truncations.
+        episodes: Name of a column that identifies the episode. Where it changes, an episode ends.
         observation_space: Space of the observations; by default an unbounded Box.
         action_space: Space of the actions; inferred by default.
 
@@ -166,9 +165,11 @@ def _arrays(path: Path, table: Any, chosen: Mapping[str, list[str]]) -> dict[str
         leaf: stacked(path, leaf, [_numpy(path, name, table[stored[name]]) for name in names])
         for leaf, names in leaves.items()
     }
-    if episodes and "truncations" not in arrays and "terminations" in arrays:
+    if episodes and "terminations" in arrays:
         last = np.append(episodes[0][1:] != episodes[0][:-1], True)
-        arrays[ENDS] = last & ~(arrays["terminations"].reshape(-1) != 0)
+        cut = last & ~(arrays["terminations"].reshape(-1) != 0)
+        marked = arrays.get("truncations")
+        arrays |= {ENDS: cut} if marked is None else {"truncations": cut | (marked.reshape(-1) != 0)}
     return arrays
 
 

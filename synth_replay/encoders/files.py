@@ -51,7 +51,13 @@ def write(module: nn.Module, pixel_shape: tuple[int, ...], path: Path, meta: dic
 def _dump_layers(module: nn.Module, meta: dict[str, Any]) -> bytes:
     text = json.dumps(meta | {"architecture": describe(module)})
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    return dump_tensors(tensors, {META: text})
+    try:
+        return dump_tensors(tensors, {META: text})
+    except RuntimeError as error:  # two layers are one
+        raise ConfigError(
+            "Some layers of the encoder share their weights, which a .safetensors file cannot hold. Save it as .pt2, "
+            "which needs trusted=True to load."
+        ) from error
 
 
 def _dump_graph(module: nn.Module, meta: dict[str, Any]) -> bytes:

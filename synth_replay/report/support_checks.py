@@ -37,7 +37,7 @@ def _far(evidence: Evidence) -> Check:
     if far is not None:
         shown = f"{far.share:.1%}"
         further = f"{far.share:.1%} of them are further from all fitted ones than 99% of the real ones are"
-        start = "Observations lie where real ones do" if outcome == "pass" else f"{look_wrong(far.column)}"
+        start = "Observations lie where real ones do" if outcome == "pass" else look_wrong(far.column)
         sentence = f"{start}: {further}."
     rule = f"at most {FAR.good:.0%} (real rows: 1%; chance explains {chance:.1%} more)"
     return Check("support", "Observations far from real ones", value, shown, rule, FAR.reason, outcome, sentence)

@@ -148,6 +148,9 @@ def generate_shards(
         output: The dataset to make.
         meta: JSON values to keep in the folder's manifest.
         progress: Whether to show progress; None shows a bar on a terminal and lines elsewhere.
+
+    Raises:
+        DatasetError: If the disk changes what is written.
     """
     writer = ShardWriter(folder, generator.spec, output.rows, shard_rows=output.shard_rows, meta=meta)
     if writer.finished:
@@ -155,12 +158,15 @@ def generate_shards(
     missing = writer.missing()
     done = output.rows - sum(_rows(writer, number) for number in missing)
     with track(output.rows, "sampling", "row", progress, done=done, keep=True) as shown:
-        while missing:
-            for number in missing:
-                generator.reseed(int(np.random.SeedSequence([output.seed, number]).generate_state(1)[0]))
-                writer.write(number, generator.sample(_rows(writer, number), label=output.label))
-                shown.update(_rows(writer, number))
-            missing = writer.missing()  # a disk may have damaged a shard
+        for number in missing:
+            generator.reseed(int(np.random.SeedSequence([output.seed, number]).generate_state(1)[0]))
+            writer.write(number, generator.sample(_rows(writer, number), label=output.label))
+            shown.update(_rows(writer, number))
+    if damaged := writer.missing():
+        raise DatasetError(
+            f"{folder}: {len(damaged)} shards read back with other contents than were written. Check the disk, then "
+            "run the same command again: it makes only these."
+        )
     writer.finish()
 
 

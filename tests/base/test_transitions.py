@@ -141,5 +141,5 @@ def test_categories_that_do_not_exist_are_refused(actions):
 
 
 def test_strings_are_refused():
-    with pytest.raises(InvalidTransitionsError, match="numeric"):
+    with pytest.raises(InvalidTransitionsError, match="real numbers, not <U1"):
         TransitionSpec(BOX, BOX).check(make(observations=np.full((4, 2), "a")))

@@ -47,6 +47,18 @@ def test_a_signature_shows_each_option_with_its_default(buffer, options):
     assert shown["refresh_every"].default == 10_000 and shown["refit"].default == "scratch"
 
 
+def test_a_subclass_shows_its_own_arguments():
+    class Own(SyntheticReplayBuffer):
+        def __init__(self, colour):
+            self.colour = colour
+
+    class Same(SyntheticReplayBuffer):
+        pass
+
+    assert list(inspect.signature(Own).parameters) == ["colour"]
+    assert inspect.signature(Same) == inspect.signature(SyntheticReplayBuffer)
+
+
 @pytest.mark.parametrize(
     ("name", "hint"), [("real_ration", "did you mean 'real_ratio'"), ("colour", "it takes refresh_every")]
 )

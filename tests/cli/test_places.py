@@ -143,6 +143,31 @@ def test_a_fit_killed_after_moving_its_generator_ends_well_when_repeated(capsys,
     assert [path.name for path in tmp_path.iterdir()] == ["g"]
 
 
+def test_a_generator_that_took_the_place_of_a_killed_fit_is_not_taken_for_its_result(
+    capsys, held, tmp_path, monkeypatch
+):
+    call = ("fit", held / "d.npz", "--out", tmp_path / "g", "--preset", held / "tiny.yaml", *QUICK)
+
+    def killed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("synth_replay.TransitionGenerator.fit", killed)
+        assert run(capsys, *call)[0] == 130
+    assert (
+        run(
+            capsys,
+            *(tmp_path / "h" if word == tmp_path / "g" else word for word in call),
+            "--generator.store-rows",
+            "77",
+        )[0]
+        == 0
+    )
+    (tmp_path / "h").rename(tmp_path / "g")
+    code, _, err = run(capsys, *call)
+    assert code == 1 and "holds another generator" in err and (tmp_path / "g" / "generator.json").exists()
+
+
 def test_an_output_that_is_the_input_is_refused_and_an_empty_folder_is_filled(capsys, held, tmp_path):
     before = (held / "d.npz").read_bytes()
     for call in (upsample(held, held / "d.npz"), ("convert", held / "d.npz", held / "d.npz")):

@@ -59,3 +59,9 @@ def test_an_unknown_level_and_a_place_that_does_not_exist_are_refused_at_once(ca
         capsys, "report", files / "real.npz", files / "fine.npz", "--json", files / "nowhere" / "p.json"
     )
     assert code == 1 and "nowhere" in error and not list(files.glob("*.html"))
+
+
+def test_one_file_for_page_and_numbers_is_refused(capsys, files):
+    out = files / "p.html"
+    code, _, error = run(capsys, "report", files / "real.npz", files / "fine.npz", "--out", out, "--json", out)
+    assert code == 1 and "--json and --out are the same file" in error and not out.exists()

@@ -91,3 +91,20 @@ def test_a_dataset_with_an_episode_of_other_shapes_is_refused_when_it_is_wrapped
 def test_an_invalid_batch_size_is_refused(size):
     with pytest.raises(ConfigError, match="batch_size"):
         SyntheticReplayBuffer.wrap(stock(), **QUIET).sample_transition_batch(size)
+
+
+def test_an_episode_of_other_shapes_after_a_good_one_leaves_no_rows_twice():
+    buffer = SyntheticReplayBuffer.wrap(stock(), real_ratio=1, **QUIET)
+    buffer.sample_transition_batch(8)
+    buffer.dataset.append_episode(episode(50))
+    buffer.dataset.append_episode(episode(30, observations=5))
+    for _ in range(3):
+        buffer.dataset.sample_transition_batch = lambda size: size  # d3rlpy's own way cannot batch these either
+        assert buffer.sample_transition_batch(8) == 8
+    columns = buffer._columns
+    assert not columns.plain
+    with pytest.raises(SpecMismatchError):
+        columns.sync()
+    with pytest.raises(SpecMismatchError):
+        columns.sync()
+    assert len(columns._rows) == 0

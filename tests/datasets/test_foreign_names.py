@@ -211,3 +211,13 @@ def test_a_pipe_is_refused_without_waiting_for_it(open_it, tmp_path):
     os.mkfifo(tmp_path / "pipe.npz")
     with pytest.raises(DatasetError, match=r"is a device, a pipe|is no dataset of frames"):
         open_it(tmp_path / "pipe.npz")
+
+
+def test_links_that_lead_through_links_end_in_one_line(tmp_path):
+    path = tmp_path / "f.h5"
+    with h5py.File(path, "w") as file:
+        for number in range(8):  # each name leads through the next one sixteen times
+            file[f"l{number}"] = h5py.SoftLink("/".join([f"l{number + 1}"] * 16))
+        file["l8"] = h5py.SoftLink("/")
+        file["observations"] = h5py.SoftLink("l0")
+    refused(path, DatasetFormatError, "link to elsewhere|lacks|format")

@@ -117,6 +117,15 @@ def test_episodes_without_an_end_are_told_apart_by_their_column(column):
     np.testing.assert_allclose(rows.observations[19], SEEN[20], rtol=1e-6)
 
 
+def test_episodes_and_truncations_together_mark_every_end():
+    held = frame(after=None).assign(terminal=False, truncated=False, episode=np.arange(ROWS) // 20)
+    held.loc[39, "truncated"] = True  # one of the two ends; the other is known from the episodes alone
+    rows = open_table(held).read()
+    assert len(rows) == 57
+    np.testing.assert_allclose(rows.observations[19], SEEN[20], rtol=1e-6)
+    np.testing.assert_allclose(rows.next_observations[18], SEEN[19], rtol=1e-6)
+
+
 def test_a_column_of_episodes_does_not_make_a_done_a_time_limit():
     held = frame(after=None, ended="done").assign(episode=np.arange(ROWS) // 20)
     dataset = open_table(held)

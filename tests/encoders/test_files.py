@@ -93,6 +93,14 @@ def test_a_stage_that_two_features_share_runs_once():
     assert Counted.calls == 1
 
 
+def test_layers_that_are_one_layer_are_refused_with_the_way_out(tmp_path):
+    layer = nn.Linear(SIZE, SIZE)
+    towers = FeatureTowers({name: (nn.Sequential(nn.Flatten(), layer),) for name in ("actor", "critic")})
+    with pytest.raises(ConfigError, match=r"share their weights.*\.pt2"):
+        FrozenEncoder(towers, SHAPE).save(tmp_path / "shared.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_network_of_a_users_class_can_only_be_saved_as_code(tmp_path):
     made = FrozenEncoder(Own(), SHAPE)
     with pytest.raises(ConfigError, match=r"Own is code.*\.pt2.*trusted=True"):

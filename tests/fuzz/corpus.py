@@ -23,6 +23,7 @@ from synth_replay.datasets import (
     write_vd4rl_npz,
 )
 from synth_replay.encoders import FrozenEncoder, encode_transitions
+from synth_replay.errors import SynthReplayError
 from synth_replay.transitions import TransitionSpec
 from synth_replay.upsampling import Workplace
 from tests.conftest import TINY, rollout
@@ -58,7 +59,14 @@ def _dataset(name: str) -> Callable[[Path], None]:
 
 
 def _read(path: Path) -> None:
-    open_dataset(path).read()
+    dataset = open_dataset(path)
+    rows = dataset.read()
+    for name, array in rows.leaves().items():
+        assert np.isfinite(array).all(), f"{name} holds NaN or infinity"
+    try:
+        dataset.spec.check(rows)
+    except SynthReplayError as error:
+        raise AssertionError(f"rows that do not satisfy their spec: {error}") from error
 
 
 def _sb3_layout(path: Path) -> None:

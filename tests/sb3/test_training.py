@@ -59,7 +59,7 @@ def test_training_announces_the_first_refresh_and_warns_if_it_ends_before(capsys
     model = make(DQN, extra={"refresh_every": 60, "progress": None}, learning_starts=90)
     model.learn(80, callback=SyntheticReplayCallback())
     (line,) = caplog.messages
-    assert "ended after 80 environment steps without one generated row" in line and "at or after step 60" in line
+    assert "ended after 80 environment steps without one generated row" in line and "at or after step 91" in line
     assert "first refit is due at environment step 91" in capsys.readouterr().err
 
 

@@ -59,12 +59,21 @@ def _arrow(folder: Path, storage: str, count: int, names: tuple[str, ...]) -> It
         if not files:
             raise DatasetFormatError(f"{episode} holds no data. Copy or download the dataset again.")
         with reading(episode):
-            table = dataset([str(file) for file in files], format=storage).to_table(columns=list(names))
-            require_memory(episode, 2 * table.nbytes, "its columns", "Use a machine with more memory.")
-            table = table.combine_chunks()
+            table = _table(episode, dataset([str(file) for file in files], format=storage), names)
             columns = {leaf: a for name in names for leaf, a in leaves_of(name, _decode(table.column(name))).items()}
         # Arrow columns are as long as the observations: Minari pads the rest with one empty row
         yield {leaf: a if leaf.startswith("observations") else a[:-1] for leaf, a in columns.items()}
+
+
+def _table(episode: Path, stored: Any, names: tuple[str, ...]) -> Any:
+    """Reads an Arrow dataset batch by batch, so that memory is checked before much of it is used."""
+    pa = load_extra("pyarrow")
+    batches, used = [], 0
+    for batch in stored.to_batches(columns=list(names)):
+        used += batch.nbytes
+        require_memory(episode, 2 * used, "its columns", "Use a machine with more memory.")
+        batches.append(batch)
+    return pa.Table.from_batches(batches, stored.schema if not batches else None).combine_chunks()
 
 
 def _data_files(episode: Path) -> list[str]:
