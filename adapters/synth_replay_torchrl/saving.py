@@ -14,7 +14,7 @@ from torch import Tensor
 from torchrl.data import TensorDictReplayBuffer
 
 from synth_replay.buffers.engine import SynthesisEngine
-from synth_replay.buffers.engine_state import State, engine_state, restored_parts, take_parts
+from synth_replay.buffers.engine_state import State, engine_state, restored_parts
 from synth_replay.checkpoint import WRONG_VALUES, load_checkpoint, save_checkpoint
 from synth_replay.errors import CheckpointError, SynthReplayError
 from synth_replay_torchrl.files import require_plain_files
@@ -121,6 +121,6 @@ class SavedBuffer(TensorDictReplayBuffer):  # type: ignore[misc]
         return {"engine": restored_parts(self.engine, tensors, meta)}
 
     def _take(self, own: dict[str, Any]) -> None:
-        take_parts(self.engine, own.pop("engine"))
+        self.engine.take(own.pop("engine"))
         self.__dict__ |= own
         self._stored = None

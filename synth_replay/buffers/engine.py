@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -133,6 +133,10 @@ class SynthesisEngine:
         """Discards all generated rows after the host emptied its buffer; a saved generator fills the stores again."""
         self.stores, self._gated = {}, False
         self._clock.restart()
+
+    def take(self, parts: Mapping[str, Any]) -> None:
+        """Takes over the attributes that :func:`~synth_replay.buffers.engine_state.restored_parts` made of a file."""
+        vars(self).update(parts)
 
     # -- refreshing -------------------------------------------------------------------------
 

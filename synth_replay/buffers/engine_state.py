@@ -53,7 +53,9 @@ def engine_state(engine: SynthesisEngine) -> State:
 
 
 def restored_parts(engine: SynthesisEngine, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the attributes of an engine with a saved state, for :func:`take_parts`; the engine stays as it is.
+    """Returns the attributes of an engine with a saved state; the engine stays as it is.
+
+    :meth:`~synth_replay.buffers.SynthesisEngine.take` takes them over.
 
     Args:
         engine: Engine of the same environment and mixture, with the settings to use from now on.
@@ -71,11 +73,6 @@ def restored_parts(engine: SynthesisEngine, tensors: Mapping[str, Tensor], meta:
         raise
     except (SynthReplayError, *WRONG_VALUES) as error:
         raise CheckpointError(f"The saved state is damaged ({error!r:.300}). Save it again.") from error
-
-
-def take_parts(engine: SynthesisEngine, parts: Mapping[str, Any]) -> None:
-    """Gives an engine the attributes that :func:`restored_parts` returned."""
-    engine.__dict__.update(parts)
 
 
 def _parts(engine: SynthesisEngine, tensors: Tensors, meta: Mapping[str, Any]) -> dict[str, Any]:

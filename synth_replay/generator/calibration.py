@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 MEASURED_ROWS = 1024
 """Number of rows generated to measure the rate, of each kind: requested as terminal, and others."""
-MIN_ROWS = 128
+FEWEST_ROWS = 128
 """Smallest number of rows of each kind for one class of labels, where there are many classes."""
 STREAM = 0x7E12  # separates the calibration's random numbers from those of the fit
 
@@ -81,7 +81,7 @@ def _all_rates(
     for among in [conditions.table[:, -1] == number for number in range(classes)] or [np.ones(len(terminal), bool)]:
         real = float(conditions.counts[among & terminal].sum() / conditions.counts[among].sum())
         kinds = [kind for kind in (among & terminal, among & ~terminal) if kind.any()]
-        rows = max(count // max(classes, 1), MIN_ROWS)
+        rows = max(count // max(classes, 1), FEWEST_ROWS)
         codes = np.concatenate([conditions.sample(rows, rng, among=kind) for kind in kinds])
         rates.append(relabelled_rates(real, real, *_shares(*_measure(model, config, codes, rng))))
     return tuple(rates)

@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 
 from synth_replay.buffers import LinearSchedule
-from synth_replay.buffers.engine_state import engine_state, restored_parts, take_parts
+from synth_replay.buffers.engine_state import engine_state, restored_parts
 from synth_replay.buffers.options import cfdg_engine, synther_engine
 from synth_replay.checkpoint import to_bytes
 from synth_replay.errors import CheckpointError, SpecMismatchError
@@ -46,7 +46,7 @@ def test_the_state_holds_only_tensors_and_text_and_resumes_exactly(make, options
     engine, other = refreshed(make, **options), refreshed(make, **(options | {"seed": 7}))
     tensors, meta = engine_state(engine)
     assert to_bytes(tensors)
-    take_parts(other, restored_parts(other, tensors, json.loads(json.dumps(meta))))
+    other.take(restored_parts(other, tensors, json.loads(json.dumps(meta))))
     np.testing.assert_equal(vars(engine.stats), vars(other.stats))
     for one in (engine, other):
         one.request_refresh()
@@ -60,7 +60,7 @@ def test_the_state_holds_only_tensors_and_text_and_resumes_exactly(make, options
 def test_schedules_and_refresh_intervals_stay_those_of_the_engine_that_reads():
     engine = refreshed(real_ratio=LinearSchedule(1.0, 0.0, 10), refresh_every=50)
     other = synther_engine(*SPACES, real_ratio=lambda step: 0.75, generator=TINY, refresh_every=70, device="cpu")
-    take_parts(other, restored_parts(other, *engine_state(engine)))
+    other.take(restored_parts(other, *engine_state(engine)))
     assert other.plan(8, real=300).generated == 2 and other.steps == 300
     other.request_refresh()
     update(other, 300)
