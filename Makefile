@@ -2,7 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# pip compiles on one core, compileall on all of them
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+COMPILE := $(BIN)/python -W ignore -m compileall -q -j 0 $(VENV)/lib > /dev/null 2>&1 || true
 # the torch wheel first: a range with no torch installed would fetch the CUDA build
 TORCH := $(shell grep '^torch==' constraints.txt)
 ROOMS := $(sort $(patsubst tests/%/__init__.py,%,$(wildcard tests/*/__init__.py)))
@@ -25,6 +27,7 @@ $(VENV)/.base: constraints.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	@$(PIP) "$(TORCH)"
 	@$(PIP) --group demo -e ".[sb3,cli]"
+	@$(COMPILE)
 	@touch $@
 
 # procgen-mirror is installed without its bound on numpy; it has no wheel beyond Python 3.12
@@ -32,15 +35,18 @@ $(VENV)/.test: $(VENV)/.base
 	@$(PIP) --group test
 	@$(PIP) --no-deps --only-binary :all: procgen-mirror gym3 \
 	  || echo "Procgen has no wheel for this Python: its tests are skipped."
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
 	@$(PIP) --group bench
+	@$(COMPILE)
 	@touch $@
 
 # the reference imports all adapters
 $(VENV)/.docs: $(VENV)/.test
 	@$(PIP) --group docs
+	@$(COMPILE)
 	@touch $@
 
 install: $(VENV)/.base  ## .venv with the core, SB3, the command line and MuJoCo
