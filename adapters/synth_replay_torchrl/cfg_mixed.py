@@ -14,7 +14,7 @@ from torchrl.data import Composite, ReplayBuffer, TensorSpec
 from torchrl.envs import EnvBase
 
 from synth_replay.buffers.counts import checked_seed, whole_number
-from synth_replay.buffers.engine_state import State, rng_of, rng_state
+from synth_replay.buffers.generator_state import State, rng_of, rng_state
 from synth_replay.buffers.offline import offline_rows, offline_store
 from synth_replay.buffers.options import MixedOptions, cfdg_engine, flat_signature, split_options
 from synth_replay.buffers.real_rows import RealRows

@@ -14,7 +14,8 @@ from torch import Tensor
 from torchrl.data import TensorDictReplayBuffer
 
 from synth_replay.buffers.engine import SynthesisEngine
-from synth_replay.buffers.engine_state import State, engine_state, restored_parts
+from synth_replay.buffers.engine_state import engine_state, restored_parts
+from synth_replay.buffers.generator_state import State
 from synth_replay.checkpoint import WRONG_VALUES, load_checkpoint, save_checkpoint
 from synth_replay.errors import CheckpointError, SynthReplayError
 from synth_replay_torchrl.files import require_plain_files

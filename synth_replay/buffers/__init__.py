@@ -1,5 +1,6 @@
 """Buffers for plain Gymnasium loops, schedules of their ratios, and the engine behind every buffer."""
 
+from synth_replay.buffers.auto_share import AutoRatio, AutoShare
 from synth_replay.buffers.cfg_mixed import CFGMixedBuffer
 from synth_replay.buffers.engine import SynthesisEngine
 from synth_replay.buffers.generated_share import LinearSchedule, Moment, Ratio, ShareRule
@@ -14,6 +15,8 @@ from synth_replay.runtime import seed_from_numpy, seed_from_torch
 
 __all__ = [
     "SOURCES",
+    "AutoRatio",
+    "AutoShare",
     "CFGMixedBuffer",
     "EngineOptions",
     "HostColumns",

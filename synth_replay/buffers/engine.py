@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,10 @@ import torch
 from gymnasium import spaces
 
 from synth_replay.buffers.counts import checked_seed, whole_number
-from synth_replay.buffers.generators import GeneratorArgument, fit_steps, generator_for, labels_of, suit
+from synth_replay.buffers.draws import DrawCount
+from synth_replay.buffers.generated_rows import ToHost, drawn, filled
+from synth_replay.buffers.generated_share import Moment
+from synth_replay.buffers.generators import GeneratorArgument, fit_steps, generator_for, suit
 from synth_replay.buffers.messages import RefreshMessages
 from synth_replay.buffers.mixing import SourceCounts
 from synth_replay.buffers.real_rows import Groups, RealRows, collect, labels, named, together
@@ -22,13 +25,10 @@ from synth_replay.buffers.snapshots import Snapshots
 from synth_replay.buffers.sources import Mixture
 from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import ColumnStore, HostColumns
-from synth_replay.buffers.validation import SCORED_ROWS, hold_out, marginal, worst_fidelity
+from synth_replay.buffers.validation import FidelityGate, Split, marginal
 from synth_replay.errors import FitDivergedError
 from synth_replay.generator.config import MIN_ROWS
 from synth_replay.spaces import Array
-from synth_replay.transitions import Transitions
-
-ToHost = Callable[[Transitions], HostColumns]
 
 
 class SynthesisEngine:
@@ -89,9 +89,10 @@ class SynthesisEngine:
         suit(self.generator, mixture, guidance_weight)
         self.snapshots = Snapshots(int(self._rng.integers(2**32))) if mixture.snapshots else None
         self.stores: dict[str, ColumnStore] = {}
-        self._figures = SynthesisStats()
-        self._real_share, self._gated = 1.0, False
+        self._figures, self._real_share, self._draws = SynthesisStats(), 1.0, DrawCount()
         self._own_fit = False  # whether the generator has learnt from rows of this buffer
+        self._begun = False  # whether generated rows were wanted at any time
+        self.gate = FidelityGate(mixture.rule.floor if validate is None else validate, held_out=validate is not None)
         self.messages = RefreshMessages(progress)
 
     @property
@@ -103,8 +104,22 @@ class SynthesisEngine:
             age=self.steps - last if last is not None else 0,
             rows=sum(len(store) for store in self.stores.values()),
             real_share=self._real_share,
-            gated=self._gated,
+            draws_per_row=self._draws.per_row(self.steps),
+            gated=self.gate.closed,
+            fidelity=self.gate.ratio,
+            reason=self._reason(),
         )
+
+    def _reason(self) -> str:
+        if self.wanted and self.gate.closed:
+            return f"Generated rows are kept out: their fidelity {self.gate.ratio:.3f} is below {self.gate.floor}."
+        if self.wanted and not self.stores:
+            return f"No generated rows yet: the first refit is due at environment step {self._clock.next_at:,}."
+        return self.mixture.rule.reason(self._moment())
+
+    def _moment(self, real_rows: int | None = None) -> Moment:
+        """Returns what the rule looks at; the number of real rows is that of the last batch if it is not given."""
+        return Moment(self.steps, self._draws.held if real_rows is None else real_rows, self._draws.per_row(self.steps))
 
     @property
     def steps(self) -> int:
@@ -117,9 +132,14 @@ class SynthesisEngine:
         return self._clock.next_at
 
     @property
+    def wanted(self) -> bool:
+        """Whether the next batch is to hold generated rows. If not, nothing is fitted."""
+        return not self.mixture.rule.never and self.mixture.rule.generated(self._moment()) > 0
+
+    @property
     def idle(self) -> bool:
         """Whether rows are to be generated and none are there yet."""
-        return not (self.mixture.rule.never or self.stores or self._figures.refreshes)
+        return self.wanted and not (self.stores or self._figures.refreshes)
 
     def notify(self, steps: int = 1) -> None:
         """Counts environment steps. Nothing else happens until the next batch."""
@@ -131,7 +151,8 @@ class SynthesisEngine:
 
     def reset(self) -> None:
         """Discards all generated rows after the host emptied its buffer; a saved generator fills the stores again."""
-        self.stores, self._gated = {}, False
+        self.stores, self.gate.closed, self._begun = {}, False, False
+        self._draws.restart(self.steps)
         self._clock.restart()
 
     def take(self, parts: Mapping[str, Any]) -> None:
@@ -150,10 +171,15 @@ class SynthesisEngine:
         Raises:
             InvalidTransitionsError: If the real rows cannot be fitted.
         """
-        if self.mixture.rule.never:
+        if not self.wanted:
+            self.say_when_due()
             return
-        if self.generator.fitted and not self.stores and not self._own_fit:
+        saved = self.generator.fitted and not self._own_fit
+        if saved and not self.stores:
             self._fill_from_saved(real, to_host)
+        if self.mixture.rule.starts_refits and not (self._begun or saved):
+            self._clock.request()
+        self._begun = True
         if self._clock.due:
             self._refresh(*self._collect(real), to_host)
         elif not self._own_fit:
@@ -161,7 +187,9 @@ class SynthesisEngine:
 
     def say_when_due(self, at_least: int = 0) -> None:
         """Says once when the first refresh is due: not before the step at which the host asks for its first batch."""
-        if not self.mixture.rule.never and not self._clock.due:
+        if not self.wanted:
+            self.messages.waits(self.mixture.rule, self._moment())
+        elif not self._clock.due:
             self.messages.schedule(max(self._clock.next_at, at_least), self.generator.fitted)
 
     def _collect(self, real: RealRows) -> tuple[Groups, dict[str, int]]:
@@ -169,13 +197,12 @@ class SynthesisEngine:
 
     def _fill_from_saved(self, real: RealRows, to_host: ToHost) -> None:
         made = self._fill(to_host)
-        if self.refresh_config.validate is not None:
-            groups, _ = self._collect(real)
-            self._validate({name: hold_out(rows, self._rng) for name, rows in groups.items()}, made)
+        if self.gate.floor is not None:
+            self._judge({name: self.gate.split(rows, self._rng) for name, rows in self._collect(real)[0].items()}, made)
 
     def _refresh(self, groups: Groups, held: dict[str, int], to_host: ToHost) -> None:
         started = time.perf_counter()
-        whole = {name: self._split(rows) for name, rows in groups.items()}
+        whole = {name: self.gate.split(rows, self._rng) for name, rows in groups.items()}
         split = {name: parts for name, parts in whole.items() if len(parts[0]) >= MIN_ROWS}
         if not self._worth_fitting(split):
             self.messages.postponed(max((len(parts[0]) for parts in whole.values()), default=0))
@@ -197,13 +224,9 @@ class SynthesisEngine:
             denoising_loss=self.generator.holdout_loss,
             marginal=min(marginal(like[name], rows, self._rng) for name, rows in made.items()),
         )
-        self._validate(split, made)
+        self._judge(split, made)
         self._figures = replace(self._figures, refresh_seconds=time.perf_counter() - started)
         self.messages.refreshed(self.stats)
-
-    def _split(self, rows: Transitions) -> tuple[Transitions, Transitions]:
-        """Returns rows to fit, and rows to hold out for ``validate``."""
-        return (rows, rows[:0]) if self.refresh_config.validate is None else hold_out(rows, self._rng)
 
     def _worth_fitting(self, groups: Collection[str]) -> bool:
         """Returns whether a fit on these groups gives rows for a store."""
@@ -231,35 +254,12 @@ class SynthesisEngine:
 
     def _fill(self, to_host: ToHost) -> Groups:
         """Generates the rows of all stores anew; returns some of each to score. An error leaves the old stores."""
-        scored: Groups = {}
-        stores: dict[str, ColumnStore] = {}
-        known = labels_of(self.generator)
-        for store, count in self.mixture.store_rows(self.store_rows, self.steps):
-            if store.label is None or store.label in known:
-                rows = self.generator.sample(count, label=store.label, progress=self.progress)
-                stores[store.name] = ColumnStore(count)
-                stores[store.name].replace(to_host(rows))
-                scored[store.name] = rows[:SCORED_ROWS]
-        self.stores = stores
+        wanted = self.mixture.store_rows(self.store_rows, self.steps)
+        self.stores, scored = filled(self.generator, wanted, to_host, self.progress)
         return scored
 
-    def _validate(self, split: dict[str, tuple[Transitions, Transitions]], made: Groups) -> None:
-        floor = self.refresh_config.validate
-        if floor is None or not split:
-            return
-        fitted, held = ({name: parts[i] for name, parts in split.items()} for i in (0, 1))
-        like = ((self.mixture.like(name), rows) for name, rows in made.items())
-        worst = worst_fidelity(((named(held, of), named(fitted, of), rows) for of, rows in like), self._rng)
-        if worst is None:
-            return
-        self._gated = worst.ratio < floor
-        self._figures = replace(self._figures, fidelity=worst.ratio)
-        if self._gated:
-            warnings.warn(
-                f"Generated rows are kept out of training (real ratio 1) until the next refresh: {worst}. "
-                f"The floor is validate={floor}; more real rows or more training steps may help.",
-                stacklevel=5,
-            )
+    def _judge(self, split: Split, made: Groups) -> None:
+        self.gate.judge(split, made, {name: self.mixture.like(name) for name in made}, self._rng)
 
     # -- batches ----------------------------------------------------------------------------
 
@@ -274,25 +274,19 @@ class SynthesisEngine:
         """
         mixture = self.mixture
         real = tuple(real_rows[name] for name in mixture.sources[: mixture.real_sources])
-        counts = mixture.counts(batch_size, self.steps, real + tuple(map(self._held, mixture.drawn_from)), self._rng)
+        counts = mixture.counts(
+            batch_size, self._moment(), real + tuple(map(self._held, mixture.drawn_from)), self._rng
+        )
+        self._draws.add(counts.real, sum(real), self.steps)
         self._real_share = counts.real / max(batch_size, 1)
         return counts
 
     def _held(self, store: str | None) -> int:
-        return 0 if self._gated or store not in self.stores else len(self.stores[store])
+        return 0 if self.gate.closed or store not in self.stores else len(self.stores[store])
 
     def draw(self, counts: SourceCounts) -> HostColumns:
         """Samples the generated rows of a batch with replacement, source by source, in the host's columns."""
-        mixture = self.mixture
-        wanted = zip(mixture.drawn_from, counts.counts[mixture.real_sources :], strict=True)
-        parts = [self._gather(store, count) for store, count in wanted if store is not None and count]
-        if len(parts) == 1:
-            return parts[0]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    def _gather(self, store: str, count: int) -> HostColumns:
-        held = self.stores[store]
-        return held.gather(self._rng.integers(len(held), size=count))
+        return drawn(self.stores, self.mixture, counts, self._rng)
 
     def permutation(self, count: int) -> Array:
         """Returns a random order for the rows of a batch, ``[count]``."""

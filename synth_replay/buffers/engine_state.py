@@ -6,32 +6,37 @@ Settings (schedules, ratios, the mixture) and functions are not part of it: they
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from synth_replay.augment import StateAugmentation
 from synth_replay.buffers.counts import whole_number
+from synth_replay.buffers.draws import DrawCount
 from synth_replay.buffers.engine import SynthesisEngine
 from synth_replay.buffers.generated_share import check_ratio
-from synth_replay.buffers.generators import RowGenerator
+from synth_replay.buffers.generator_state import (
+    State,
+    Tensors,
+    columns_of,
+    generator_state,
+    restored_generator,
+    rng_of,
+    rng_state,
+)
 from synth_replay.buffers.refresh import RefreshClock
 from synth_replay.buffers.snapshots import Snapshot, Snapshots
 from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import ColumnStore
+from synth_replay.buffers.validation import FidelityGate
 from synth_replay.checkpoint import WRONG_VALUES
 from synth_replay.errors import CheckpointError, InvalidTransitionsError, SpecMismatchError, SynthReplayError
-from synth_replay.generator.generator import TransitionGenerator
 from synth_replay.safe_paths import shown
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
 
 KINDS = {"f": "numbers", "i": "whole numbers", "u": "whole numbers", "b": "flags"}
-Tensors = dict[str, Tensor]
-State = tuple[Tensors, dict[str, Any]]
 
 
 def engine_state(engine: SynthesisEngine) -> State:
@@ -43,7 +48,9 @@ def engine_state(engine: SynthesisEngine) -> State:
         "rng": rng_state(engine._rng),
         "figures": vars(engine._figures),
         "real_share": engine._real_share,
-        "gated": engine._gated,
+        "draws": vars(engine._draws),
+        "gate": {"closed": engine.gate.closed, "ratio": engine.gate.ratio},
+        "begun": engine._begun,
         "own_fit": engine._own_fit,
         "generator": generator,
         "stores": {name: _store_state(name, store, tensors) for name, store in engine.stores.items()},
@@ -92,7 +99,9 @@ def _parts(engine: SynthesisEngine, tensors: Tensors, meta: Mapping[str, Any]) -
         "_rng": rng_of(meta["rng"]),
         "_figures": _figures(meta["figures"]),
         "_real_share": check_ratio("real_share", meta["real_share"]),
-        "_gated": _flag("gated", meta["gated"]),
+        "_draws": _draws(meta["draws"]),
+        "gate": _gate(engine.gate, meta["gate"]),
+        "_begun": _flag("begun", meta["begun"]),
         "_own_fit": _flag("own_fit", meta["own_fit"]),
         "generator": generator,
         "stores": {name: _store(name, held, tensors, generator.spec) for name, held in meta["stores"].items()},
@@ -118,19 +127,7 @@ def _figures(held: Mapping[str, Any]) -> SynthesisStats:
     return found
 
 
-# -- random streams and clock -------------------------------------------------------------------
-
-
-def rng_state(rng: np.random.Generator) -> dict[str, Any]:
-    """Returns the state of a random stream in JSON types."""
-    return dict(rng.bit_generator.state)
-
-
-def rng_of(state: dict[str, Any]) -> np.random.Generator:
-    """Returns the random stream with a state of :func:`rng_state`."""
-    rng = np.random.default_rng(0)
-    rng.bit_generator.state = state
-    return rng
+# -- counts -------------------------------------------------------------------
 
 
 def _clock(every: int, held: Mapping[str, Any]) -> RefreshClock:
@@ -142,16 +139,26 @@ def _clock(every: int, held: Mapping[str, Any]) -> RefreshClock:
     return clock
 
 
+def _draws(held: Mapping[str, Any]) -> DrawCount:
+    draws = DrawCount()
+    for name in vars(draws):
+        setattr(draws, name, whole_number(name, held[name], "rows", least=0))
+    return draws
+
+
+def _gate(current: FidelityGate, held: Mapping[str, Any]) -> FidelityGate:
+    """Returns a gate with the settings of the current one, and what the saved one found."""
+    gate = FidelityGate(current.floor, current.held_out)
+    gate.closed, gate.ratio = _flag("gate", held["closed"]), float(held["ratio"])
+    return gate
+
+
 # -- rows ---------------------------------------------------------------------------------------
 
 
 def _tensor(array: Array) -> Tensor:
     plain = np.ascontiguousarray(array)
     return torch.from_numpy(plain if plain.flags.writeable else plain.copy())
-
-
-def _columns(tensors: Tensors, prefix: str, names: list[str]) -> dict[str, Array]:
-    return {name: tensors[f"{prefix}.{name}"].cpu().numpy() for name in names}
 
 
 def _store_state(name: str, store: ColumnStore, tensors: Tensors) -> dict[str, Any]:
@@ -162,7 +169,7 @@ def _store_state(name: str, store: ColumnStore, tensors: Tensors) -> dict[str, A
 
 def _store(name: str, held: Mapping[str, Any], tensors: Tensors, spec: TransitionSpec) -> ColumnStore:
     store = ColumnStore(held["capacity"], _flag("compact", held["compact"]))
-    columns = _columns(tensors, f"store.{name}", held["columns"])
+    columns = columns_of(tensors, f"store.{name}", held["columns"])
     if len({len(column) for column in columns.values()}) != 1:
         raise CheckpointError(f"The columns of the store {name!r} have different lengths. Save it again.")
     _check_rows(f"The store {name!r}", columns, spec)
@@ -199,84 +206,8 @@ def _snapshots(tensors: Tensors, meta: Mapping[str, Any]) -> Snapshots:
     snapshots._rng = rng_of(meta["rng"])
     for number, held in enumerate(meta["held"]):
         rows = {
-            source: Transitions.from_leaves(_columns(tensors, f"snapshot.{number}.{source}", names))
+            source: Transitions.from_leaves(columns_of(tensors, f"snapshot.{number}.{source}", names))
             for source, names in held["rows"].items()
         }
         snapshots.held.append(Snapshot(int(held["step"]), rows, held["sizes"]))
     return snapshots
-
-
-# -- generators ---------------------------------------------------------------------------------
-
-
-def generator_state(generator: RowGenerator) -> State:
-    """Returns the state of a generator or state augmentation, fitted or not.
-
-    Raises:
-        CheckpointError: If it is neither.
-    """
-    if isinstance(generator, StateAugmentation):
-        rows = {} if generator._rows is None else generator._rows.leaves()
-        meta = {"kind": generator.name, "columns": list(rows), "spec": generator.spec.to_dict()}
-        copies = {f"rows.{name}": torch.from_numpy(np.array(array)) for name, array in rows.items()}
-        return copies, meta | {"rng": rng_state(generator._rng)}
-    if not isinstance(generator, TransitionGenerator):
-        raise CheckpointError(f"A {type(generator).__name__} is not saved in files: pickle the buffer instead.")
-    if generator.fitted:
-        tensors, held = generator._state()
-        return tensors, {"kind": "fitted", **held}
-    own = {"kind": "unfitted", "config": generator.config.to_dict(), "seed": generator.seed}
-    return {}, own | {"rng": rng_state(generator._rng), "spec": generator.spec.to_dict()}
-
-
-def restored_generator(current: RowGenerator, tensors: Tensors, meta: dict[str, Any]) -> RowGenerator:
-    """Returns a generator with a saved state, on the current one's device and with its function.
-
-    Raises:
-        CheckpointError: If the state is of another kind, or names another function.
-        SpecMismatchError: If it is of another environment.
-    """
-    kind = current.name if isinstance(current, StateAugmentation) else "a generator"
-    saved = "a generator" if meta["kind"] in ("fitted", "unfitted") else meta["kind"]
-    if kind != saved:
-        raise CheckpointError(f"The saved state is of {saved}, but the buffer has {kind}: give it the same generator=.")
-    if isinstance(current, StateAugmentation):
-        return _augmentation(current, tensors, meta)
-    assert isinstance(current, TransitionGenerator)
-    return _diffusion(current, tensors, meta)
-
-
-def _augmentation(current: StateAugmentation, tensors: Tensors, meta: dict[str, Any]) -> StateAugmentation:
-    spec = TransitionSpec.from_dict(meta["spec"])
-    made = StateAugmentation(spec.observation_space, spec.action_space, current.name, 0)
-    made._rng = rng_of(meta["rng"])
-    if meta["columns"]:
-        made.fit(Transitions.from_leaves(_columns(tensors, "rows", meta["columns"])))
-    return made
-
-
-def _diffusion(current: TransitionGenerator, tensors: Tensors, meta: dict[str, Any]) -> TransitionGenerator:
-    function = _trusted_function(current, meta["config"])
-    relabel = {**meta["config"]["relabel"], "function": None}
-    meta = {**meta, "config": {**meta["config"], "relabel": relabel}}
-    spec = TransitionSpec.from_dict(meta["spec"])
-    if meta["kind"] == "fitted":
-        made = TransitionGenerator._from_state(tensors, meta, current.device)
-    else:
-        config = type(current.config).from_dict(meta["config"])
-        made = TransitionGenerator(spec.observation_space, spec.action_space, config, int(meta["seed"]), current.device)
-        made._rng = rng_of(meta["rng"])
-    made.require(current.spec.observation_space, current.spec.action_space)
-    made.config = replace(made.config, relabel=replace(made.config.relabel, function=function))
-    return made
-
-
-def _trusted_function(current: TransitionGenerator, config: Mapping[str, Any]) -> str | None:
-    """Returns the function that the saved configuration names, if the buffer's own names it, too."""
-    named: str | None = config["relabel"].get("function")
-    if named is not None and named != current.config.relabel.function:
-        raise CheckpointError(
-            f"The saved state names the function {named!r}, which is not called unless the buffer names it, too. "
-            "Give the buffer the configuration that was used (generator=...), then load."
-        )
-    return named

@@ -25,10 +25,11 @@ def check_ratio(name: str, ratio: float) -> float:
     Raises:
         ConfigError: Otherwise.
     """
-    refuse_text(name, ratio)
+    if isinstance(ratio, str) and ratio and not ratio.strip("0123456789.eE+- "):
+        refuse_text(name, ratio)
     known = isinstance(ratio, (int, float, np.floating, np.integer)) and not isinstance(ratio, bool)
     if not known or not 0 <= ratio <= 1:
-        raise ConfigError(f"{name} is the share of rows in a batch, in [0, 1]; got {ratio!r}.")
+        raise ConfigError(f"{name} is the share of rows in a batch, in [0, 1], or 'auto'; got {ratio!r}.")
     return float(ratio)
 
 
@@ -93,22 +94,38 @@ class Moment:
     Attributes:
         step: Environment steps so far.
         real_rows: Real rows that the host holds now.
+        draws_per_row: How often each real row has been drawn, on average.
     """
 
     step: int
     real_rows: int
+    draws_per_row: float = 0.0
 
 
 class ShareRule(Protocol):
-    """Decides which share of the next batch is generated. A new rule is a new class with these two members."""
+    """Decides which share of the next batch is generated. A new rule is a new class with these members."""
 
     @property
     def never(self) -> bool:
         """Whether no batch will ever hold generated rows: then nothing is fitted."""
         ...
 
+    @property
+    def starts_refits(self) -> bool:
+        """Whether the first refit comes with the first share above 0, instead of ``refresh_every``."""
+        ...
+
+    @property
+    def floor(self) -> float | None:
+        """Smallest fidelity of generated rows that are used; None leaves it to ``validate``."""
+        ...
+
     def generated(self, moment: Moment) -> float:
-        """Returns the share of generated rows in the next batch, in [0, 1]."""
+        """Returns the share of generated rows in the next batch, in [0, 1]. While it is 0 nothing is fitted."""
+        ...
+
+    def reason(self, moment: Moment) -> str:
+        """Returns why this is the share, as a sentence for users."""
         ...
 
 
@@ -125,6 +142,8 @@ class RealRatio:
 
     ratio: Ratio
 
+    starts_refits, floor = False, None
+
     def __post_init__(self) -> None:
         ratio_at("real_ratio", self.ratio, 0)
 
@@ -136,6 +155,10 @@ class RealRatio:
     def generated(self, moment: Moment) -> float:
         """Returns what the real rows leave."""
         return 1 - ratio_at("real_ratio", self.ratio, moment.step)
+
+    def reason(self, moment: Moment) -> str:
+        """Returns the share that was given, as a sentence."""
+        return _given("real_ratio", self.ratio, self.generated(moment), moment.step)
 
 
 @dataclass(frozen=True)
@@ -151,6 +174,8 @@ class SyntheticRatio:
 
     ratio: Ratio
 
+    starts_refits, floor = False, None
+
     def __post_init__(self) -> None:
         ratio_at("synthetic_ratio", self.ratio, 0)
 
@@ -162,3 +187,12 @@ class SyntheticRatio:
     def generated(self, moment: Moment) -> float:
         """Returns the ratio at the moment's environment step."""
         return ratio_at("synthetic_ratio", self.ratio, moment.step)
+
+    def reason(self, moment: Moment) -> str:
+        """Returns the share that was given, as a sentence."""
+        return _given("synthetic_ratio", self.ratio, self.generated(moment), moment.step)
+
+
+def _given(name: str, ratio: Ratio, share: float, step: int) -> str:
+    way = f"{name} is a schedule, now at step {step:,}" if callable(ratio) else f"{name}={ratio:.3g}"
+    return f"{share:.0%} of each batch is generated: {way}."

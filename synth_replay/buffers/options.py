@@ -10,6 +10,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, get_type_hints
 import torch
 from gymnasium import spaces
 
+from synth_replay.buffers.auto_share import AutoRatio
 from synth_replay.buffers.engine import SynthesisEngine
 from synth_replay.buffers.generated_share import Ratio
 from synth_replay.buffers.generators import GeneratorArgument
@@ -51,23 +52,25 @@ class SyntheticOptions(EngineOptions, total=False):
     """Keyword arguments of ``SyntheticReplayBuffer``, besides those of :class:`EngineOptions`.
 
     Attributes:
-        real_ratio: Share of real rows in a batch, r in SynthER's Algorithm 1: a number in [0, 1], 0.5 by default, or a
-            function of the environment step, such as :class:`~synth_replay.buffers.LinearSchedule`.
+        real_ratio: Share of real rows in a batch, r in SynthER's Algorithm 1: a number in [0, 1], 0.5 by default, a
+            function of the environment step, such as :class:`~synth_replay.buffers.LinearSchedule`, or ``auto``, which
+            generates rows only where real ones have been drawn often enough for them to pay.
     """
 
-    real_ratio: Ratio
+    real_ratio: AutoRatio
 
 
 class MixedOptions(EngineOptions, total=False):
     """Keyword arguments of ``CFGMixedBuffer``, besides those of :class:`EngineOptions`.
 
-    The three ratios are numbers in [0, 1] or functions of the environment step, such as
+    The three ratios are numbers in [0, 1], or functions of the environment step, such as
     :class:`~synth_replay.buffers.LinearSchedule`.
 
     Attributes:
         plan: ``concat`` (default) has exact numbers of all four sources in each batch; ``oorb`` makes each batch
             online-like or offline-like by the toss of a coin.
-        synthetic_ratio: Share of synthetic rows in a batch, r in CFDG's Algorithm 1; 1/3 by default.
+        synthetic_ratio: Share of synthetic rows in a batch, r in CFDG's Algorithm 1; 1/3 by default. ``auto``
+            generates rows only where real ones have been drawn often enough for them to pay.
         online_ratio: Share of online rows among the real ones, or the coin's probability of an online-like batch; 0.5
             by default.
         synthetic_online_ratio: Share of online-like rows among the synthetic ones, in the stores and in ``concat``; 0.8
@@ -79,7 +82,7 @@ class MixedOptions(EngineOptions, total=False):
     """
 
     plan: PlanName
-    synthetic_ratio: Ratio
+    synthetic_ratio: AutoRatio
     online_ratio: Ratio
     synthetic_online_ratio: Ratio
     generation: Generation
@@ -90,7 +93,7 @@ def synther_engine(
     observation_space: spaces.Space[Any],
     action_space: spaces.Space[Any],
     *,
-    real_ratio: Ratio = 0.5,
+    real_ratio: AutoRatio = 0.5,
     seed: int | None = None,
     device: str | torch.device = "auto",
     **options: Unpack[EngineOptions],
@@ -100,7 +103,7 @@ def synther_engine(
     Args:
         observation_space: Observation space of the environment.
         action_space: Action space of the environment.
-        real_ratio: Share of real rows in a batch.
+        real_ratio: Share of real rows in a batch, or ``auto``.
         seed: Seed of the generator and of the rows that are sampled.
         device: Device of the generator.
         **options: Keyword arguments of :class:`EngineOptions`.
@@ -120,7 +123,7 @@ def cfdg_engine(
     action_space: spaces.Space[Any],
     *,
     plan: PlanName = "concat",
-    synthetic_ratio: Ratio = 1 / 3,
+    synthetic_ratio: AutoRatio = 1 / 3,
     online_ratio: Ratio = 0.5,
     synthetic_online_ratio: Ratio = 0.8,
     generation: Generation = "conditional",
@@ -135,7 +138,7 @@ def cfdg_engine(
         observation_space: Observation space of the environment.
         action_space: Action space of the environment.
         plan: Name of the batch plan.
-        synthetic_ratio: Share of synthetic rows in a batch.
+        synthetic_ratio: Share of synthetic rows in a batch, or ``auto``.
         online_ratio: Share of online rows among the real ones.
         synthetic_online_ratio: Share of online-like rows among the synthetic ones.
         generation: Name of the arm.

@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from synth_replay.buffers.generated_share import Moment, Ratio, RealRatio, ShareRule, SyntheticRatio
+from synth_replay.buffers.auto_share import AutoRatio, real_share, synthetic_share
+from synth_replay.buffers.generated_share import Moment, Ratio, ShareRule, SyntheticRatio
 from synth_replay.buffers.mixing import PLANS, ConcatPlan, PairPlan, Plan, PlanName, SourceCounts, apportion
 from synth_replay.errors import ConfigError
 
@@ -81,7 +82,7 @@ class Mixture:
         counts = apportion(total, shares)
         return [(store, count) for store, count in zip(self.stores, counts, strict=True) if count]
 
-    def counts(self, batch_size: int, step: int, held: tuple[int, ...], rng: np.random.Generator) -> SourceCounts:
+    def counts(self, batch_size: int, moment: Moment, held: tuple[int, ...], rng: np.random.Generator) -> SourceCounts:
         """Returns the exact numbers of rows of each source in the next batch.
 
         An empty source's rows come from real ones of its kind, and from the other kind if there are none: at the
@@ -89,12 +90,11 @@ class Mixture:
 
         Args:
             batch_size: Rows in all.
-            step: Environment steps so far.
+            moment: What the rule of the share looks at.
             held: Rows that each source has.
             rng: Source of the coin that some plans toss.
         """
-        moment = Moment(step, sum(held[: self.real_sources]))
-        shares = self.plan.shares(self.rule.generated(moment), step, rng)
+        shares = self.plan.shares(self.rule.generated(moment), moment.step, rng)
         for source, instead in self.instead:
             if not held[source]:
                 shares[instead] += shares[source]
@@ -102,14 +102,14 @@ class Mixture:
         return SourceCounts(self.sources, apportion(batch_size, tuple(shares)), self.real_sources)
 
 
-def two_sources(real_ratio: Ratio = 0.5) -> Mixture:
+def two_sources(real_ratio: AutoRatio = 0.5) -> Mixture:
     """Returns SynthER's mixture: the agent's own rows, and rows generated like them.
 
     Args:
-        real_ratio: Share of real rows in a batch.
+        real_ratio: Share of real rows in a batch, or ``auto``.
 
     Raises:
-        ConfigError: If it is not in [0, 1].
+        ConfigError: If it is neither.
     """
     store = Store("all", like=("real",))
     return Mixture(
@@ -117,7 +117,7 @@ def two_sources(real_ratio: Ratio = 0.5) -> Mixture:
         ("real", "synthetic"),
         (store,),
         ("all",),
-        RealRatio(real_ratio),
+        real_share(real_ratio),
         PairPlan(),
         instead=((1, 0),),
     )
@@ -125,7 +125,7 @@ def two_sources(real_ratio: Ratio = 0.5) -> Mixture:
 
 def four_sources(
     plan: PlanName = "concat",
-    synthetic_ratio: Ratio = 1 / 3,
+    synthetic_ratio: AutoRatio = 1 / 3,
     online_ratio: Ratio = 0.5,
     synthetic_online_ratio: Ratio = 0.8,
     generation: Generation = "conditional",
@@ -134,7 +134,7 @@ def four_sources(
 
     Args:
         plan: ``concat`` has exact numbers of all four sources in each batch; ``oorb`` tosses a coin for each batch.
-        synthetic_ratio: Share of synthetic rows in a batch.
+        synthetic_ratio: Share of synthetic rows in a batch, or ``auto``.
         online_ratio: Share of online rows among the real ones, or the coin's probability of an online batch.
         synthetic_online_ratio: Share of online-like rows among the synthetic ones.
         generation: ``conditional`` (one generator with labels), ``unconditional`` (one without), ``online`` (SynthER on
@@ -148,7 +148,7 @@ def four_sources(
     if generation not in _ARMS:
         raise ConfigError(f"generation is one of {', '.join(_ARMS)}; got {generation!r}.")
     stores, drawn_from = _ARMS[generation]
-    rule = SyntheticRatio(synthetic_ratio)
+    rule = synthetic_share(synthetic_ratio)
     shares: ConcatPlan = PLANS[plan](online_ratio, synthetic_online_ratio)
     if generation == "none":
         rule = SyntheticRatio(0.0)

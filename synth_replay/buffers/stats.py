@@ -15,10 +15,12 @@ class SynthesisStats:
         rows: Generated rows in the stores.
         age: Environment steps since the last refresh.
         real_share: Share of real rows in the last batch.
+        draws_per_row: How often each real row has been drawn, on average over all rows so far.
+        reason: Why the batches hold that many generated rows, as a sentence.
         denoising_loss: Best held-out loss of the last fit.
         marginal: Mean 1 - KS between generated rows and the rows that were fitted, of the worst store.
         fidelity: Generated rows' marginal on held-out rows over real rows' own, of the worst store; with ``validate``.
-        gated: Whether ``validate`` keeps the generated rows out of the batches (1) or not (0).
+        gated: Whether their fidelity keeps the generated rows out of the batches (1) or not (0).
         refresh_seconds: Duration of the last refresh in seconds.
         last_error: Message of the last failed fit, or None.
     """
@@ -28,6 +30,8 @@ class SynthesisStats:
     rows: int = 0
     age: int = 0
     real_share: float = 1.0
+    draws_per_row: float = 0.0
+    reason: str = ""
     denoising_loss: float = float("nan")
     marginal: float = float("nan")
     fidelity: float = float("nan")

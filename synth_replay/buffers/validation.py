@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from synth_replay.buffers.real_rows import Groups, named
 from synth_replay.evaluation.fidelity import ks_complement, numeric_columns
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
 HOLDOUT_SHARE = 0.1
 SCORED_ROWS = 5_000
+Split = dict[str, tuple[Transitions, Transitions]]
+"""Rows to fit and rows to hold out, by source."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,55 @@ class Fidelity:
             f"their marginals match held-out rows at {self.marginal:.3f}, fitted real rows at {self.reference:.3f} "
             f"(ratio {self.ratio:.3f}); the worst column is {self.worst}"
         )
+
+
+class FidelityGate:
+    """Keeps generated rows out of the batches while they are less like real rows than a floor asks.
+
+    Args:
+        floor: Smallest share of real rows' own fidelity; None never checks.
+        held_out: Whether to compare with real rows that are kept out of the fit. False compares with halves of the
+            fitted rows, which costs none of them.
+    """
+
+    def __init__(self, floor: float | None, held_out: bool) -> None:
+        self.floor, self.held_out = floor, held_out
+        self.closed, self.ratio = False, float("nan")
+
+    def split(self, rows: Transitions, rng: np.random.Generator) -> tuple[Transitions, Transitions]:
+        """Returns the rows to fit, and the rows to hold out."""
+        return (rows, rows[:0]) if self.floor is None or not self.held_out else hold_out(rows, rng)
+
+    def judge(self, split: Split, made: Groups, like: Mapping[str, Sequence[str]], rng: np.random.Generator) -> None:
+        """Compares generated rows with real ones, and closes or opens; warns if it closes.
+
+        Args:
+            split: Rows of :meth:`split`, by source.
+            made: Generated rows by store.
+            like: Sources whose rows those of a store resemble.
+            rng: Source of the choice of rows.
+        """
+        if self.floor is None or not split:
+            return
+        if not self.held_out:
+            split = {name: _halves(rows, rng) for name, (rows, _) in split.items()}
+        fitted, held = ({name: parts[i] for name, parts in split.items()} for i in (0, 1))
+        scored = ((named(held, like[name]), named(fitted, like[name]), rows) for name, rows in made.items())
+        worst = worst_fidelity(scored, rng)
+        if worst is None:
+            return
+        self.closed, self.ratio = worst.ratio < self.floor, worst.ratio
+        if self.closed:
+            warnings.warn(
+                f"Generated rows are kept out of training (real ratio 1) until the next refresh: {worst}. "
+                f"The floor is validate={self.floor}; more real rows or more training steps may help.",
+                stacklevel=6,
+            )
+
+
+def _halves(rows: Transitions, rng: np.random.Generator) -> tuple[Transitions, Transitions]:
+    order = rng.permutation(len(rows))
+    return rows[order[len(rows) // 2 :]], rows[order[: len(rows) // 2][:SCORED_ROWS]]
 
 
 def hold_out(rows: Transitions, rng: np.random.Generator) -> tuple[Transitions, Transitions]:

@@ -11,9 +11,12 @@ import numpy as np
 import tyro
 
 from synth_replay import TransitionGenerator
+from synth_replay.buffers.auto_share import advice
+from synth_replay.buffers.counts import whole_number
 from synth_replay.cli.options import Input, InputOptions
 from synth_replay.cli.wording import word_notes
 from synth_replay.datasets import Dataset, PixelDataset, find_pixels
+from synth_replay.errors import ConfigError
 from synth_replay.spaces import Array, as_matrix
 
 WIDTH = 90
@@ -27,17 +30,39 @@ class Info:
     """Dataset or generator."""
     json: bool = False
     """Print JSON."""
+    updates: int | None = None
+    """Gradient steps of a planned training: says how often each row would be drawn, and whether generated rows pay."""
+    batch_size: int = 256
+    """Rows of a batch of that training."""
     source: InputOptions = field(default_factory=Input)
 
     def run(self) -> None:
-        """Prints what the path holds, as text or as JSON."""
+        """Prints what the path holds, as text or as JSON.
+
+        Raises:
+            ConfigError: If ``updates`` or ``batch_size`` is below 1, or ``updates`` is given for a generator.
+        """
+        if self.updates is not None:
+            whole_number("--updates", self.updates, "the gradient steps of a training")
+            whole_number("--batch-size", self.batch_size, "the rows of a batch")
         if (self.path / "generator.json").exists():
             found = _describe_generator(TransitionGenerator.load(self.path, "cpu", trusted=self.source.trusted))
         elif (frames := find_pixels(self.path)) is not None:
             found = _describe_frames(frames)
         else:
             found = _describe_dataset(self.source.open(self.path, self.source.make_env()))
+        found |= self._plan(found)
         print(json.dumps(found, indent=2) if self.json else _as_text(found))
+
+    def _plan(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Returns the draws per row of the planned training, and advice."""
+        if self.updates is None:
+            return {}
+        rows = found.get("rows", found.get("transitions"))
+        if not rows:
+            raise ConfigError(f"--updates is for datasets with rows; {self.path} holds none.")
+        draws = self.updates * self.batch_size / rows
+        return {"draws per row": round(draws, 1), "advice": advice(draws)}
 
 
 @dataclass(frozen=True)

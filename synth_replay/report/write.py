@@ -12,6 +12,7 @@ import gymnasium as gym
 from tqdm.auto import tqdm
 
 from synth_replay.buffers.snapshots import Snapshot
+from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.diffusion.training import LossRecord
 from synth_replay.errors import InvalidTransitionsError
 from synth_replay.evaluation.simulator import StateSetter
@@ -41,6 +42,7 @@ def write_report(
     notes: Sequence[str] = (),
     json_path: str | Path | None = None,
     snapshots: Sequence[Snapshot] | None = None,
+    stats: SynthesisStats | None = None,
     title: str = "Fidelity of generated transitions",
     seed: int = 0,
     progress: bool | None = None,
@@ -63,6 +65,8 @@ def write_report(
         notes: Warnings about the generator, such as :attr:`TransitionGenerator.notes`; the page shows each of them.
         json_path: File for all numbers of the page as JSON, replaced once it is complete, too; None writes none.
         snapshots: Snapshots ``buffer.engine.snapshots.held`` of a ``CFGMixedBuffer``, for a map of its four sources.
+        stats: Figures of a buffer, ``buffer.stats``: the page shows how often real rows were drawn, and why batches
+            hold that many generated rows.
         title: Heading of the page.
         seed: Seed of every choice of rows to compare or draw.
         progress: Whether to show a progress bar; None shows it on a terminal.
@@ -85,6 +89,7 @@ def write_report(
     if json_path is not None:
         check_destination(Path(json_path))
     with atomic_text_file(Path(path)) as file, _steps(show_progress(progress)) as step:
+        provenance = dict(provenance or {}) | ({} if stats is None else {"buffer": vars(stats)})
         measured = measure(rows, env, set_state, seed, step)
         given: dict[str, Any] = {"title": title, "history": history, "provenance": provenance, "snapshots": snapshots}
         page, data = render(measured, **given, notes=notes, seed=seed, step=step)

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth_replay.buffers import LinearSchedule, four_sources
+from synth_replay.buffers.generated_share import Moment
 from synth_replay.errors import ConfigError
 
 
 def counted(mixture, batch_size, step, held, rng=None):
-    return mixture.counts(batch_size, step, held, np.random.default_rng(0) if rng is None else rng).counts
+    return mixture.counts(batch_size, Moment(step, 0), held, np.random.default_rng(0) if rng is None else rng).counts
 
 
 def test_the_papers_default_is_one_to_one_to_one_and_eight_to_two_among_the_generated():

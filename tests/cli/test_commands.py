@@ -145,6 +145,16 @@ def test_info_of_a_dataset_says_what_is_in_it(capsys, data):
     assert "600" in run(capsys, "info", data)[1]
 
 
+def test_info_says_how_often_a_planned_training_would_draw_each_row(capsys, data):
+    code, out, _ = run(capsys, "info", data, "--updates", "4800", "--json")
+    found = json.loads(out)
+    assert code == 0 and found["draws per row"] == 4800 * 256 / 600 and "can pay" in found["advice"]
+    code, out, _ = run(capsys, "info", data, "--updates", "480", "--batch-size", "64")
+    assert code == 0 and "51 draws per row: generated rows are not expected to pay" in out
+    code, _, err = run(capsys, "info", data, "--updates", "0")
+    assert code == 1 and "--updates counts the gradient steps" in err
+
+
 def test_info_of_a_generator_says_how_it_was_fitted(capsys, data, preset, tmp_path):
     run(capsys, "fit", data, "--out", tmp_path / "model", "--preset", preset)
     code, out, _ = run(capsys, "info", tmp_path / "model", "--json")

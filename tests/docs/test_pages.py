@@ -194,6 +194,11 @@ def test_every_python_block_of_every_page_is_executed_by_a_test():
         assert elsewhere.get(page, 0) + run_here[page] >= count, page
 
 
+def test_the_page_on_when_generated_rows_help(capsys):
+    run("howto/when_they_help", 0, _2_000=150)
+    assert "draws per row, they begin at 400" in capsys.readouterr().out
+
+
 def test_the_page_on_security(capsys):
     run("howto/security", 0)
     assert "runs the code in it" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""3,060 damaged and hostile files of 17 kinds are read or raise a named error, within 2 s and 1 GB each."""
+"""Damaged and hostile files of 17 kinds are read or raise a named error, within 2 s and 1 GB each."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 
 from tests.fuzz.corpus import TARGETS
 
-CASES = 180  # of each target: 3,060 in all
+CASES = os.environ.get("FUZZ_CASES", "60")  # of each kind; 180 make 3,060 in all
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_file_is_read_or_raises_a_named_error(target, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.worker", target, str(CASES), "0", str(tmp_path)],
+        [sys.executable, "-m", "tests.fuzz.worker", target, CASES, "0", str(tmp_path)],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},

@@ -18,7 +18,8 @@ def wheel_of(folder, out):
 
 def pip(python, *words):
     """Installs into another environment, which needs no pip of its own."""
-    command = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--disable-pip-version-check", *words]
+    command = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-compile"]
+    command += ["--disable-pip-version-check", *words]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

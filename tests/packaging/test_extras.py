@@ -79,7 +79,7 @@ def python_with(extra, core, wheel, tmp_path, *constraints):
     venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
     behind(python, core)
-    pip(python, "--no-compile", f"{wheel}[{extra}]", *constraints)
+    pip(python, f"{wheel}[{extra}]", *constraints)
     return python
 
 

@@ -170,7 +170,7 @@ STATES = {
     "compact": written(lambda meta: meta["stores"]["all"].update(compact={"a": 1})),
     "figures": written(lambda meta: meta["figures"].update(dict.fromkeys(meta["figures"], "x"))),
     "a figure": written(lambda meta: meta["figures"].update(refreshes=1.5)),
-    "a flag": written(lambda meta: meta.update(gated="no")),
+    "a flag": written(lambda meta: meta["gate"].update(closed="no")),
     "a share": written(lambda meta: meta.update(real_share=-3)),
     "a clock": written(lambda meta: meta["clock"].update(steps=-5)),
     "no storage": lambda state: state.pop("_storage"),

@@ -226,6 +226,7 @@ def broken(meta, path, value):
 
 
 PATHS = (
+    "draws draws/draws gate gate/closed begun "
     "clock/steps clock/last_at rng rng/state figures figures/rows generator generator/kind generator/spec stores "
     "generator/config generator/config/relabel stores/all stores/all/columns stores/all/capacity snapshots real_share"
 )

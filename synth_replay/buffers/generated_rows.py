@@ -1,0 +1,55 @@
+"""Stores of generated rows: filled at a refresh, drawn from for a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from synth_replay.buffers.generators import RowGenerator, labels_of
+from synth_replay.buffers.mixing import SourceCounts
+from synth_replay.buffers.real_rows import Groups
+from synth_replay.buffers.sources import Mixture, Store
+from synth_replay.buffers.store import ColumnStore, HostColumns
+from synth_replay.buffers.validation import SCORED_ROWS
+from synth_replay.transitions import Transitions
+
+ToHost = Callable[[Transitions], HostColumns]
+
+
+def filled(
+    generator: RowGenerator, wanted: Iterable[tuple[Store, int]], to_host: ToHost, progress: bool | None
+) -> tuple[dict[str, ColumnStore], Groups]:
+    """Generates the rows of all stores.
+
+    Args:
+        generator: A fitted generator. Stores with a label that it does not know are left out.
+        wanted: Stores with their numbers of rows.
+        to_host: Function that turns generated rows into the host's own columns.
+        progress: Progress bars; None shows them on a terminal.
+
+    Returns:
+        The stores by name, and some of the rows of each in environment units, to score them.
+    """
+    scored: Groups = {}
+    stores: dict[str, ColumnStore] = {}
+    known = labels_of(generator)
+    for store, count in wanted:
+        if store.label is None or store.label in known:
+            rows = generator.sample(count, label=store.label, progress=progress)
+            stores[store.name] = ColumnStore(count)
+            stores[store.name].replace(to_host(rows))
+            scored[store.name] = rows[:SCORED_ROWS]
+    return stores, scored
+
+
+def drawn(
+    stores: Mapping[str, ColumnStore], mixture: Mixture, counts: SourceCounts, rng: np.random.Generator
+) -> HostColumns:
+    """Samples the generated rows of a batch with replacement, source by source, in the host's columns."""
+    wanted = zip(mixture.drawn_from, counts.counts[mixture.real_sources :], strict=True)
+    held = [(stores[store], count) for store, count in wanted if store is not None and count]
+    parts = [store.gather(rng.integers(len(store), size=count)) for store, count in held]
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
