@@ -3,7 +3,7 @@
 from synth_replay.buffers.auto_share import AutoRatio, AutoShare
 from synth_replay.buffers.cfg_mixed import CFGMixedBuffer
 from synth_replay.buffers.engine import SynthesisEngine
-from synth_replay.buffers.generated_share import LinearSchedule, Moment, Ratio, ShareRule
+from synth_replay.buffers.generated_share import AdaptiveRule, LinearSchedule, Moment, Ratio, ShareRule
 from synth_replay.buffers.generators import RowGenerator
 from synth_replay.buffers.mixing import SourceCounts
 from synth_replay.buffers.options import EngineOptions, MixedOptions, SyntheticOptions, cfdg_engine, synther_engine
@@ -15,6 +15,7 @@ from synth_replay.runtime import seed_from_numpy, seed_from_torch
 
 __all__ = [
     "SOURCES",
+    "AdaptiveRule",
     "AutoRatio",
     "AutoShare",
     "CFGMixedBuffer",

@@ -34,7 +34,7 @@ class AutoShare:
     floor: float | None = 0.9
     name: str = "real_ratio"
 
-    never, starts_refits = False, True
+    never = False
 
     def __post_init__(self) -> None:
         check_ratio("AutoShare.most", self.most)

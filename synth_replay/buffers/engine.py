@@ -15,7 +15,7 @@ from gymnasium import spaces
 from synth_replay.buffers.counts import checked_seed, whole_number
 from synth_replay.buffers.draws import DrawCount
 from synth_replay.buffers.generated_rows import ToHost, drawn, filled
-from synth_replay.buffers.generated_share import Moment
+from synth_replay.buffers.generated_share import AdaptiveRule, Moment
 from synth_replay.buffers.generators import GeneratorArgument, fit_steps, generator_for, suit
 from synth_replay.buffers.messages import RefreshMessages
 from synth_replay.buffers.mixing import SourceCounts
@@ -92,7 +92,8 @@ class SynthesisEngine:
         self._figures, self._real_share, self._draws = SynthesisStats(), 1.0, DrawCount()
         self._own_fit = False  # whether the generator has learnt from rows of this buffer
         self._begun = False  # whether generated rows were wanted at any time
-        self.gate = FidelityGate(mixture.rule.floor if validate is None else validate, held_out=validate is not None)
+        floor = mixture.rule.floor if validate is None and isinstance(mixture.rule, AdaptiveRule) else validate
+        self.gate = FidelityGate(floor, held_out=validate is not None)
         self.messages = RefreshMessages(progress)
 
     @property
@@ -115,7 +116,10 @@ class SynthesisEngine:
             return f"Generated rows are kept out: their fidelity {self.gate.ratio:.3f} is below {self.gate.floor}."
         if self.wanted and not self.stores:
             return f"No generated rows yet: the first refit is due at environment step {self._clock.next_at:,}."
-        return self.mixture.rule.reason(self._moment())
+        rule, moment = self.mixture.rule, self._moment()
+        if isinstance(rule, AdaptiveRule):
+            return rule.reason(moment)
+        return f"{rule.generated(moment):.0%} of each batch is generated, as asked for."
 
     def _moment(self, real_rows: int | None = None) -> Moment:
         """Returns what the rule looks at; the number of real rows is that of the last batch if it is not given."""
@@ -177,7 +181,7 @@ class SynthesisEngine:
         saved = self.generator.fitted and not self._own_fit
         if saved and not self.stores:
             self._fill_from_saved(real, to_host)
-        if self.mixture.rule.starts_refits and not (self._begun or saved):
+        if not (self._begun or saved) and isinstance(self.mixture.rule, AdaptiveRule):
             self._clock.request()
         self._begun = True
         if self._clock.due:
@@ -187,8 +191,10 @@ class SynthesisEngine:
 
     def say_when_due(self, at_least: int = 0) -> None:
         """Says once when the first refresh is due: not before the step at which the host asks for its first batch."""
+        rule = self.mixture.rule
         if not self.wanted:
-            self.messages.waits(self.mixture.rule, self._moment())
+            if isinstance(rule, AdaptiveRule):
+                self.messages.waits(rule, self._moment())
         elif not self._clock.due:
             self.messages.schedule(max(self._clock.next_at, at_least), self.generator.fitted)
 
@@ -274,9 +280,8 @@ class SynthesisEngine:
         """
         mixture = self.mixture
         real = tuple(real_rows[name] for name in mixture.sources[: mixture.real_sources])
-        counts = mixture.counts(
-            batch_size, self._moment(), real + tuple(map(self._held, mixture.drawn_from)), self._rng
-        )
+        held = real + tuple(map(self._held, mixture.drawn_from))
+        counts = mixture.counts(batch_size, self._moment(sum(real)), held, self._rng)
         self._draws.add(counts.real, sum(real), self.steps)
         self._real_share = counts.real / max(batch_size, 1)
         return counts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -103,25 +103,25 @@ class Moment:
 
 
 class ShareRule(Protocol):
-    """Decides which share of the next batch is generated. A new rule is a new class with these members."""
+    """Decides which share of the next batch is generated. A new rule is a new class with these two members."""
 
     @property
     def never(self) -> bool:
         """Whether no batch will ever hold generated rows: then nothing is fitted."""
         ...
 
-    @property
-    def starts_refits(self) -> bool:
-        """Whether the first refit comes with the first share above 0, instead of ``refresh_every``."""
+    def generated(self, moment: Moment) -> float:
+        """Returns the share of generated rows in the next batch, in [0, 1]. While it is 0 nothing is fitted."""
         ...
+
+
+@runtime_checkable
+class AdaptiveRule(ShareRule, Protocol):
+    """A rule that finds out when generated rows begin: the first refit comes with its first share above 0."""
 
     @property
     def floor(self) -> float | None:
-        """Smallest fidelity of generated rows that are used; None leaves it to ``validate``."""
-        ...
-
-    def generated(self, moment: Moment) -> float:
-        """Returns the share of generated rows in the next batch, in [0, 1]. While it is 0 nothing is fitted."""
+        """Smallest fidelity of generated rows that are used, where ``validate`` is not given; None takes all."""
         ...
 
     def reason(self, moment: Moment) -> str:
@@ -142,8 +142,6 @@ class RealRatio:
 
     ratio: Ratio
 
-    starts_refits, floor = False, None
-
     def __post_init__(self) -> None:
         ratio_at("real_ratio", self.ratio, 0)
 
@@ -155,10 +153,6 @@ class RealRatio:
     def generated(self, moment: Moment) -> float:
         """Returns what the real rows leave."""
         return 1 - ratio_at("real_ratio", self.ratio, moment.step)
-
-    def reason(self, moment: Moment) -> str:
-        """Returns the share that was given, as a sentence."""
-        return _given("real_ratio", self.ratio, self.generated(moment), moment.step)
 
 
 @dataclass(frozen=True)
@@ -174,8 +168,6 @@ class SyntheticRatio:
 
     ratio: Ratio
 
-    starts_refits, floor = False, None
-
     def __post_init__(self) -> None:
         ratio_at("synthetic_ratio", self.ratio, 0)
 
@@ -187,12 +179,3 @@ class SyntheticRatio:
     def generated(self, moment: Moment) -> float:
         """Returns the ratio at the moment's environment step."""
         return ratio_at("synthetic_ratio", self.ratio, moment.step)
-
-    def reason(self, moment: Moment) -> str:
-        """Returns the share that was given, as a sentence."""
-        return _given("synthetic_ratio", self.ratio, self.generated(moment), moment.step)
-
-
-def _given(name: str, ratio: Ratio, share: float, step: int) -> str:
-    way = f"{name} is a schedule, now at step {step:,}" if callable(ratio) else f"{name}={ratio:.3g}"
-    return f"{share:.0%} of each batch is generated: {way}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 
-from synth_replay.buffers.generated_share import Moment, ShareRule
+from synth_replay.buffers.generated_share import AdaptiveRule, Moment
 from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.generator.config import MIN_ROWS
 from synth_replay.runtime import announce
@@ -34,9 +34,9 @@ class RefreshMessages:
         until = "generated rows are those of the saved generator" if saved else "batches contain only real rows"
         self._once("schedule", "The first refit is due at environment step %s. Until then %s.", f"{due_at:,}", until)
 
-    def waits(self, rule: ShareRule, moment: Moment) -> None:
-        """Says once why there are no generated rows yet, where a rule decides when they begin."""
-        if rule.starts_refits and "waits" not in self._said:
+    def waits(self, rule: AdaptiveRule, moment: Moment) -> None:
+        """Says once why there are no generated rows yet."""
+        if "waits" not in self._said:
             self._once("waits", "%s", rule.reason(moment))
 
     def refresh(self, step: int, rows: int, gradient_steps: int | None, new_rows: int, last: SynthesisStats) -> None:

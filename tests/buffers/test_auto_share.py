@@ -100,7 +100,7 @@ def test_batches_are_those_of_real_rows_alone_until_the_rows_have_been_drawn_oft
             np.testing.assert_array_equal(column, theirs.leaves()[name])
     assert auto.stats.refreshes == 0 and auto.stats.draws_per_row == pytest.approx(64)
     assert auto.stats.reason == "No generated rows yet: 64 draws per row, they begin at 400 (real_ratio='auto')."
-    assert "real_ratio=1" in stock.stats.reason
+    assert stock.stats.reason == "0% of each batch is generated, as asked for."
 
 
 def test_the_first_refit_comes_with_the_share_and_later_ones_as_refresh_every_says():

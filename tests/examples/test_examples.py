@@ -65,6 +65,7 @@ def test_a_short_example_runs(script, inputs, tmp_path):
     assert said in run(script, *data, *options, "--preset", inputs[3], cwd=tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the host library that the script imports
 @pytest.mark.parametrize("script", SMALL)
 def test_a_script_explains_its_options(script, monkeypatch, capsys):
     monkeypatch.syspath_prepend(EXAMPLES)
