@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.arguments import Parser, continuous, one_line_errors, preset
+from common.arguments import Parser, continuous, one_line_errors, preset, ratio
 from stable_baselines3 import SAC
 from stable_baselines3.common.evaluation import evaluate_policy
 
@@ -16,7 +16,9 @@ def main() -> None:
     parser.add_argument("--env", type=continuous, default="Pendulum-v1", help="Gymnasium id, continuous actions")
     parser.add_argument("--steps", type=int, default=20_000, help="environment steps")
     parser.add_argument("--updates", type=int, default=4, help="gradient steps per environment step")
-    parser.add_argument("--real-ratio", type=float, default=0.5, help="share of real rows; 1 is SB3's own buffer")
+    parser.add_argument(
+        "--real-ratio", type=ratio, default=0.5, help="share of real rows, or auto; 1 is SB3's own buffer"
+    )
     parser.add_argument("--refresh-every", type=int, default=5_000, help="environment steps between two refits")
     parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
     parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import torch
-from common.arguments import Parser, one_line_errors, preset
+from common.arguments import Parser, one_line_errors, preset, ratio
 from torch import nn
 
 from synth_replay.buffers import SyntheticReplayBuffer
@@ -16,7 +16,7 @@ def main() -> None:
     """Trains DQN and prints the mean return of the last episodes."""
     parser = Parser(__doc__)
     parser.add_argument("--steps", type=int, default=20_000, help="environment steps")
-    parser.add_argument("--real-ratio", type=float, default=0.5, help="share of real rows in a batch")
+    parser.add_argument("--real-ratio", type=ratio, default=0.5, help="share of real rows in a batch, or auto")
     parser.add_argument("--preset", type=preset, help="cpu, fast, paper, or a file; by default cpu, on a GPU fast")
     parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     args = parser.parse_args()

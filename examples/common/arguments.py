@@ -75,6 +75,11 @@ def share(text: str) -> float:
     return float(text)
 
 
+def ratio(text: str) -> float | str:
+    """Checks an argument: a number in [0, 1], or ``auto``."""
+    return text if text == "auto" else share(text)
+
+
 def preset(name: str) -> str:
     """Checks an argument: a preset, file or folder of a generator, as the buffers take it."""
     if name not in STATE_AUGMENTATIONS and not Path(name).is_dir():
