@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--quality", default="medium-replay", choices=QUALITIES, help="which policies act")
     parser.add_argument("--steps", type=int, default=20_000, help="environment steps to collect")
     parser.add_argument("--train-steps", type=int, help="environment steps of learning; default: 25000, a game 150000")
+    parser.add_argument("--episodes", type=int, help="episodes that score a policy; default: 5, a game 16")
     parser.add_argument("--size", type=int, default=64, choices=[64, 84], help="pixels; 84 is written as HDF5")
     parser.add_argument("--distraction", choices=DISTRACTION_LEVELS, help="level, for dm_control; default: none")
     parser.add_argument("--variant", default="fixed", choices=DISTRACTION_VARIANTS, help="variant of the distraction")
@@ -48,8 +49,8 @@ def main() -> None:
     if game and (args.size != 64 or args.distraction):
         parser.error("Procgen draws 64 px without distractions: leave --size and --distraction out.")
     args.train_steps = args.train_steps or (150_000 if game else 25_000)
-    if min(args.steps, args.train_steps) < 1:
-        parser.error("--steps and --train-steps must be positive.")
+    if min(args.steps, args.train_steps, args.episodes or 1) < 1:
+        parser.error("--steps, --train-steps and --episodes must be positive.")
     torch.set_num_threads(args.threads)
     collect(args)
 

@@ -103,8 +103,8 @@ def collect(args: argparse.Namespace) -> None:
 def make_task(args: argparse.Namespace) -> Task:
     """Creates the task of the arguments."""
     if args.task in GAMES:
-        return GameTask(args.task)
+        return GameTask(args.task, args.episodes)
     distraction = None
     if args.distraction is not None:
         distraction = Distraction(args.distraction, variant=args.variant, backgrounds=args.backgrounds, seed=args.seed)
-    return ControlTask(args.task, args.size, distraction)
+    return ControlTask(args.task, args.size, distraction, args.episodes)

@@ -19,8 +19,8 @@ from synth_replay.datasets import PixelEpisode, write_offline_procgen, write_vd4
 from synth_replay.environments import ActionRepeat, Distraction, ProcgenEnv, load_dm_control, make_dmc_pixels
 
 ACTION_REPEAT = 2  # V-D4RL
-EPISODES = 5  # of dm_control for a score
 GAME_COPIES = 16  # environments of a game in training
+EPISODES, GAME_EPISODES = 5, 16  # for a score
 
 
 class ControlTask:
@@ -30,13 +30,14 @@ class ControlTask:
         name: Name ``<domain>-<task>``.
         size: Height and width of a frame: 64 is written as npz files, 84 as HDF5.
         distraction: Distraction of the frames, which the policy does not see.
+        episodes: Episodes for a score; None takes 5.
     """
 
     algorithm = SAC
 
-    def __init__(self, name: str, size: int, distraction: Distraction | None) -> None:
+    def __init__(self, name: str, size: int, distraction: Distraction | None, episodes: int | None = None) -> None:
         self.domain, _, self.task = name.partition("-")
-        self.size, self.distraction = size, distraction
+        self.size, self.distraction, self.episodes = size, distraction, episodes or EPISODES
 
     def learner(self, seed: int, steps: int) -> BaseAlgorithm:
         """Creates a small SAC, which two CPU cores can train."""
@@ -56,7 +57,7 @@ class ControlTask:
 
     def score(self, model: BaseAlgorithm, seed: int) -> float:
         """Computes the mean return of the stochastic policy."""
-        return mean_return(model, self.states(seed, EPISODES))
+        return mean_return(model, self.states(seed, self.episodes))
 
     def pixels(self, seed: int) -> gym.Env[Any, Any]:
         """Creates the environment of the data."""
@@ -83,28 +84,37 @@ class GameTask:
 
     Args:
         game: Name of the game, one of :data:`synth_replay.environments.GAMES`.
+        episodes: Episodes for a score before 100 have been played in training; None takes 16.
     """
 
     algorithm = PPO
 
-    def __init__(self, game: str) -> None:
-        self.game = game
+    def __init__(self, game: str, episodes: int | None = None) -> None:
+        self.game, self.episodes = game, episodes or GAME_EPISODES
 
     def learner(self, seed: int, steps: int) -> BaseAlgorithm:  # noqa: ARG002
         """Creates PPO as in Cobbe et al. 2020, but with the Nature CNN: IMPALA's takes 17 times as long on a CPU."""
         networks = {"features_extractor_kwargs": {"features_dim": 256}}
         rollouts = {"n_steps": 128, "batch_size": 256, "n_epochs": 3, "gamma": 0.999, "ent_coef": 0.01}
-        return PPO("CnnPolicy", self.states(seed), 5e-4, policy_kwargs=networks, seed=seed, device="cpu", **rollouts)
+        return PPO(
+            "CnnPolicy",
+            self.states(seed, GAME_COPIES),
+            5e-4,
+            policy_kwargs=networks,
+            seed=seed,
+            device="cpu",
+            **rollouts,
+        )
 
-    def states(self, seed: int) -> VecEnv:
-        """Creates the environments of the training, with rewards of unit scale."""
-        copies = make_vec_env(lambda: ProcgenEnv(self.game), GAME_COPIES, seed)
-        return VecNormalize(copies, norm_obs=False, gamma=0.999)
+    def states(self, seed: int, copies: int) -> VecEnv:
+        """Creates environments with rewards of unit scale."""
+        env = make_vec_env(lambda: ProcgenEnv(self.game), copies, seed)
+        return VecNormalize(env, norm_obs=False, gamma=0.999)
 
     def score(self, model: BaseAlgorithm, seed: int) -> float:
         """Computes the mean return of the last 100 training episodes, or of new episodes if there are fewer."""
         learnt = [episode["r"] for episode in model.ep_info_buffer or ()]
-        return float(np.mean(learnt)) if len(learnt) == 100 else mean_return(model, self.states(seed))
+        return float(np.mean(learnt)) if len(learnt) == 100 else mean_return(model, self.states(seed, self.episodes))
 
     def pixels(self, seed: int) -> gym.Env[Any, Any]:
         """Creates the environment of the data."""

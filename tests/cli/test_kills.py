@@ -40,6 +40,6 @@ def test_a_command_killed_before_any_change_of_a_name_ends_well_when_repeated(na
     (folder / f"{name}.partial" / "thesis.txt").write_text("precious")
     rows = ["--num-samples", 90, "--shard-rows", 30] if name != "generator" else []
     command = ["fit" if name == "generator" else "upsample", data, "--out", folder / name, "--preset", preset]
-    kills = killed(folder, folder / name, 3, *command, *rows, *QUICK)
-    assert kills == 3
+    kills = killed(folder, folder / name, 2, *command, *rows, *QUICK)
+    assert kills == 2
     assert (folder / f"{name}.partial" / "thesis.txt").read_text() == "precious"

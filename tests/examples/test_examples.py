@@ -204,6 +204,9 @@ def test_the_pipeline_on_pixels_ends_in_table_and_pictures(tmp_path, monkeypatch
     monkeypatch.syspath_prepend(EXAMPLES)
     script = importlib.import_module("visual_generalization")
     monkeypatch.setattr(script, "run", here)
+    tasks = importlib.import_module("common.pixel_tasks")
+    for name in ("GAME_COPIES", "GAME_EPISODES"):
+        monkeypatch.setattr(tasks, name, 2)
     monkeypatch.setattr(script, "DATA", {"smoke": {"dmc": (3, "medium-replay", 150), "procgen": (1, "expert", 150)}})
     monkeypatch.setitem(SIZES, "smoke", SMALLEST)
     monkeypatch.setattr(sys, "argv", ["visual_generalization.py", "--task", task, "--out", str(tmp_path / "visual")])

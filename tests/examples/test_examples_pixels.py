@@ -27,7 +27,7 @@ def example(monkeypatch):
 
 
 def collect(out, *arguments):
-    command = [sys.executable, str(EXAMPLES / "collect_pixels.py"), *arguments, "--out", str(out)]
+    command = [sys.executable, str(EXAMPLES / "collect_pixels.py"), *arguments, "--out", str(out), "--episodes", "1"]
     return subprocess.run(command, capture_output=True, text=True)
 
 
