@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -47,6 +48,26 @@ def test_a_save_waits_for_one_that_has_replaced_half_of_its_files(monkeypatch, t
             saving.result()
     tensors, meta = load_checkpoint(tmp_path, "generator")
     assert meta == {"number": 2} and (tensors["x"] == 2).all() and len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no lock for a folder")
+def test_a_file_system_without_locks_is_no_error(monkeypatch, tmp_path):
+    import fcntl
+
+    def flock(*given):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    save_checkpoint(tmp_path, "generator", {"x": torch.zeros(3)}, {"number": 1})
+    assert load_checkpoint(tmp_path, "generator")[1] == {"number": 1}
+
+
+def test_a_save_removes_only_its_own_leftovers(tmp_path):
+    stray, other = tmp_path / ".g.json.synth-replay-partial", tmp_path / ".g2.npz.synth-replay-partial"
+    stray.write_text("cut short")
+    other.mkdir()
+    save_checkpoint(tmp_path, "g", {"x": torch.zeros(3)}, {})
+    assert not stray.exists() and other.is_dir()
 
 
 SAVER = """

@@ -88,6 +88,12 @@ def test_inconsistent_demonstrations_are_refused(changes, error, match, tmp_path
         read(demonstrations(tmp_path / "d.hdf5", changes))
 
 
+def test_next_observations_in_some_demonstrations_alone_are_refused(tmp_path):
+    lacking = {"next_obs/eef_pos": None, "next_obs/object": None}
+    with pytest.raises(DatasetFormatError, match="demo_0 holds next_obs, unlike demo_1"):
+        open_dataset(demonstrations(tmp_path / "d.hdf5", lacking))
+
+
 def test_demonstrations_without_observations_name_the_script_that_makes_them(tmp_path):
     with h5py.File(tmp_path / "raw.hdf5", "w") as file:
         file["data/demo_0/actions"] = file["data/demo_0/states"] = np.zeros((3, 2))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from synth_replay import TransitionGenerator
-from synth_replay.datasets import open_dataset
+from synth_replay.datasets import ShardWriter, open_dataset
 from synth_replay.errors import DatasetError, DatasetExistsError
 from synth_replay.upsampling import Output, make_dataset
 from tests.conftest import TINY, rollout
@@ -46,3 +46,24 @@ def test_a_finished_output_is_left_alone_and_another_job_is_refused(generator, t
 def test_an_output_that_makes_no_sense_is_refused(bad, tmp_path):
     with pytest.raises(DatasetError):
         Output(tmp_path / "a", **({"rows": 10} | bad))
+
+
+def test_a_disk_that_changes_what_is_written_is_an_error_and_the_next_run_makes_only_that(
+    generator, tmp_path, monkeypatch
+):
+    output, write = Output(tmp_path / "a", rows=130, shard_rows=50), ShardWriter.write
+
+    def damaging(self, number, rows):
+        write(self, number, rows)
+        if number == 1:
+            path = next(self.folder.glob("part-00001*"))
+            path.write_bytes(path.read_bytes()[:-9] + b"otherwise")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardWriter, "write", damaging)
+        with pytest.raises(DatasetError, match=r"1 shards read back with other contents.*Check the disk"):
+            make_dataset(output, {"sample": {}}, lambda _: generator, progress=False)
+    made_again = []
+    monkeypatch.setattr(ShardWriter, "write", lambda *given: made_again.append(given[1]) or write(*given))
+    assert make_dataset(output, {"sample": {}}, lambda _: generator, progress=False)
+    assert made_again == [1] and len(open_dataset(tmp_path / "a")) == 130
