@@ -133,7 +133,7 @@ def rows_of_state(state: object) -> tuple[TensorDictBase, int]:
     leaves = {tuple(str(key).split(".")): value for key, value in held.items() if isinstance(value, Tensor)}
     if bool(leaves) is not state["initialized"]:
         raise CheckpointError(
-            "The state is damaged: its row count does not match the rows that it holds. Save it again."
+            "The saved state is damaged: it says another number of rows than it holds. Save it again."
         )
     return _as_rows(leaves), state.get("_len", -1)
 

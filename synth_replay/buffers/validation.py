@@ -82,9 +82,10 @@ class FidelityGate:
             return
         self.closed, self.ratio = worst.ratio < self.floor, worst.ratio
         if self.closed:
+            floor = f"validate={self.floor}" if self.held_out else f"{self.floor}"
             warnings.warn(
                 f"Generated rows are kept out of training (real ratio 1) until the next refresh: {worst}. "
-                f"The floor is validate={self.floor}; more real rows or more training steps may help.",
+                f"The floor is {floor}; more real rows or more training steps may help.",
                 stacklevel=6,
             )
 
