@@ -22,14 +22,24 @@ DATA = ROOT.parent.parent / "data" / "study"
 RUNS = ROOT / "runs"
 GENERATORS = DATA / "generators"
 
+ENVIRONMENTS = ("HalfCheetah-v5", "Hopper-v5", "Reacher-v5")
 # Returns of a random and an expert policy, for the usual 0 to 100 scale. They are D4RL's (its infos.py) except for
-# Reacher, which D4RL lacks: there, a random policy over 300 episodes, and the best of the agent that made the data
+# Reacher and Acrobot, which D4RL lacks: there, a random policy (Reacher: 300 episodes; on Acrobot none of its episodes
+# reaches the goal), and the best of the agent that made the data
 REFERENCE = {
     "HalfCheetah-v5": (-280.18, 12135.0),
     "Hopper-v5": (-20.27, 3234.3),
     "Reacher-v5": (-42.8, -3.71),
+    "Walker2d-v5": (1.63, 4592.3),
+    "Acrobot-v1": (-500.0, -80.0),
 }
-COLLECTED = {"HalfCheetah-v5": 150_000, "Hopper-v5": 150_000, "Reacher-v5": 20_000}
+COLLECTED = {
+    "HalfCheetah-v5": 150_000,
+    "Hopper-v5": 150_000,
+    "Reacher-v5": 20_000,
+    "Walker2d-v5": 150_000,
+    "Acrobot-v1": 50_000,
+}
 LEVELS = (500, 1_500, 5_000)
 SEEDS = range(5)
 ALGORITHMS = ("td3bc", "iql")
@@ -101,7 +111,7 @@ class Run:
 
 def runs() -> list[Run]:
     """Lists all runs by level, smallest first, then by seed, so that an interrupted study is balanced."""
-    order = product(LEVELS, SEEDS, REFERENCE, ARMS, ALGORITHMS)
+    order = product(LEVELS, SEEDS, ENVIRONMENTS, ARMS, ALGORITHMS)
     found = [Run(env_id, rows, arm, algorithm, seed) for rows, seed, env_id, arm, algorithm in order]
     return found + [Run(LARGER_ENV, LARGER_ROWS, arm, "td3bc", seed, True) for seed in SEEDS for arm in ARMS[::3]]
 
@@ -113,7 +123,8 @@ def replay_path(env_id: str) -> Path:
 
 def how_to_collect(env_id: str) -> str:
     """Words the command that collects a replay with a small SAC, in up to 40 minutes on one core."""
-    options = f"--steps {COLLECTED[env_id]} --width 128 --batch-size 128 --learning-rate 1e-3 --out data/study"
+    options = "--algo DQN " if env_id == "Acrobot-v1" else ""
+    options += f"--steps {COLLECTED[env_id]} --width 128 --batch-size 128 --learning-rate 1e-3 --out data/study"
     return f"collect its replay with python examples/collect_dataset.py --env {env_id} {options}"
 
 

@@ -17,12 +17,12 @@ from benchmarks.intervals import cell, estimate, gain, verdict
 from benchmarks.offline.study import (
     ALGORITHMS,
     ARMS,
+    ENVIRONMENTS,
     LARGER_ENV,
     LARGER_LAYERS,
     LARGER_ROWS,
     LAYERS,
     LEVELS,
-    REFERENCE,
     ROOT,
     SEEDS,
     STEPS,
@@ -44,7 +44,7 @@ def scores(env_id: str, rows: int, arm: str, algorithm: str, larger: bool = Fals
 def lines() -> list[dict[str, Any]]:
     """Computes one line for each complete cell."""
     found = []
-    for rows, env_id, algorithm in product(LEVELS, REFERENCE, ALGORITHMS):
+    for rows, env_id, algorithm in product(LEVELS, ENVIRONMENTS, ALGORITHMS):
         values = {arm: scores(env_id, rows, arm, algorithm) for arm in ARMS}
         for arm, seeds in values.items():
             if np.isnan(seeds).any():
@@ -63,7 +63,7 @@ def over_environments(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     table = []
     for rows, algorithm, arm in product(LEVELS, ALGORITHMS, ARMS):
         cells = [x["seeds"] for x in found if (x["rows"], x["algorithm"], x["arm"]) == (rows, algorithm, arm)]
-        if len(cells) == len(REFERENCE):
+        if len(cells) == len(ENVIRONMENTS):
             iqm, low, high = estimate(np.array(cells).T)
             table.append({"rows": rows, "algorithm": algorithm, "arm": arm, "iqm": iqm, "low": low, "high": high})
     return table
@@ -97,7 +97,7 @@ def markdown(found: list[dict[str, Any]]) -> str:
     index = {(x["rows"], x["environment"], x["algorithm"], x["arm"]): x for x in found}
     head = ["rows", "environment", "algorithm", *(LABELS[arm] for arm in ARMS), "default minus real only"]
     out = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for rows, env_id, algorithm in product(LEVELS, REFERENCE, ALGORITHMS):
+    for rows, env_id, algorithm in product(LEVELS, ENVIRONMENTS, ALGORITHMS):
         cells = [index.get((rows, env_id, algorithm, arm)) for arm in ARMS]
         if any(cells):
             texts = [
@@ -131,8 +131,8 @@ def panel(axes: Axes, found: list[dict[str, Any]], env_id: str, algorithm: str) 
 def picture(found: list[dict[str, Any]]) -> None:
     """Draws ``docs/img/offline.png``."""
     figure = Figure(figsize=(10, 6), layout="constrained")
-    grid = figure.subplots(len(ALGORITHMS), len(REFERENCE), squeeze=False)
-    for (i, algorithm), (j, env_id) in product(enumerate(ALGORITHMS), enumerate(REFERENCE)):
+    grid = figure.subplots(len(ALGORITHMS), len(ENVIRONMENTS), squeeze=False)
+    for (i, algorithm), (j, env_id) in product(enumerate(ALGORITHMS), enumerate(ENVIRONMENTS)):
         panel(grid[i, j], found, env_id, algorithm)
     figure.supxlabel("real transitions in the dataset", fontsize=10)
     figure.supylabel("normalised return: IQM of 5 seeds, 95 % interval", fontsize=10)
@@ -144,7 +144,7 @@ def picture(found: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Writes the JSON, the tables and the picture."""
     found = lines()
-    total = len(LEVELS) * len(REFERENCE) * len(ALGORITHMS) * len(ARMS)
+    total = len(LEVELS) * len(ENVIRONMENTS) * len(ALGORITHMS) * len(ARMS)
     payload = {"steps": STEPS, "complete cells": f"{len(found)} of {total}", "cells": found}
     payload["over environments"] = over_environments(found)
     payload["sizes"] = sizes()

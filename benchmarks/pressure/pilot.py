@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import nct, t
 
-from benchmarks.offline.study import ALGORITHMS, LEVELS, REFERENCE
+from benchmarks.offline.study import ALGORITHMS, ENVIRONMENTS, LEVELS
 from benchmarks.offline.summary import scores
 from benchmarks.pressure.study import SEEDS
 from benchmarks.shared import report
@@ -38,7 +38,7 @@ def detectable(spread: float, pairs: int) -> float:
 def main() -> None:
     """Writes the table of all cells of the pilot."""
     rows = []
-    for level, env_id, algorithm in product(LEVELS, REFERENCE, ALGORITHMS):
+    for level, env_id, algorithm in product(LEVELS, ENVIRONMENTS, ALGORITHMS):
         difference = scores(env_id, level, "default", algorithm) - scores(env_id, level, "real", algorithm)
         spread = float(difference.std(ddof=1))
         line = {"rows": level, "environment": env_id, "algorithm": algorithm, "mean gain": round(difference.mean(), 1)}

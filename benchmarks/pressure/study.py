@@ -12,13 +12,12 @@ from itertools import product
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.offline.study import COLLECTED
+from benchmarks.offline.study import ENVIRONMENTS
 
 ROOT = Path(__file__).parent
 RUNS = ROOT / "runs"
 
 Algorithm = Literal["td3bc", "iql"]
-ENVIRONMENTS = tuple(COLLECTED)
 SEEDS = range(5)
 BATCH, WIDTH = 256, 128
 SHARES = (0.0, 0.25, 0.5, 0.75)
@@ -102,8 +101,8 @@ def runs() -> list[Run]:
     found = _cells(500, 8_000, SHARES, two)
     found += _cells(1_500, 12_000, PAIR, two)
     found += _cells(500, 8_000, PAIR, ("td3bc",), bounded, layer_norm=True)
-    found += _cells(5_000, 80_000, PAIR, ("td3bc",))
-    found += _cells(5_000, 40_000, PAIR, ("iql",))
+    found += _cells(5_000, 80_000, PAIR, ("td3bc",), bounded)
+    found += _cells(5_000, 40_000, PAIR, ("iql",), bounded[:1])
     found += _cells(1_500, 12_000, PAIR, ("td3bc",), bounded, layer_norm=True)
     found += _cells(1_500, 12_000, SHARES[1::2], ("td3bc",))
     found += _cells(5_000, 40_000, PAIR, ("td3bc",), bounded, layer_norm=True)
