@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.errors import InvalidTransitionsError, MissingExtraError, SpecMismatchError
 from synth_replay.report import optional_imports, write, write_report
 from tests.conftest import rollout
@@ -104,3 +105,12 @@ def test_progress_is_shown_when_asked_for_and_nothing_is_printed(tmp_path, rows,
 def test_nothing_is_shown_away_from_a_terminal(tmp_path, rows, capsys):
     report(tmp_path, rows[0][:50], rows[1][:50])
     assert capsys.readouterr() == ("", "")
+
+
+def test_figures_of_a_buffer_are_on_the_page_and_for_programs(tmp_path, rows):
+    stats = SynthesisStats(refreshes=2, draws_per_row=180.5, reason="No generated rows yet.")
+    report(tmp_path, *rows, stats=stats, provenance={"command": "train"})
+    page = Page(tmp_path / "report.html")
+    assert "No generated rows yet." in page.text and "180.5" in page.text
+    told = page.data["provenance"]
+    assert told["command"] == "train" and told["buffer"]["refreshes"] == 2 and told["buffer"]["draws_per_row"] == 180.5
