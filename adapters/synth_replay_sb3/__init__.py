@@ -7,6 +7,7 @@ require_extra("stable_baselines3", "sb3")
 from synth_replay_sb3.callbacks import SyntheticReplayCallback  # noqa: E402
 from synth_replay_sb3.cfg_mixed import CFGMixedBuffer  # noqa: E402
 from synth_replay_sb3.conversion import stored_transitions  # noqa: E402
+from synth_replay_sb3.high_ratio import NetworkResets, PolicyDelay  # noqa: E402
 from synth_replay_sb3.pixels.augmented import AugmentedReplayBuffer  # noqa: E402
 from synth_replay_sb3.pixels.latents import encoder_of, transplant  # noqa: E402
 from synth_replay_sb3.pixels.networks import FrozenFeatures  # noqa: E402
@@ -20,6 +21,8 @@ __all__ = [
     "LatentDQNPolicy",
     "LatentSACPolicy",
     "LatentTD3Policy",
+    "NetworkResets",
+    "PolicyDelay",
     "SyntheticReplayBuffer",
     "SyntheticReplayCallback",
     "encoder_of",

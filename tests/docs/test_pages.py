@@ -125,6 +125,11 @@ def test_learning_online():
     assert found["model"].replay_buffer.size() == 105
 
 
+def test_what_experts_use_besides():
+    found = run("howto/online", 1, _1_000=130, **{"every=600": "every=100"})
+    assert found["model"].critic.qf0[1].normalized_shape == (256,)
+
+
 def test_choosing_saves_a_configuration_that_can_be_read(capsys):
     run("howto/choosing", 0, **{"training=replace(CPU.training, steps=3_000)": "training=CPU.training"})
     assert GeneratorConfig.load("small.yaml").network.width == 128

@@ -18,6 +18,7 @@ HOMES = {
 SKIPPED = {"_build", "gallery", "generated", "__pycache__", "runs", "results"}
 PUBLIC_MODULES = {
     "synth_replay.errors",
+    "synth_replay_sb3.policies",  # its name is promised
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
