@@ -11,6 +11,7 @@ from synth_replay.buffers.sources import SOURCES, Mixture, four_sources, two_sou
 from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import HostColumns
 from synth_replay.buffers.synthetic import SyntheticReplayBuffer
+from synth_replay.generator.relevance import Relevance
 from synth_replay.runtime import seed_from_numpy, seed_from_torch
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Mixture",
     "Moment",
     "Ratio",
+    "Relevance",
     "RowGenerator",
     "ShareRule",
     "SourceCounts",

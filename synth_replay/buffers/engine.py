@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,16 +16,25 @@ from synth_replay.buffers.counts import checked_seed, whole_number
 from synth_replay.buffers.draws import DrawCount
 from synth_replay.buffers.generated_rows import ToHost, drawn, filled
 from synth_replay.buffers.generated_share import AdaptiveRule, Moment
-from synth_replay.buffers.generators import GeneratorArgument, fit_steps, generator_for, suit
+from synth_replay.buffers.generators import (
+    GeneratorArgument,
+    RelevanceArgument,
+    figures_of,
+    fit_steps,
+    generator_for,
+    resembled,
+    resembled_parts,
+    suit,
+)
 from synth_replay.buffers.messages import RefreshMessages
 from synth_replay.buffers.mixing import SourceCounts
-from synth_replay.buffers.real_rows import Groups, RealRows, collect, labels, named, together
+from synth_replay.buffers.real_rows import Groups, RealRows, Split, collect, labels, together
 from synth_replay.buffers.refresh import FIT_ROWS, Refit, RefreshClock, RefreshConfig
 from synth_replay.buffers.snapshots import Snapshots
 from synth_replay.buffers.sources import Mixture
 from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import ColumnStore, HostColumns
-from synth_replay.buffers.validation import FidelityGate, Split, marginal
+from synth_replay.buffers.validation import FidelityGate, worst_marginal
 from synth_replay.errors import FitDivergedError
 from synth_replay.generator.config import MIN_ROWS
 from synth_replay.spaces import Array
@@ -52,6 +61,7 @@ class SynthesisEngine:
         validate: Smallest share of real rows' own fidelity that generated rows must reach; None never checks.
         guidance_weight: w of CFDG's Eq. 7, for mixtures with labels; None takes the configuration's.
         seed: Seed of the generator and of the rows that are sampled.
+        relevance: Relevance of the rows to ask for (Prioritized Generative Replay); None asks for rows like the replay.
         device: Device that fits and samples.
         progress: Progress bars; None shows them on a terminal. False silences the messages about refreshes, too.
 
@@ -74,6 +84,7 @@ class SynthesisEngine:
         fit_rows: int | None = FIT_ROWS,
         validate: float | None = None,
         guidance_weight: float | None = None,
+        relevance: RelevanceArgument = None,
         seed: int | None = None,
         device: str | torch.device = "auto",
         progress: bool | None = None,
@@ -81,9 +92,9 @@ class SynthesisEngine:
         self.mixture, self.progress = mixture, progress
         self.refresh_config = RefreshConfig(refresh_every, refit, refit_steps, validate, fit_rows)
         self._clock = RefreshClock(self.refresh_config.every)
-        fit_seed, draw_seed = np.random.SeedSequence(checked_seed(seed)).generate_state(2)
-        self._rng = np.random.default_rng(draw_seed)
-        self.generator = generator_for(mixture, observation_space, action_space, generator, int(fit_seed), device)
+        fit, draw = np.random.SeedSequence(checked_seed(seed)).generate_state(2).tolist()
+        self._rng = np.random.default_rng(draw)
+        self.generator = generator_for(mixture, observation_space, action_space, generator, fit, device, relevance)
         store_rows = self.generator.store_rows if store_rows is None else store_rows
         self.store_rows = whole_number("store_rows", store_rows, "the rows of all stores")
         suit(self.generator, mixture, guidance_weight)
@@ -210,7 +221,7 @@ class SynthesisEngine:
         started = time.perf_counter()
         whole = {name: self.gate.split(rows, self._rng) for name, rows in groups.items()}
         split = {name: parts for name, parts in whole.items() if len(parts[0]) >= MIN_ROWS}
-        if not self._worth_fitting(split):
+        if not self.mixture.served_by(split, self.store_rows, self.steps):
             self.messages.postponed(max((len(parts[0]) for parts in whole.values()), default=0))
             self._clock.retry()
             return
@@ -223,21 +234,11 @@ class SynthesisEngine:
         if self.snapshots is not None:
             self.snapshots.add_refresh(self.steps, groups, made, held, self.stores)
         self._clock.done(succeeded=True)
-        like = {name: named(groups, self.mixture.like(name)) for name in made}
-        self._figures = replace(
-            self._figures,
-            refreshes=self._figures.refreshes + 1,
-            denoising_loss=self.generator.holdout_loss,
-            marginal=min(marginal(like[name], rows, self._rng) for name, rows in made.items()),
-        )
+        worst = worst_marginal(resembled(self.generator, groups), made, self.mixture.like, self._rng)
+        self._figures = self._figures.refreshed(self.generator.holdout_loss, worst, figures_of(self.generator))
         self._judge(split, made)
         self._figures = replace(self._figures, refresh_seconds=time.perf_counter() - started)
         self.messages.refreshed(self.stats)
-
-    def _worth_fitting(self, groups: Collection[str]) -> bool:
-        """Returns whether a fit on these groups gives rows for a store."""
-        stores = self.mixture.store_rows(self.store_rows, self.steps)
-        return any(name in groups for store, _ in stores for name in store.like)
 
     def _fit(self, groups: Groups) -> None:
         """Fits all groups at once; if that fails the generator stays as it was."""
@@ -265,7 +266,7 @@ class SynthesisEngine:
         return scored
 
     def _judge(self, split: Split, made: Groups) -> None:
-        self.gate.judge(split, made, {name: self.mixture.like(name) for name in made}, self._rng)
+        self.gate.judge(resembled_parts(self.generator, split), made, self.mixture.like, self._rng)
 
     # -- batches ----------------------------------------------------------------------------
 

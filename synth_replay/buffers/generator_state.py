@@ -14,6 +14,7 @@ from synth_replay.augment import StateAugmentation
 from synth_replay.buffers.generators import RowGenerator
 from synth_replay.errors import CheckpointError
 from synth_replay.generator.generator import TransitionGenerator
+from synth_replay.generator.prompted import PromptedGenerator
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -49,6 +50,9 @@ def generator_state(generator: RowGenerator) -> State:
         meta = {"kind": generator.name, "columns": list(rows), "spec": generator.spec.to_dict()}
         copies = {f"rows.{name}": torch.from_numpy(np.array(array)) for name, array in rows.items()}
         return copies, meta | {"rng": rng_state(generator._rng)}
+    if isinstance(generator, PromptedGenerator):
+        tensors, held = generator_state(generator.inner)
+        return tensors, held | {"prompts": rng_state(generator._rng)}
     if not isinstance(generator, TransitionGenerator):
         raise CheckpointError(f"A {type(generator).__name__} is not saved in files: pickle the buffer instead.")
     if generator.fitted:
@@ -71,6 +75,13 @@ def restored_generator(current: RowGenerator, tensors: Tensors, meta: dict[str, 
         raise CheckpointError(f"The saved state is of {saved}, but the buffer has {kind}: give it the same generator=.")
     if isinstance(current, StateAugmentation):
         return _augmentation(current, tensors, meta)
+    if isinstance(current, PromptedGenerator) != ("prompts" in meta):
+        with_or_without = "without" if isinstance(current, PromptedGenerator) else "with"
+        raise CheckpointError(f"The saved state is of a buffer {with_or_without} relevance=: give it the same options.")
+    if isinstance(current, PromptedGenerator):
+        made = PromptedGenerator(_diffusion(current.inner, tensors, meta), current.relevance)
+        made._rng = rng_of(meta["prompts"])
+        return made
     assert isinstance(current, TransitionGenerator)
     return _diffusion(current, tensors, meta)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,14 +10,21 @@ import torch
 from gymnasium import spaces
 
 from synth_replay.augment import STATE_AUGMENTATIONS, StateAugmentation
+from synth_replay.buffers.real_rows import Groups, Split
 from synth_replay.buffers.sources import Mixture
 from synth_replay.errors import ConfigError, UnsupportedSpaceError
-from synth_replay.generator.config import GeneratorConfig
+from synth_replay.generator.config import GeneratorConfig, resolve_config
 from synth_replay.generator.generator import TransitionGenerator
+from synth_replay.generator.prompted import PromptedGenerator, with_labels_dropped
+from synth_replay.generator.relevance import Relevance, RelevanceName
+from synth_replay.runtime import resolve_device
 from synth_replay.transitions import Transitions, TransitionSpec
 
 GeneratorArgument = str | Path | GeneratorConfig | None
 """A preset, a configuration or its file, a saved generator's folder, a state augmentation; None for the default."""
+
+RelevanceArgument = RelevanceName | Callable[[Transitions], Any] | Relevance | None
+"""What generated rows are to be most relevant for: a name, a function of transitions, or both with their settings."""
 
 
 class RowGenerator(Protocol):
@@ -69,6 +77,7 @@ def make_generator(
     generator: GeneratorArgument,
     seed: int,
     device: str | torch.device,
+    relevance: RelevanceArgument = None,
 ) -> RowGenerator:
     """Loads, configures or names a generator.
 
@@ -79,19 +88,49 @@ def make_generator(
             or None for the device's preset.
         seed: Seed of every draw.
         device: Device that fits and samples.
+        relevance: Relevance of the rows to ask for; None asks for rows like the fitted ones.
 
     Raises:
-        ConfigError: If ``generator`` is none of these.
+        ConfigError: If ``generator`` or ``relevance`` is none of these.
         SpecMismatchError: If a saved generator is of another environment.
     """
+    if relevance is not None:
+        return _prompted(observation_space, action_space, generator, seed, device, relevance)
     if isinstance(generator, str) and generator in STATE_AUGMENTATIONS:
         return StateAugmentation(observation_space, action_space, generator, seed)
+    return _diffusion(observation_space, action_space, generator, seed, device)
+
+
+def _diffusion(
+    observation_space: spaces.Space[Any],
+    action_space: spaces.Space[Any],
+    generator: GeneratorArgument,
+    seed: int,
+    device: str | torch.device,
+) -> TransitionGenerator:
     if isinstance(generator, (str, Path)) and Path(generator).is_dir():
         loaded = TransitionGenerator.load(generator, device)
         loaded.require(observation_space, action_space)
         loaded.reseed(seed)
         return loaded
     return TransitionGenerator(observation_space, action_space, generator, seed, device)
+
+
+def _prompted(
+    observation_space: spaces.Space[Any],
+    action_space: spaces.Space[Any],
+    generator: GeneratorArgument,
+    seed: int,
+    device: str | torch.device,
+    relevance: RelevanceArgument,
+) -> PromptedGenerator:
+    wanted = relevance if isinstance(relevance, Relevance) else Relevance(relevance)  # type: ignore[arg-type]
+    if isinstance(generator, str) and generator in STATE_AUGMENTATIONS:
+        raise ConfigError(f"relevance= needs a diffusion model: {generator!r} cannot be asked for rows.")
+    if not (isinstance(generator, (str, Path)) and Path(generator).is_dir()):
+        config = resolve_config(generator, resolve_device(device))
+        generator = with_labels_dropped(config, wanted)
+    return PromptedGenerator(_diffusion(observation_space, action_space, generator, seed, device), wanted)
 
 
 class NoGenerator:
@@ -135,6 +174,7 @@ def generator_for(
     generator: GeneratorArgument,
     seed: int,
     device: str | torch.device,
+    relevance: RelevanceArgument = None,
 ) -> RowGenerator:
     """Makes the generator of a mixture; a :class:`NoGenerator` for real rows alone whose spaces cannot be modelled.
 
@@ -144,7 +184,7 @@ def generator_for(
         UnsupportedSpaceError: If a space cannot be modelled, and rows are to be generated.
     """
     try:
-        return make_generator(observation_space, action_space, generator, seed, device)
+        return make_generator(observation_space, action_space, generator, seed, device, relevance)
     except UnsupportedSpaceError as error:
         if not mixture.rule.never:
             raise
@@ -158,6 +198,8 @@ def fit_steps(generator: RowGenerator, steps: int | None) -> int | None:
         generator: The generator.
         steps: Gradient steps of the diffusion model, instead of the configuration's.
     """
+    if isinstance(generator, PromptedGenerator):
+        generator = generator.inner
     if not isinstance(generator, TransitionGenerator):
         return None
     relabel = generator.config.relabel
@@ -168,6 +210,24 @@ def fit_steps(generator: RowGenerator, steps: int | None) -> int | None:
 def labels_of(generator: RowGenerator) -> list[int | str]:
     """Returns the labels that a generator was fitted with; none for a state augmentation."""
     return generator.labels if isinstance(generator, TransitionGenerator) else []
+
+
+def figures_of(generator: RowGenerator) -> dict[str, float]:
+    """Returns further figures of a buffer's statistics that only some generators have, by name."""
+    return generator.figures if isinstance(generator, PromptedGenerator) else {}
+
+
+def resembled(generator: RowGenerator, groups: Groups) -> Groups:
+    """Returns the real rows of each group that generated ones are to be like: all, or those of high relevance."""
+    if not isinstance(generator, PromptedGenerator):
+        return groups
+    return {name: generator.resembled(rows) for name, rows in groups.items()}
+
+
+def resembled_parts(generator: RowGenerator, split: Split) -> Split:
+    """Returns :func:`resembled` rows among the fitted and among the held-out rows of each source."""
+    fitted, held = (resembled(generator, {name: parts[i] for name, parts in split.items()}) for i in (0, 1))
+    return {name: (fitted[name], held[name]) for name in split}
 
 
 def suit(generator: RowGenerator, mixture: Mixture, guidance_weight: float | None) -> None:

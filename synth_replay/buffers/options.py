@@ -13,7 +13,7 @@ from gymnasium import spaces
 from synth_replay.buffers.auto_share import AutoRatio
 from synth_replay.buffers.engine import SynthesisEngine
 from synth_replay.buffers.generated_share import Ratio
-from synth_replay.buffers.generators import GeneratorArgument
+from synth_replay.buffers.generators import GeneratorArgument, RelevanceArgument
 from synth_replay.buffers.mixing import PlanName
 from synth_replay.buffers.refresh import Refit
 from synth_replay.buffers.sources import Generation, four_sources, two_sources
@@ -55,9 +55,13 @@ class SyntheticOptions(EngineOptions, total=False):
         real_ratio: Share of real rows in a batch, r in SynthER's Algorithm 1: a number in [0, 1], 0.5 by default, a
             function of the environment step, such as :class:`~synth_replay.buffers.LinearSchedule`, or ``auto``, which
             generates rows only where real ones have been drawn often enough for them to pay.
+        relevance: Asks for rows of the highest relevance (Prioritized Generative Replay): ``curiosity``, ``td_error``,
+            ``return``, a function of :class:`~synth_replay.Transitions`, or a
+            :class:`~synth_replay.buffers.Relevance`. None, the default, asks for rows like the replay.
     """
 
     real_ratio: AutoRatio
+    relevance: RelevanceArgument
 
 
 class MixedOptions(EngineOptions, total=False):
@@ -94,6 +98,7 @@ def synther_engine(
     action_space: spaces.Space[Any],
     *,
     real_ratio: AutoRatio = 0.5,
+    relevance: RelevanceArgument = None,
     seed: int | None = None,
     device: str | torch.device = "auto",
     **options: Unpack[EngineOptions],
@@ -104,6 +109,7 @@ def synther_engine(
         observation_space: Observation space of the environment.
         action_space: Action space of the environment.
         real_ratio: Share of real rows in a batch, or ``auto``.
+        relevance: Relevance of the rows to ask for; None asks for rows like the replay.
         seed: Seed of the generator and of the rows that are sampled.
         device: Device of the generator.
         **options: Keyword arguments of :class:`EngineOptions`.
@@ -115,7 +121,9 @@ def synther_engine(
     """
     refuse_unknown("SyntheticReplayBuffer", options, SyntheticOptions)
     mixture = two_sources(real_ratio)
-    return SynthesisEngine(observation_space, action_space, mixture, seed=seed, device=device, **options)
+    return SynthesisEngine(
+        observation_space, action_space, mixture, relevance=relevance, seed=seed, device=device, **options
+    )
 
 
 def cfdg_engine(

@@ -34,6 +34,9 @@ RealRows = Mapping[str, Callable[[], Transitions]]
 Groups = dict[str, Transitions]
 """Rows by source."""
 
+Split = dict[str, tuple[Transitions, Transitions]]
+"""Rows to fit and rows to hold out, by source."""
+
 
 def collect(
     real: RealRows, wanted: Collection[str], most: int | None, rng: np.random.Generator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,15 +73,20 @@ class Mixture:
         """Whether the generator is fitted with the sources' names as labels."""
         return any(store.label is not None for store in self.stores)
 
-    def like(self, store: str) -> tuple[str, ...]:
-        """Returns the names of the real sources whose rows a store's rows resemble."""
-        return next(held.like for held in self.stores if held.name == store)
+    @property
+    def like(self) -> dict[str, tuple[str, ...]]:
+        """Names of the real sources whose rows a store's rows resemble, by the store's name."""
+        return {store.name: store.like for store in self.stores}
 
     def store_rows(self, total: int, step: int) -> list[tuple[Store, int]]:
         """Returns the stores that a refresh fills at an environment step, with their numbers of rows."""
         shares = self.plan.store_shares(step) if len(self.stores) > 1 else (1.0,)
         counts = apportion(total, shares)
         return [(store, count) for store, count in zip(self.stores, counts, strict=True) if count]
+
+    def served_by(self, groups: Collection[str], total: int, step: int) -> bool:
+        """Returns whether a fit on rows of these sources gives rows for a store."""
+        return any(name in groups for store, _ in self.store_rows(total, step) for name in store.like)
 
     def counts(self, batch_size: int, moment: Moment, held: tuple[int, ...], rng: np.random.Generator) -> SourceCounts:
         """Returns the exact numbers of rows of each source in the next batch.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,9 @@ class SynthesisStats:
         marginal: Mean 1 - KS between generated rows and the rows that were fitted, of the worst store.
         fidelity: Generated rows' marginal on held-out rows over real rows' own, of the worst store; with ``validate``.
         gated: Whether their fidelity keeps the generated rows out of the batches (1) or not (0).
+        relevance: Mean relevance of the fitted real rows; with ``relevance``.
+        relevance_asked: Mean relevance that generated rows were asked for with.
+        relevance_made: Mean relevance of the generated rows.
         refresh_seconds: Duration of the last refresh in seconds.
         last_error: Message of the last failed fit, or None.
     """
@@ -36,8 +41,22 @@ class SynthesisStats:
     marginal: float = float("nan")
     fidelity: float = float("nan")
     gated: bool = False
+    relevance: float = float("nan")
+    relevance_asked: float = float("nan")
+    relevance_made: float = float("nan")
     refresh_seconds: float = float("nan")
     last_error: str | None = None
+
+    def refreshed(self, loss: float, marginal: float, figures: Mapping[str, float]) -> SynthesisStats:
+        """Returns the figures after a refresh.
+
+        Args:
+            loss: Held-out loss of the fit.
+            marginal: Marginal of the generated rows.
+            figures: Further figures by name.
+        """
+        changed: dict[str, Any] = {"refreshes": self.refreshes + 1, "denoising_loss": loss, "marginal": marginal}
+        return replace(self, **(changed | dict(figures)))
 
     def to_dict(self) -> dict[str, float]:
         """Returns the numbers by name."""

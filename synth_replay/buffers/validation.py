@@ -8,15 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synth_replay.buffers.real_rows import Groups, named
+from synth_replay.buffers.real_rows import Groups, Split, named
 from synth_replay.evaluation.fidelity import ks_complement, numeric_columns
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions
 
 HOLDOUT_SHARE = 0.1
 SCORED_ROWS = 5_000
-Split = dict[str, tuple[Transitions, Transitions]]
-"""Rows to fit and rows to hold out, by source."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +124,19 @@ def worst_fidelity(
     return min(found, key=lambda fidelity: fidelity.ratio) if found else None
 
 
-def marginal(real: Transitions, generated: Transitions, rng: np.random.Generator) -> float:
-    """Returns the mean 1 - KS between generated rows and a sample of real ones, over the generated columns."""
+def worst_marginal(groups: Groups, made: Groups, like: Mapping[str, Sequence[str]], rng: np.random.Generator) -> float:
+    """Returns the lowest marginal of all stores: the mean 1 - KS over the columns, between generated and real rows.
+
+    Args:
+        groups: Real rows by source.
+        made: Generated rows by store.
+        like: Sources whose rows those of a store resemble.
+        rng: Source of the choice of real rows.
+    """
+    return min(_marginal(named(groups, like[name]), rows, rng) for name, rows in made.items())
+
+
+def _marginal(real: Transitions, generated: Transitions, rng: np.random.Generator) -> float:
     index = rng.choice(len(real), min(SCORED_ROWS, len(real)), replace=False)
     return float(ks_complement(_numbers(real[index], generated)[0], numeric_columns(generated)[0]).mean())
 

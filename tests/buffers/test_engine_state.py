@@ -40,7 +40,12 @@ def test_every_attribute_of_an_engine_is_either_saved_or_a_setting():
 
 @pytest.mark.parametrize(
     ("make", "options"),
-    [(synther_engine, {}), (synther_engine, {"generator": "dynamics_noise"}), (cfdg_engine, {"validate": 0.1})],
+    [
+        (synther_engine, {}),
+        (synther_engine, {"generator": "dynamics_noise"}),
+        (synther_engine, {"relevance": "return"}),
+        (cfdg_engine, {"validate": 0.1}),
+    ],
 )
 def test_the_state_holds_only_tensors_and_text_and_resumes_exactly(make, options):
     engine, other = refreshed(make, **options), refreshed(make, **(options | {"seed": 7}))

@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp
 from synth_replay import Transitions
 from synth_replay.buffers import synther_engine
 from synth_replay.buffers.refresh import RefreshConfig
-from synth_replay.buffers.validation import compare, hold_out, marginal
+from synth_replay.buffers.validation import compare, hold_out, worst_marginal
 from synth_replay.errors import ConfigError
 from tests.conftest import TINY, rollout
 
@@ -119,7 +119,7 @@ def test_figures_are_one_minus_scipys_ks_statistic():
     assert found.marginal == pytest.approx(expected(shifted), abs=1e-9)
     assert found.reference == pytest.approx(expected(fitted), abs=1e-9)
     assert found.worst == "rewards"
-    assert marginal(real, real, np.random.default_rng(0)) == 1.0
+    assert worst_marginal({"a": real}, {"store": real}, {"store": ("a",)}, np.random.default_rng(0)) == 1.0
 
 
 @pytest.mark.parametrize("floor", [-0.1, 1.1])

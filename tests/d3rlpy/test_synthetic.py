@@ -270,3 +270,9 @@ def test_nan_is_named_as_it_is_stored_and_nothing_is_lost(name):
         with pytest.raises(InvalidTransitionsError, match=f"The {name} of environment 0 is nan"):
             buffer.append(**broken)
         assert buffer.engine.steps == 1
+
+
+def test_rows_of_a_high_relevance_are_asked_for():
+    buffer = SyntheticReplayBuffer.wrap(dataset(), relevance=lambda rows: rows.rewards, **KWARGS)
+    buffer.sample_transition_batch(32)
+    assert buffer.stats.relevance_asked > buffer.stats.relevance

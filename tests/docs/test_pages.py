@@ -130,6 +130,11 @@ def test_what_experts_use_besides():
     assert found["model"].critic.qf0[1].normalized_shape == (256,)
 
 
+def test_asking_for_the_rows_that_matter_most():
+    found = run("howto/online", 2)
+    assert found["model"].replay_buffer.engine.generator.relevance.top == 0.1
+
+
 def test_choosing_saves_a_configuration_that_can_be_read(capsys):
     run("howto/choosing", 0, **{"training=replace(CPU.training, steps=3_000)": "training=CPU.training"})
     assert GeneratorConfig.load("small.yaml").network.width == 128

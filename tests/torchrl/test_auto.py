@@ -52,3 +52,9 @@ def test_the_count_is_saved_with_the_buffer(tmp_path):
         other.engine.stats.draws_per_row == made.engine.stats.draws_per_row
         and other.engine.stats.reason == made.engine.stats.reason
     )
+
+
+def test_rows_of_a_high_relevance_are_asked_for():
+    buffer = filled(relevance="return")
+    buffer.sample()
+    assert buffer.stats()["synth/relevance_asked"] > buffer.stats()["synth/relevance"]

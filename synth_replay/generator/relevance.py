@@ -1,0 +1,184 @@
+"""Relevance of transitions, by which Prioritized Generative Replay (arXiv 2410.18082) asks for rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from synth_replay.errors import ConfigError, InvalidTransitionsError
+from synth_replay.generator.feature_scales import numbers, scale_of
+from synth_replay.generator.forward import ForwardConfig, ForwardModel
+from synth_replay.spaces import Array
+from synth_replay.transitions import Transitions, TransitionSpec
+
+RelevanceName = Literal["curiosity", "td_error", "return"]
+RELEVANCES: tuple[RelevanceName, ...] = ("curiosity", "td_error", "return")
+FORWARD = ForwardConfig(members=1, width=128, steps=1_000)
+UNITS, RIDGE = 256, 1e-6  # the ridge also decides where one-hot columns and the constant are redundant
+Score = Callable[[Transitions], Array]
+
+
+@dataclass(frozen=True)
+class Relevance:
+    """What generated rows are asked for: those of the highest relevance (Prioritized Generative Replay).
+
+    The generator learns the relevance of each real row as a label. Generated rows are asked for with relevances drawn
+    from the highest ones of the replay.
+
+    Attributes:
+        score: ``curiosity``, the error of a forward model s, a -> s' on rows that it has not seen; ``td_error`` and
+            ``return``, of a value function of the replay that is learnt by least squares; or a function of
+            :class:`~synth_replay.Transitions` that returns one float for each row.
+        top: Share of the real rows whose relevances are asked for, in (0, 1]: the paper's code takes 0.1 to 0.25.
+        guidance_weight: Guidance weight w, ``(1 + w) conditional - w unconditional``; the paper's scale of 2 is w = 1.
+        label_dropout: Share of rows that are fitted without their relevance, in (0, 1); the paper's is 0.25.
+        gamma: Discount of the value function.
+
+    Raises:
+        ConfigError: If a value is none of these.
+    """
+
+    score: RelevanceName | Callable[[Transitions], Any] = "curiosity"
+    top: float = 0.25
+    guidance_weight: float = 1.0
+    label_dropout: float = 0.25
+    gamma: float = 0.99
+
+    def __post_init__(self) -> None:
+        if not callable(self.score) and self.score not in RELEVANCES:
+            known = ", ".join(RELEVANCES)
+            raise ConfigError(f"relevance is one of {known}, or a function of Transitions; got {self.score!r:.100}.")
+        if not 0 < self.top <= 1:
+            raise ConfigError(f"Relevance.top is a share of the rows in (0, 1]; got {self.top!r}.")
+        if not (0 < self.label_dropout < 1 and 0 <= self.gamma < 1):
+            raise ConfigError(
+                "Relevance: label_dropout is in (0, 1) and gamma in [0, 1); "
+                f"got {self.label_dropout!r} and {self.gamma!r}."
+            )
+
+    def learn(self, rows: Transitions, spec: TransitionSpec, seed: int, device: torch.device) -> tuple[Array, Score]:
+        """Computes the relevance of real rows.
+
+        Args:
+            rows: Real rows.
+            spec: Their columns.
+            seed: Seed of what is learnt for it.
+            device: Device of the forward models.
+
+        Returns:
+            One number a real row, ``[n]`` float64, and a function that computes the relevance of other rows.
+
+        Raises:
+            InvalidTransitionsError: If a function does not return one finite number for each row.
+        """
+        rng = np.random.default_rng(seed)
+        if self.score == "curiosity":
+            return curiosity(rows, spec, rng, device)
+        given = self.score if callable(self.score) else values_score(self.score, rows, spec, self.gamma, rng)
+
+        def score(others: Transitions) -> Array:
+            return _checked(given(others), len(others))
+
+        return score(rows), score
+
+
+def _checked(found: Any, count: int) -> Array:
+    scores = np.asarray(found)
+    if scores.shape != (count,) or scores.dtype.kind not in "fiu":
+        raise InvalidTransitionsError(
+            f"A relevance function returns one number for each of {count} rows; it returned {scores.dtype} of shape "
+            f"{scores.shape}."
+        )
+    if not np.isfinite(scores).all():
+        raise InvalidTransitionsError("A relevance is NaN or infinite: the relevance function returns finite numbers.")
+    return scores.astype(np.float64)
+
+
+def curiosity(
+    rows: Transitions, spec: TransitionSpec, rng: np.random.Generator, device: torch.device
+) -> tuple[Array, Score]:
+    """Computes the squared errors of forward models: of two halves of the rows, each is judged by the other's model.
+
+    Args:
+        rows: Real rows.
+        spec: Their columns.
+        rng: Source of the halves and of the models' training.
+        device: Device of the models.
+
+    Returns:
+        Errors of the rows ``[n]``, and a function that computes the mean error of both models.
+    """
+    order = rng.permutation(len(rows))
+    halves = order[: len(rows) // 2], order[len(rows) // 2 :]
+    models = [ForwardModel(spec, FORWARD, device).fit(rows[half], rng) for half in halves]
+    found = np.zeros(len(rows))
+    for model, judged in zip(models, reversed(halves), strict=True):
+        found[judged] = model.errors(rows[judged])
+    return found, lambda others: np.mean([model.errors(others) for model in models], axis=0)
+
+
+def values_score(name: str, rows: Transitions, spec: TransitionSpec, gamma: float, rng: np.random.Generator) -> Score:
+    r"""Returns the score ``td_error``, \|r + gamma V(s') - V(s)\|, or ``return``, r + gamma V(s').
+
+    V is the value of the policies that made the rows, by least-squares TD (Bradtke & Barto 1996). Its features are the
+    observations' columns and random ReLU units of them, so the fit has one solution and takes no steps.
+
+    Args:
+        name: ``td_error`` or ``return``.
+        rows: Real rows.
+        spec: Their columns.
+        gamma: Discount.
+        rng: Source of the random units.
+    """
+    features = Features(spec, rows, rng)
+    phi, following = features(rows, ""), features(rows, "next_")
+    left = phi.T @ (phi - gamma * _alive(rows)[:, None] * following) / len(rows)
+    right = phi.T @ _rewards(rows) / len(rows)
+    weights = np.linalg.solve(left + RIDGE * np.eye(len(left)), right)
+
+    def score(others: Transitions) -> Array:
+        target = _rewards(others) + gamma * _alive(others) * (features(others, "next_") @ weights)
+        found: Array = target if name == "return" else np.abs(target - features(others, "") @ weights)
+        return found
+
+    return score
+
+
+def _rewards(rows: Transitions) -> Array:
+    rewards: Array = rows.rewards.reshape(-1).astype(np.float64)
+    return rewards
+
+
+def _alive(rows: Transitions) -> Array:
+    alive: Array = 1.0 - rows.terminations.reshape(-1)
+    return alive
+
+
+class Features:
+    """Columns of s or s', standardised, with random ReLU units of them and a constant.
+
+    Args:
+        spec: Columns of a transition.
+        rows: Rows whose s gives the scales.
+        rng: Source of the units.
+    """
+
+    def __init__(self, spec: TransitionSpec, rows: Transitions, rng: np.random.Generator) -> None:
+        self._leaves = [leaf for leaf in spec.leaves if leaf.name.partition("/")[0] == "observations"]
+        columns = self._columns(rows, "")
+        self._scale, width = scale_of(columns), columns.shape[1]
+        self._weight, self._bias = rng.standard_normal((width, UNITS)) / np.sqrt(width), rng.standard_normal(UNITS)
+
+    def _columns(self, rows: Transitions, prefix: str) -> Array:
+        held = rows.leaves()
+        parts = [numbers(leaf, held[prefix + leaf.name]) for leaf in self._leaves]
+        return np.concatenate(parts, axis=1, dtype=np.float64)
+
+    def __call__(self, rows: Transitions, prefix: str) -> Array:
+        """Returns the features of s (prefix ``""``) or of s' (``"next_"``), ``[n, F]`` float64."""
+        x = self._scale(self._columns(rows, prefix)).astype(np.float64)
+        return np.concatenate([np.ones((len(x), 1)), x, np.maximum(x @ self._weight + self._bias, 0)], axis=1)
