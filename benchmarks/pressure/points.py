@@ -100,7 +100,8 @@ def points(fewest_seeds: int = len(SEEDS)) -> list[Point]:
     cells: dict[tuple[Any, ...], list[tuple[dict[str, Any], dict[str, Any]]]] = {}
     stock = {(run.cell, run.seed): found for run, found in results.items() if not run.share}
     for run, found in results.items():
-        if run.share and (base := stock.get((run.cell, run.seed))) is not None:
+        base = stock.get((run.cell, run.seed))
+        if run.share and base is not None and base.get("data") == found.get("data"):
             cells.setdefault((run.cell, run.share), []).append((base, found))
     return [point for pairs in cells.values() if len(pairs) >= fewest_seeds for point in _points(pairs)]
 
