@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
+from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 
 from synth_replay.errors import UnsupportedBufferError
@@ -13,11 +15,30 @@ from synth_replay_sb3.host import HostBuffer
 logger = logging.getLogger("synth_replay")
 
 
+def policy_of(model: Any) -> Callable[[Any], Any]:
+    """Returns the policy of a model of SB3 as a function of observations, both in environment units.
+
+    Actions are drawn as the model draws them; those of discrete spaces are greedy. Networks stay in training mode, or
+    out of it.
+    """
+    discrete = not isinstance(model.action_space, spaces.Box)
+
+    def act(observations: Any) -> Any:
+        normalizer, training = model.get_vec_normalize_env(), model.policy.training
+        seen = observations if normalizer is None else normalizer.normalize_obs(observations)
+        actions = model.predict(seen, deterministic=discrete)[0]
+        model.policy.set_training_mode(training)
+        return actions
+
+    return act
+
+
 class SyntheticReplayCallback(BaseCallback):
     """Records ``synth/*`` (denoising loss, real share, age, refresh seconds, marginal score) at each rollout's end.
 
     They appear wherever SB3's logger writes, TensorBoard included. When training starts, a message says at which step
-    the first refresh is due; when it ends without one, a warning says so.
+    the first refresh is due; when it ends without one, a warning says so. ``generator="one_step_model"`` gets the
+    policy's actions from this callback.
 
     Raises:
         UnsupportedBufferError: At the start of training, if the model's buffer is not one of ours, for example after
@@ -49,6 +70,7 @@ class SyntheticReplayCallback(BaseCallback):
         return int(getattr(self.model, "learning_starts", 0)) + 1
 
     def _on_training_start(self) -> None:
+        self._buffer().engine.act_with(policy_of(self.model))
         self._buffer().engine.say_when_due(at_least=self._first_batch())
         self._started_at = self.num_timesteps
 

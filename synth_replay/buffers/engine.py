@@ -16,19 +16,20 @@ from synth_replay.buffers.counts import checked_seed, whole_number
 from synth_replay.buffers.draws import DrawCount
 from synth_replay.buffers.generated_rows import ToHost, drawn, filled
 from synth_replay.buffers.generated_share import AdaptiveRule, Moment
-from synth_replay.buffers.generators import (
-    GeneratorArgument,
-    RelevanceArgument,
+from synth_replay.buffers.generator_kinds import (
     figures_of,
     fit_steps,
-    generator_for,
+    give_policy,
+    require_ready,
     resembled,
     resembled_parts,
     suit,
 )
+from synth_replay.buffers.generators import GeneratorArgument, RelevanceArgument, generator_for
 from synth_replay.buffers.messages import RefreshMessages
 from synth_replay.buffers.mixing import SourceCounts
-from synth_replay.buffers.real_rows import Groups, RealRows, Split, collect, labels, together
+from synth_replay.buffers.real_rows import Groups, RealRows, collect, labels, together
+from synth_replay.buffers.reasons import why
 from synth_replay.buffers.refresh import FIT_ROWS, Refit, RefreshClock, RefreshConfig
 from synth_replay.buffers.snapshots import Snapshots
 from synth_replay.buffers.sources import Mixture
@@ -37,6 +38,7 @@ from synth_replay.buffers.store import ColumnStore, HostColumns
 from synth_replay.buffers.validation import FidelityGate, worst_marginal
 from synth_replay.errors import FitDivergedError
 from synth_replay.generator.config import MIN_ROWS
+from synth_replay.generator.one_step import Policy
 from synth_replay.spaces import Array
 
 
@@ -123,14 +125,8 @@ class SynthesisEngine:
         )
 
     def _reason(self) -> str:
-        if self.wanted and self.gate.closed:
-            return f"Generated rows are kept out: their fidelity {self.gate.ratio:.3f} is below {self.gate.floor}."
-        if self.wanted and not self.stores:
-            return f"No generated rows yet: the first refit is due at environment step {self._clock.next_at:,}."
-        rule, moment = self.mixture.rule, self._moment()
-        if isinstance(rule, AdaptiveRule):
-            return rule.reason(moment)
-        return f"{rule.generated(moment):.0%} of each batch is generated, as asked for."
+        moment, due = self._moment(), None if self.stores else self._clock.next_at
+        return why(self.mixture.rule, moment, self.gate, due) if self.wanted else why(self.mixture.rule, moment)
 
     def _moment(self, real_rows: int | None = None) -> Moment:
         """Returns what the rule looks at; the number of real rows is that of the last batch if it is not given."""
@@ -170,6 +166,10 @@ class SynthesisEngine:
         self._draws.restart(self.steps)
         self._clock.restart()
 
+    def act_with(self, policy: Policy) -> None:
+        """Gives ``generator="one_step_model"`` the policy: a function of observations that returns actions."""
+        give_policy(self.generator, policy)
+
     def take(self, parts: Mapping[str, Any]) -> None:
         """Takes over the attributes that :func:`~synth_replay.buffers.engine_state.restored_parts` made of a file."""
         vars(self).update(parts)
@@ -189,6 +189,7 @@ class SynthesisEngine:
         if not self.wanted:
             self.say_when_due()
             return
+        require_ready(self.generator)
         saved = self.generator.fitted and not self._own_fit
         if saved and not self.stores:
             self._fill_from_saved(real, to_host)
@@ -215,7 +216,8 @@ class SynthesisEngine:
     def _fill_from_saved(self, real: RealRows, to_host: ToHost) -> None:
         made = self._fill(to_host)
         if self.gate.floor is not None:
-            self._judge({name: self.gate.split(rows, self._rng) for name, rows in self._collect(real)[0].items()}, made)
+            split = {name: self.gate.split(rows, self._rng) for name, rows in self._collect(real)[0].items()}
+            self.gate.judge(resembled_parts(self.generator, split), made, self.mixture.like, self._rng)
 
     def _refresh(self, groups: Groups, held: dict[str, int], to_host: ToHost) -> None:
         started = time.perf_counter()
@@ -236,7 +238,7 @@ class SynthesisEngine:
         self._clock.done(succeeded=True)
         worst = worst_marginal(resembled(self.generator, groups), made, self.mixture.like, self._rng)
         self._figures = self._figures.refreshed(self.generator.holdout_loss, worst, figures_of(self.generator))
-        self._judge(split, made)
+        self.gate.judge(resembled_parts(self.generator, split), made, self.mixture.like, self._rng)
         self._figures = replace(self._figures, refresh_seconds=time.perf_counter() - started)
         self.messages.refreshed(self.stats)
 
@@ -264,9 +266,6 @@ class SynthesisEngine:
         wanted = self.mixture.store_rows(self.store_rows, self.steps)
         self.stores, scored = filled(self.generator, wanted, to_host, self.progress)
         return scored
-
-    def _judge(self, split: Split, made: Groups) -> None:
-        self.gate.judge(resembled_parts(self.generator, split), made, self.mixture.like, self._rng)
 
     # -- batches ----------------------------------------------------------------------------
 

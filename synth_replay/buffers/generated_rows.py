@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from synth_replay.buffers.generators import RowGenerator, labels_of
+from synth_replay.buffers.generator_kinds import labels_of
+from synth_replay.buffers.generators import RowGenerator
 from synth_replay.buffers.mixing import SourceCounts
 from synth_replay.buffers.real_rows import Groups
 from synth_replay.buffers.sources import Mixture, Store

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from synth_replay.augment import StateAugmentation
-from synth_replay.buffers.generators import RowGenerator
+from synth_replay.buffers.generators import ONE_STEP, RowGenerator
 from synth_replay.errors import CheckpointError
 from synth_replay.generator.generator import TransitionGenerator
+from synth_replay.generator.one_step import OneStepModel
 from synth_replay.generator.prompted import PromptedGenerator
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
@@ -53,6 +54,8 @@ def generator_state(generator: RowGenerator) -> State:
     if isinstance(generator, PromptedGenerator):
         tensors, held = generator_state(generator.inner)
         return tensors, held | {"prompts": rng_state(generator._rng)}
+    if isinstance(generator, OneStepModel) and generator.config.states is None:
+        return {}, {"kind": ONE_STEP, "rng": rng_state(generator._rng)}  # the next refresh fits it anew
     if not isinstance(generator, TransitionGenerator):
         raise CheckpointError(f"A {type(generator).__name__} is not saved in files: pickle the buffer instead.")
     if generator.fitted:
@@ -70,11 +73,14 @@ def restored_generator(current: RowGenerator, tensors: Tensors, meta: dict[str, 
         SpecMismatchError: If it is of another environment.
     """
     kind = current.name if isinstance(current, StateAugmentation) else "a generator"
+    kind = ONE_STEP if isinstance(current, OneStepModel) else kind
     saved = "a generator" if meta["kind"] in ("fitted", "unfitted") else meta["kind"]
     if kind != saved:
         raise CheckpointError(f"The saved state is of {saved}, but the buffer has {kind}: give it the same generator=.")
     if isinstance(current, StateAugmentation):
         return _augmentation(current, tensors, meta)
+    if isinstance(current, OneStepModel):
+        return current.unfitted(rng_of(meta["rng"]))
     if isinstance(current, PromptedGenerator) != ("prompts" in meta):
         with_or_without = "without" if isinstance(current, PromptedGenerator) else "with"
         raise CheckpointError(f"The saved state is of a buffer {with_or_without} relevance=: give it the same options.")

@@ -10,18 +10,22 @@ import torch
 from gymnasium import spaces
 
 from synth_replay.augment import STATE_AUGMENTATIONS, StateAugmentation
-from synth_replay.buffers.real_rows import Groups, Split
 from synth_replay.buffers.sources import Mixture
 from synth_replay.errors import ConfigError, UnsupportedSpaceError
 from synth_replay.generator.config import GeneratorConfig, resolve_config
 from synth_replay.generator.generator import TransitionGenerator
+from synth_replay.generator.one_step import OneStepModel
+from synth_replay.generator.one_step_config import OneStepConfig
 from synth_replay.generator.prompted import PromptedGenerator, with_labels_dropped
 from synth_replay.generator.relevance import Relevance, RelevanceName
 from synth_replay.runtime import resolve_device
 from synth_replay.transitions import Transitions, TransitionSpec
 
-GeneratorArgument = str | Path | GeneratorConfig | None
-"""A preset, a configuration or its file, a saved generator's folder, a state augmentation; None for the default."""
+ONE_STEP = "one_step_model"
+
+GeneratorArgument = str | Path | GeneratorConfig | OneStepConfig | None
+"""A preset, a configuration or its file, a saved generator's folder, a state augmentation, a one-step model; None for
+the default."""
 
 RelevanceArgument = RelevanceName | Callable[[Transitions], Any] | Relevance | None
 """What generated rows are to be most relevant for: a name, a function of transitions, or both with their settings."""
@@ -98,13 +102,16 @@ def make_generator(
         return _prompted(observation_space, action_space, generator, seed, device, relevance)
     if isinstance(generator, str) and generator in STATE_AUGMENTATIONS:
         return StateAugmentation(observation_space, action_space, generator, seed)
+    if isinstance(generator, OneStepConfig) or generator == ONE_STEP:
+        settings = generator if isinstance(generator, OneStepConfig) else OneStepConfig()
+        return OneStepModel(observation_space, action_space, settings, seed, device)
     return _diffusion(observation_space, action_space, generator, seed, device)
 
 
 def _diffusion(
     observation_space: spaces.Space[Any],
     action_space: spaces.Space[Any],
-    generator: GeneratorArgument,
+    generator: str | Path | GeneratorConfig | None,
     seed: int,
     device: str | torch.device,
 ) -> TransitionGenerator:
@@ -125,7 +132,7 @@ def _prompted(
     relevance: RelevanceArgument,
 ) -> PromptedGenerator:
     wanted = relevance if isinstance(relevance, Relevance) else Relevance(relevance)  # type: ignore[arg-type]
-    if isinstance(generator, str) and generator in STATE_AUGMENTATIONS:
+    if isinstance(generator, OneStepConfig) or generator in (ONE_STEP, *STATE_AUGMENTATIONS):
         raise ConfigError(f"relevance= needs a diffusion model: {generator!r} cannot be asked for rows.")
     if not (isinstance(generator, (str, Path)) and Path(generator).is_dir()):
         config = resolve_config(generator, resolve_device(device))
@@ -189,73 +196,3 @@ def generator_for(
         if not mixture.rule.never:
             raise
         return NoGenerator(error)
-
-
-def fit_steps(generator: RowGenerator, steps: int | None) -> int | None:
-    """Returns the largest number of gradient steps of a fit, over all its networks; None if it has no such steps.
-
-    Args:
-        generator: The generator.
-        steps: Gradient steps of the diffusion model, instead of the configuration's.
-    """
-    if isinstance(generator, PromptedGenerator):
-        generator = generator.inner
-    if not isinstance(generator, TransitionGenerator):
-        return None
-    relabel = generator.config.relabel
-    supervised = relabel.steps if relabel.enabled and relabel.function is None else 0
-    return (generator.config.training.steps if steps is None else steps) + supervised
-
-
-def labels_of(generator: RowGenerator) -> list[int | str]:
-    """Returns the labels that a generator was fitted with; none for a state augmentation."""
-    return generator.labels if isinstance(generator, TransitionGenerator) else []
-
-
-def figures_of(generator: RowGenerator) -> dict[str, float]:
-    """Returns further figures of a buffer's statistics that only some generators have, by name."""
-    return generator.figures if isinstance(generator, PromptedGenerator) else {}
-
-
-def resembled(generator: RowGenerator, groups: Groups) -> Groups:
-    """Returns the real rows of each group that generated ones are to be like: all, or those of high relevance."""
-    if not isinstance(generator, PromptedGenerator):
-        return groups
-    return {name: generator.resembled(rows) for name, rows in groups.items()}
-
-
-def resembled_parts(generator: RowGenerator, split: Split) -> Split:
-    """Returns :func:`resembled` rows among the fitted and among the held-out rows of each source."""
-    fitted, held = (resembled(generator, {name: parts[i] for name, parts in split.items()}) for i in (0, 1))
-    return {name: (fitted[name], held[name]) for name in split}
-
-
-def suit(generator: RowGenerator, mixture: Mixture, guidance_weight: float | None) -> None:
-    """Sets the guidance, if a mixture has labels, and checks that the generator can serve the mixture.
-
-    Raises:
-        ConfigError: If it cannot, or a weight is given for a mixture without labels.
-    """
-    if not mixture.labelled:
-        _suit_unlabelled(generator, mixture, guidance_weight)
-        return
-    if not isinstance(generator, TransitionGenerator):
-        raise ConfigError(
-            f"generation={mixture.name!r} needs a generator with labels: a preset, configuration or folder."
-        )
-    if guidance_weight is not None:
-        generator.set_guidance_weight(guidance_weight)
-    if generator.fitted and not {store.label for store in mixture.stores} & set(generator.labels):
-        raise ConfigError(
-            f"The saved generator was fitted with the labels {generator.labels}; generation={mixture.name!r} needs "
-            "'online' or 'offline' among them."
-        )
-
-
-def _suit_unlabelled(generator: RowGenerator, mixture: Mixture, guidance_weight: float | None) -> None:
-    if guidance_weight is not None:
-        raise ConfigError(f"guidance_weight is for generation='conditional', not {mixture.name!r}.")
-    if mixture.real_sources > 1 and mixture.stores and (labels := labels_of(generator)):
-        raise ConfigError(
-            f"The saved generator was fitted with the labels {labels}; generation={mixture.name!r} would mix them."
-        )

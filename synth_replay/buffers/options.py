@@ -26,7 +26,9 @@ class EngineOptions(TypedDict, total=False):
         refresh_every: Environment steps between two refits; 10,000 by default. (CFDG: 10,000 with APL, 100,000 with IQL
             and PEX.)
         generator: Preset (``paper``, ``fast``, ``cpu``), configuration or its file, or the folder of a saved
-            generator; None takes ``fast`` on a GPU and ``cpu`` on a CPU.
+            generator; None takes ``fast`` on a GPU and ``cpu`` on a CPU. To compare with: ``additive_noise``,
+            ``multiplicative_noise``, ``dynamics_noise``, and ``one_step_model``, model rollouts of one step with the
+            current policy's actions.
         store_rows: Generated rows that are kept, and replaced at each refresh; None takes the preset's.
         refit: ``scratch`` (the paper's code) trains a new model at each refresh, ``warm`` starts from the last weights.
         refit_steps: Gradient steps of a refit; None takes the preset's.

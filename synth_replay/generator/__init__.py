@@ -18,6 +18,7 @@ from synth_replay.generator.config import (
     RelabelConfig,
     resolve_config,
 )
+from synth_replay.generator.one_step_config import ForwardConfig, OneStepConfig
 
 __all__ = [
     "CPU",
@@ -26,11 +27,13 @@ __all__ = [
     "PAPER",
     "PRESETS",
     "CodecConfig",
+    "ForwardConfig",
     "GeneratorConfig",
     "GuidanceConfig",
     "LossRecord",
     "NetworkConfig",
     "NoiseConfig",
+    "OneStepConfig",
     "RelabelConfig",
     "SamplerConfig",
     "TrainingConfig",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,33 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synth_replay.generator.feature_scales import Scale, numbers, scale_of
+from synth_replay.generator.one_step_config import ForwardConfig
 from synth_replay.progress import track
 from synth_replay.spaces import Array, Leaf, as_matrix
 from synth_replay.transitions import Transitions, TransitionSpec
 
 CHUNK_ROWS = 65_536
 LOG_VARIANCE = (-14.0, 1.0)  # of standardised differences: from a thousandth of a deviation to more than one
-
-
-@dataclass(frozen=True)
-class ForwardConfig:
-    """Size and training of a :class:`ForwardModel`.
-
-    Attributes:
-        members: Networks of the ensemble; each learns from a bootstrap sample of the rows.
-        width: Units of the two hidden layers.
-        steps: Gradient steps.
-        batch_size: Rows of each network's batch.
-        learning_rate: Peak rate of AdamW, annealed to zero by a cosine.
-        weight_decay: AdamW's decoupled weight decay.
-    """
-
-    members: int = 5
-    width: int = 128
-    steps: int = 3_000
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
 
 
 class _Layer(nn.Module):

@@ -11,7 +11,8 @@ import torch
 
 from synth_replay.errors import ConfigError, InvalidTransitionsError
 from synth_replay.generator.feature_scales import numbers, scale_of
-from synth_replay.generator.forward import ForwardConfig, ForwardModel
+from synth_replay.generator.forward import ForwardModel
+from synth_replay.generator.one_step_config import ForwardConfig
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
 

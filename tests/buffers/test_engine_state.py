@@ -13,14 +13,17 @@ from synth_replay.buffers.engine_state import engine_state, restored_parts
 from synth_replay.buffers.options import cfdg_engine, synther_engine
 from synth_replay.checkpoint import to_bytes
 from synth_replay.errors import CheckpointError, SpecMismatchError
+from synth_replay.generator import ForwardConfig, OneStepConfig
 from tests.conftest import TINY, rollout
 
 SPACES = spaces.Box(-8, 8, (3,)), spaces.Box(-2, 2, (1,))
+ONE_STEP = OneStepConfig(forward=ForwardConfig(members=2, width=8, steps=9), rewards=TINY.relabel, store_rows=200)
 SETTINGS = {"mixture", "progress", "refresh_config", "store_rows", "messages"}
 
 
 def refreshed(make=synther_engine, rows=300, **options):
     engine = make(*SPACES, **({"generator": TINY, "progress": False, "seed": 0, "device": "cpu"} | options))
+    engine.act_with(lambda observations: observations[:, :1] / 4)
     engine.notify(rows)
     engine.request_refresh()
     update(engine, rows)
@@ -44,6 +47,7 @@ def test_every_attribute_of_an_engine_is_either_saved_or_a_setting():
         (synther_engine, {}),
         (synther_engine, {"generator": "dynamics_noise"}),
         (synther_engine, {"relevance": "return"}),
+        (synther_engine, {"generator": ONE_STEP}),
         (cfdg_engine, {"validate": 0.1}),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from synth_replay.buffers import AutoShare, Relevance, cfdg_engine, synther_engine
-from synth_replay.buffers.generators import resembled_parts
+from synth_replay.buffers.generator_kinds import resembled_parts
 from synth_replay.errors import CheckpointError, ConfigError
 from tests.buffers.test_engine_state import SPACES, engine_state, refreshed, restored_parts, update
 from tests.conftest import TINY, rollout

@@ -14,6 +14,7 @@ from synth_replay.errors import (
     SpecMismatchError,
     UnsupportedBufferError,
 )
+from synth_replay.generator import ForwardConfig, OneStepConfig
 from synth_replay_d3rlpy import SyntheticReplayBuffer, to_transitions
 from tests.conftest import TINY
 from tests.d3rlpy.helpers import KWARGS, ActionSpace, d3rlpy, dataset, first, real_mask, small, train
@@ -276,3 +277,16 @@ def test_rows_of_a_high_relevance_are_asked_for():
     buffer = SyntheticReplayBuffer.wrap(dataset(), relevance=lambda rows: rows.rewards, **KWARGS)
     buffer.sample_transition_batch(32)
     assert buffer.stats.relevance_asked > buffer.stats.relevance
+
+
+def test_one_step_rollouts_have_the_algorithms_actions():
+    config = OneStepConfig(forward=ForwardConfig(members=2, width=8, steps=9), rewards=TINY.relabel, store_rows=200)
+    options = KWARGS | {"generator": config, "extra_columns": ()}
+    buffer, agent = SyntheticReplayBuffer.wrap(dataset(), **options), small(d3rlpy.algos.TD3PlusBCConfig)
+    agent.build_with_dataset(dataset())
+    with pytest.raises(ConfigError, match=r"act_with"):
+        buffer.sample_transition_batch(32)
+    buffer.engine.act_with(agent.predict)
+    batch = buffer.sample_transition_batch(32)
+    acted = np.isclose(agent.predict(batch.observations), batch.actions, atol=1e-5).all(axis=1)
+    assert acted.sum() == 16

@@ -15,6 +15,7 @@ import synth_replay
 from synth_replay import TransitionGenerator
 from synth_replay.cli import main
 from synth_replay.datasets import create_dataset
+from synth_replay.generator import ForwardConfig, OneStepConfig
 from synth_replay.generator.config import PRESETS, GeneratorConfig
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
@@ -133,6 +134,12 @@ def test_what_experts_use_besides():
 def test_asking_for_the_rows_that_matter_most():
     found = run("howto/online", 2)
     assert found["model"].replay_buffer.engine.generator.relevance.top == 0.1
+
+
+def test_model_rollouts_of_one_step():
+    small = OneStepConfig(forward=ForwardConfig(steps=20), rewards=TINY.relabel, store_rows=200)
+    found = run("howto/online", 3, {"SMALL": small}, _2_000=130, **{"1_000}": "120}", '"one_step_model"': "SMALL"})
+    assert found["model"].replay_buffer.stats.refreshes == 1
 
 
 def test_choosing_saves_a_configuration_that_can_be_read(capsys):

@@ -6,7 +6,8 @@ import torch
 from gymnasium import spaces
 
 from synth_replay import Transitions, TransitionSpec
-from synth_replay.generator.forward import ForwardConfig, ForwardModel
+from synth_replay.generator.forward import ForwardModel
+from synth_replay.generator.one_step_config import ForwardConfig
 
 CPU = torch.device("cpu")
 SMALL = ForwardConfig(members=2, width=64, steps=800)

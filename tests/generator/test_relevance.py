@@ -9,7 +9,7 @@ from synth_replay import Transitions, TransitionSpec
 from synth_replay.buffers import Relevance
 from synth_replay.errors import ConfigError, InvalidTransitionsError
 from synth_replay.generator import relevance
-from synth_replay.generator.forward import ForwardConfig
+from synth_replay.generator.one_step_config import ForwardConfig
 
 CPU = torch.device("cpu")
 STATES, GAMMA = 6, 0.9

@@ -7,7 +7,7 @@ from stable_baselines3 import DQN, SAC
 from stable_baselines3.common.save_util import load_from_pkl
 
 from synth_replay.generator import relevance
-from synth_replay.generator.forward import ForwardConfig
+from synth_replay.generator.one_step_config import ForwardConfig
 from synth_replay_sb3 import SyntheticReplayCallback
 from tests.sb3.helpers import assert_mixed, make
 

@@ -1,0 +1,57 @@
+"""Settings of the one-step model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from synth_replay.errors import ConfigError
+from synth_replay.generator.config import GeneratorConfig, RelabelConfig
+
+
+@dataclass(frozen=True)
+class ForwardConfig:
+    """Size and training of a forward model, an ensemble of Gaussian networks p(s' | s, a).
+
+    Attributes:
+        members: Networks of the ensemble; each learns from a bootstrap sample of the rows.
+        width: Units of the two hidden layers.
+        steps: Gradient steps.
+        batch_size: Rows of each network's batch.
+        learning_rate: Peak rate of AdamW, annealed to zero by a cosine.
+        weight_decay: AdamW's decoupled weight decay.
+
+    Raises:
+        ConfigError: If a value is not positive.
+    """
+
+    members: int = 5
+    width: int = 128
+    steps: int = 3_000
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0 and name != "weight_decay":
+                raise ConfigError(f"ForwardConfig.{name} must be positive, not {value!r}.")
+
+
+@dataclass(frozen=True)
+class OneStepConfig:
+    """Settings of model rollouts of one step from real states: ``generator=OneStepConfig()`` in any buffer.
+
+    ``generator="one_step_model"`` stands for the defaults.
+
+    Attributes:
+        states: Generator of the states that rollouts start from, and of the rows that the model learns from; None takes
+            the real rows for both.
+        forward: The model p(s' | s, a).
+        rewards: The model p(r, d | s, a, s').
+        store_rows: Rows that a buffer keeps by default.
+    """
+
+    states: GeneratorConfig | None = None
+    forward: ForwardConfig = field(default_factory=ForwardConfig)
+    rewards: RelabelConfig = field(default_factory=lambda: RelabelConfig(enabled=True, steps=3_000))
+    store_rows: int = 50_000
