@@ -96,17 +96,21 @@ def _cells(
 
 def runs() -> list[Run]:
     """Lists all runs, in the order in which they are made."""
-    two: tuple[Algorithm, ...] = ("td3bc", "iql")
+    td3bc: tuple[Algorithm, ...] = ("td3bc",)
+    iql: tuple[Algorithm, ...] = ("iql",)
     bounded = ("HalfCheetah-v5", "Hopper-v5")
-    found = _cells(500, 8_000, SHARES, two)
-    found += _cells(1_500, 12_000, PAIR, two)
-    found += _cells(500, 8_000, PAIR, ("td3bc",), bounded, layer_norm=True)
-    found += _cells(5_000, 80_000, PAIR, ("td3bc",), bounded)
-    found += _cells(5_000, 40_000, PAIR, ("iql",), bounded[:1])
-    found += _cells(1_500, 12_000, PAIR, ("td3bc",), bounded, layer_norm=True)
-    found += _cells(1_500, 12_000, SHARES[1::2], ("td3bc",))
-    found += _cells(5_000, 40_000, PAIR, ("td3bc",), bounded, layer_norm=True)
-    found += _cells(500, 8_000, PAIR, ("td3bc",), bounded[:1], width=256)
+    found = _cells(500, 8_000, SHARES, td3bc)
+    found += _cells(500, 8_000, PAIR, iql)
+    found += _cells(500, 8_000, PAIR, td3bc, bounded, layer_norm=True)
+    found += _cells(1_500, 12_000, PAIR, td3bc)
+    found += _cells(5_000, 80_000, PAIR, td3bc, bounded[:1])
+    found += _cells(5_000, 20_000, PAIR, td3bc, ENVIRONMENTS[1:])
+    found += _cells(1_500, 12_000, PAIR, td3bc, bounded, layer_norm=True)
+    found += _cells(5_000, 20_000, PAIR, td3bc, bounded, layer_norm=True)
+    found += _cells(1_500, 12_000, PAIR, iql)
+    found += _cells(5_000, 20_000, PAIR, iql, bounded[:1])
+    found += _cells(500, 8_000, PAIR, td3bc, bounded[:1], width=256)
+    found += _cells(1_500, 12_000, SHARES[1::2], td3bc)
     return found
 
 
