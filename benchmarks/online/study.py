@@ -1,9 +1,9 @@
 """SAC at high update ratios: generated rows against, and together with, what an expert would use instead.
 
 Runs of a task, a ratio and a seed differ in the arm alone; gradient steps, rows of a batch and actor updates are equal.
-The actor is updated as often as the critics, as in Stable-Baselines3. With SynthER's delay its temperature, which starts
-at 1, would hardly fall in so few steps. The score of a run is the mean of its last three of ten evaluations, on a scale
-from 0 (random) to 100.
+The actor is updated as often as the critics, as in Stable-Baselines3. With SynthER's delay its temperature would hardly
+fall in so few steps: it starts at 1. The score of a run is the mean of its last three of ten evaluations, on a scale from
+0 (random) to 100.
 """
 
 from __future__ import annotations
