@@ -2,8 +2,8 @@
 
 Runs of a task, a ratio and a seed differ in the arm alone; gradient steps, rows of a batch and actor updates are equal.
 The actor is updated as often as the critics, as in Stable-Baselines3. With SynthER's delay its temperature would hardly
-fall in so few steps: it starts at 1. The score of a run is the mean of its last three of ten evaluations, on a scale from
-0 (random) to 100.
+fall in so few steps: it starts at 1. The score of a run is the mean of its last three of ten evaluations, on a scale
+from 0 (random) to 100.
 """
 
 from __future__ import annotations
