@@ -122,7 +122,7 @@ def panel(axes: Axes, task: str, ratio: int, against_time: bool) -> None:
 
 
 def picture() -> None:
-    """Draws ``docs/img/online.png``."""
+    """Draws ``online.png`` of the docs."""
     figure = Figure(figsize=(12, 6), layout="constrained")
     grid = figure.subplots(2, len(TASKS), squeeze=False)
     for (row, against_time), (column, task) in product(enumerate((False, True)), enumerate(TASKS)):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,32 +12,24 @@ from gymnasium import spaces
 
 from synth_replay.buffers.counts import checked_seed, whole_number
 from synth_replay.buffers.draws import DrawCount
-from synth_replay.buffers.generated_rows import ToHost, drawn, filled
+from synth_replay.buffers.generated_rows import ToHost, drawn
 from synth_replay.buffers.generated_share import AdaptiveRule, Moment
-from synth_replay.buffers.generator_kinds import (
-    figures_of,
-    fit_steps,
-    give_policy,
-    require_ready,
-    resembled,
-    resembled_parts,
-    suit,
-)
-from synth_replay.buffers.generators import GeneratorArgument, RelevanceArgument, generator_for
-from synth_replay.buffers.messages import RefreshMessages
+from synth_replay.buffers.generator_kinds import give_policy, require_ready, suit
+from synth_replay.buffers.generators import GeneratorArgument, RelevanceArgument, RowGenerator, generator_for
 from synth_replay.buffers.mixing import SourceCounts
-from synth_replay.buffers.real_rows import Groups, RealRows, collect, labels, together
+from synth_replay.buffers.real_rows import RealRows
 from synth_replay.buffers.reasons import why
-from synth_replay.buffers.refresh import FIT_ROWS, Refit, RefreshClock, RefreshConfig
+from synth_replay.buffers.refresh import FIT_ROWS, Refit, RefreshConfig, RefreshMode
+from synth_replay.buffers.row_supply import RowSupply
 from synth_replay.buffers.snapshots import Snapshots
 from synth_replay.buffers.sources import Mixture
 from synth_replay.buffers.stats import SynthesisStats
 from synth_replay.buffers.store import ColumnStore, HostColumns
-from synth_replay.buffers.validation import FidelityGate, worst_marginal
-from synth_replay.errors import FitDivergedError
-from synth_replay.generator.config import MIN_ROWS
+from synth_replay.buffers.validation import FidelityGate
 from synth_replay.generator.one_step import Policy
 from synth_replay.spaces import Array
+
+STORE_ROWS = "the rows of all stores"
 
 
 class SynthesisEngine:
@@ -61,6 +51,7 @@ class SynthesisEngine:
         refit_steps: Gradient steps of a refit; None takes the configuration's.
         fit_rows: Most real rows of a source that a refit learns from, chosen at random; None takes all.
         validate: Smallest share of real rows' own fidelity that generated rows must reach; None never checks.
+        refresh: ``blocking`` or ``background``, a process of its own whose rows are taken over at a later batch.
         guidance_weight: w of CFDG's Eq. 7, for mixtures with labels; None takes the configuration's.
         seed: Seed of the generator and of the rows that are sampled.
         relevance: Relevance of the rows to ask for (Prioritized Generative Replay); None asks for rows like the replay.
@@ -85,48 +76,65 @@ class SynthesisEngine:
         refit_steps: int | None = None,
         fit_rows: int | None = FIT_ROWS,
         validate: float | None = None,
+        refresh: RefreshMode = "blocking",
         guidance_weight: float | None = None,
         relevance: RelevanceArgument = None,
         seed: int | None = None,
         device: str | torch.device = "auto",
         progress: bool | None = None,
     ) -> None:
-        self.mixture, self.progress = mixture, progress
-        self.refresh_config = RefreshConfig(refresh_every, refit, refit_steps, validate, fit_rows)
-        self._clock = RefreshClock(self.refresh_config.every)
+        self.mixture = mixture
+        config = RefreshConfig(refresh_every, refit, refit_steps, validate, fit_rows, refresh)
         fit, draw = np.random.SeedSequence(checked_seed(seed)).generate_state(2).tolist()
         self._rng = np.random.default_rng(draw)
-        self.generator = generator_for(mixture, observation_space, action_space, generator, fit, device, relevance)
-        store_rows = self.generator.store_rows if store_rows is None else store_rows
-        self.store_rows = whole_number("store_rows", store_rows, "the rows of all stores")
-        suit(self.generator, mixture, guidance_weight)
-        self.snapshots = Snapshots(int(self._rng.integers(2**32))) if mixture.snapshots else None
-        self.stores: dict[str, ColumnStore] = {}
-        self._figures, self._real_share, self._draws = SynthesisStats(), 1.0, DrawCount()
-        self._own_fit = False  # whether the generator has learnt from rows of this buffer
-        self._begun = False  # whether generated rows were wanted at any time
+        made = generator_for(mixture, observation_space, action_space, generator, fit, device, relevance)
+        store_rows = whole_number("store_rows", made.store_rows if store_rows is None else store_rows, STORE_ROWS)
+        suit(made, mixture, guidance_weight)
         floor = mixture.rule.floor if validate is None and isinstance(mixture.rule, AdaptiveRule) else validate
-        self.gate = FidelityGate(floor, held_out=validate is not None)
-        self.messages = RefreshMessages(progress)
+        gate = FidelityGate(floor, held_out=validate is not None)
+        self.supply = RowSupply(made, mixture, config, gate, store_rows, progress, self._rng)
+        self._real_share, self._draws = 1.0, DrawCount()
+        self._begun = False  # whether generated rows were wanted at any time
+
+    @property
+    def generator(self) -> RowGenerator:
+        """Generator of the rows."""
+        return self.supply.generator
+
+    @property
+    def stores(self) -> Mapping[str, ColumnStore]:
+        """Generated rows by store, in the host's columns."""
+        return self.supply.stores
+
+    @property
+    def snapshots(self) -> Snapshots | None:
+        """Some rows of each refresh, for the report; None for a mixture without."""
+        return self.supply.snapshots
+
+    @property
+    def refresh_config(self) -> RefreshConfig:
+        """When and how the rows are refreshed."""
+        return self.supply.config
 
     @property
     def stats(self) -> SynthesisStats:
         """Figures up to now."""
-        last = self._clock.last_at
+        supply, last = self.supply, self.supply.clock.last_at
         return replace(
-            self._figures,
+            supply.figures,
             age=self.steps - last if last is not None else 0,
-            rows=sum(len(store) for store in self.stores.values()),
+            rows=sum(len(store) for store in supply.stores.values()),
             real_share=self._real_share,
             draws_per_row=self._draws.per_row(self.steps),
-            gated=self.gate.closed,
-            fidelity=self.gate.ratio,
+            gated=supply.gate.closed,
+            fidelity=supply.gate.ratio,
             reason=self._reason(),
         )
 
     def _reason(self) -> str:
-        moment, due = self._moment(), None if self.stores else self._clock.next_at
-        return why(self.mixture.rule, moment, self.gate, due) if self.wanted else why(self.mixture.rule, moment)
+        rule, moment, supply = self.mixture.rule, self._moment(), self.supply
+        due = None if supply.stores else supply.clock.next_at
+        return why(rule, moment, supply.gate, due) if self.wanted else why(rule, moment)
 
     def _moment(self, real_rows: int | None = None) -> Moment:
         """Returns what the rule looks at; the number of real rows is that of the last batch if it is not given."""
@@ -135,12 +143,12 @@ class SynthesisEngine:
     @property
     def steps(self) -> int:
         """Environment steps that were counted."""
-        return self._clock.steps
+        return self.supply.clock.steps
 
     @property
     def next_refresh(self) -> int:
         """Environment steps at which the next refresh is due."""
-        return self._clock.next_at
+        return self.supply.clock.next_at
 
     @property
     def wanted(self) -> bool:
@@ -150,21 +158,21 @@ class SynthesisEngine:
     @property
     def idle(self) -> bool:
         """Whether rows are to be generated and none are there yet."""
-        return self.wanted and not (self.stores or self._figures.refreshes)
+        return self.wanted and not (self.stores or self.supply.figures.refreshes)
 
     def notify(self, steps: int = 1) -> None:
         """Counts environment steps. Nothing else happens until the next batch."""
-        self._clock.tick(steps)
+        self.supply.clock.tick(steps)
 
     def request_refresh(self) -> None:
         """Makes a refresh due at the next batch, after an offline dataset was stored for example."""
-        self._clock.request()
+        self.supply.clock.request()
 
     def reset(self) -> None:
         """Discards all generated rows after the host emptied its buffer; a saved generator fills the stores again."""
-        self.stores, self.gate.closed, self._begun = {}, False, False
+        self._begun = False
         self._draws.restart(self.steps)
-        self._clock.restart()
+        self.supply.empty()
 
     def act_with(self, policy: Policy) -> None:
         """Gives ``generator="one_step_model"`` the policy: a function of observations that returns actions."""
@@ -172,6 +180,7 @@ class SynthesisEngine:
 
     def take(self, parts: Mapping[str, Any]) -> None:
         """Takes over the attributes that :func:`~synth_replay.buffers.engine_state.restored_parts` made of a file."""
+        self.supply.stop()
         vars(self).update(parts)
 
     # -- refreshing -------------------------------------------------------------------------
@@ -190,82 +199,25 @@ class SynthesisEngine:
             self.say_when_due()
             return
         require_ready(self.generator)
-        saved = self.generator.fitted and not self._own_fit
-        if saved and not self.stores:
-            self._fill_from_saved(real, to_host)
-        if not (self._begun or saved) and isinstance(self.mixture.rule, AdaptiveRule):
-            self._clock.request()
+        supply = self.supply
+        if supply.saved and not supply.stores:
+            supply.fill_from_saved(real, to_host)
+        if not (self._begun or supply.saved) and isinstance(self.mixture.rule, AdaptiveRule):
+            supply.clock.request()
         self._begun = True
-        if self._clock.due:
-            self._refresh(*self._collect(real), to_host)
-        elif not self._own_fit:
+        if supply.clock.due:
+            supply.refresh(real, to_host)
+        elif not supply.own_fit:
             self.say_when_due()
 
     def say_when_due(self, at_least: int = 0) -> None:
         """Says once when the first refresh is due: not before the step at which the host asks for its first batch."""
-        rule = self.mixture.rule
+        rule, supply = self.mixture.rule, self.supply
         if not self.wanted:
             if isinstance(rule, AdaptiveRule):
-                self.messages.waits(rule, self._moment())
-        elif not self._clock.due:
-            self.messages.schedule(max(self._clock.next_at, at_least), self.generator.fitted)
-
-    def _collect(self, real: RealRows) -> tuple[Groups, dict[str, int]]:
-        return collect(real, self.mixture.fitted, self.refresh_config.rows, self._rng)
-
-    def _fill_from_saved(self, real: RealRows, to_host: ToHost) -> None:
-        made = self._fill(to_host)
-        if self.gate.floor is not None:
-            split = {name: self.gate.split(rows, self._rng) for name, rows in self._collect(real)[0].items()}
-            self.gate.judge(resembled_parts(self.generator, split), made, self.mixture.like, self._rng)
-
-    def _refresh(self, groups: Groups, held: dict[str, int], to_host: ToHost) -> None:
-        started = time.perf_counter()
-        whole = {name: self.gate.split(rows, self._rng) for name, rows in groups.items()}
-        split = {name: parts for name, parts in whole.items() if len(parts[0]) >= MIN_ROWS}
-        if not self.mixture.served_by(split, self.store_rows, self.steps):
-            self.messages.postponed(max((len(parts[0]) for parts in whole.values()), default=0))
-            self._clock.retry()
-            return
-        try:
-            self._fit({name: rows for name, (rows, _) in split.items()})
-        except FitDivergedError as error:
-            self._note_failure(error)
-            return
-        made = self._fill(to_host)
-        if self.snapshots is not None:
-            self.snapshots.add_refresh(self.steps, groups, made, held, self.stores)
-        self._clock.done(succeeded=True)
-        worst = worst_marginal(resembled(self.generator, groups), made, self.mixture.like, self._rng)
-        self._figures = self._figures.refreshed(self.generator.holdout_loss, worst, figures_of(self.generator))
-        self.gate.judge(resembled_parts(self.generator, split), made, self.mixture.like, self._rng)
-        self._figures = replace(self._figures, refresh_seconds=time.perf_counter() - started)
-        self.messages.refreshed(self.stats)
-
-    def _fit(self, groups: Groups) -> None:
-        """Fits all groups at once; if that fails the generator stays as it was."""
-        steps, rows = fit_steps(self.generator, self.refresh_config.steps), sum(map(len, groups.values()))
-        self.messages.refresh(self.steps, rows, steps, self.store_rows, self._figures)
-        self.generator.fit(
-            together(groups),
-            steps=self.refresh_config.steps,
-            labels=labels(groups) if self.mixture.labelled else None,
-            warm_start=self.refresh_config.refit == "warm",
-            progress=self.progress,
-        )
-        self._own_fit = True
-
-    def _note_failure(self, error: FitDivergedError) -> None:
-        failures = self._figures.failed_refreshes + 1
-        self._figures = replace(self._figures, failed_refreshes=failures, last_error=str(error))
-        self._clock.done(succeeded=False)
-        warnings.warn(f"A refit failed and the last good generator is kept: {error}", stacklevel=5)
-
-    def _fill(self, to_host: ToHost) -> Groups:
-        """Generates the rows of all stores anew; returns some of each to score. An error leaves the old stores."""
-        wanted = self.mixture.store_rows(self.store_rows, self.steps)
-        self.stores, scored = filled(self.generator, wanted, to_host, self.progress)
-        return scored
+                supply.messages.waits(rule, self._moment())
+        elif not supply.clock.due:
+            supply.messages.schedule(max(supply.clock.next_at, at_least), self.generator.fitted)
 
     # -- batches ----------------------------------------------------------------------------
 
@@ -287,7 +239,7 @@ class SynthesisEngine:
         return counts
 
     def _held(self, store: str | None) -> int:
-        return 0 if self.gate.closed or store not in self.stores else len(self.stores[store])
+        return 0 if self.supply.gate.closed or store is None or store not in self.stores else len(self.stores[store])
 
     def draw(self, counts: SourceCounts) -> HostColumns:
         """Samples the generated rows of a batch with replacement, source by source, in the host's columns."""

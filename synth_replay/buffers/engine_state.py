@@ -41,20 +41,21 @@ KINDS = {"f": "numbers", "i": "whole numbers", "u": "whole numbers", "b": "flags
 
 def engine_state(engine: SynthesisEngine) -> State:
     """Returns the state of an engine: tensors by name, and JSON values."""
-    tensors, generator = generator_state(engine.generator)
+    supply = engine.supply
+    tensors, generator = generator_state(supply.generator)
     tensors = {f"generator.{name}": tensor for name, tensor in tensors.items()}
     meta = {
-        "clock": {"steps": engine._clock.steps, "next_at": engine._clock.next_at, "last_at": engine._clock.last_at},
+        "clock": {"steps": supply.clock.steps, "next_at": supply.clock.next_at, "last_at": supply.clock.last_at},
         "rng": rng_state(engine._rng),
-        "figures": vars(engine._figures),
+        "figures": vars(supply.figures),
         "real_share": engine._real_share,
         "draws": vars(engine._draws),
-        "gate": {"closed": engine.gate.closed, "ratio": engine.gate.ratio},
+        "gate": {"closed": supply.gate.closed, "ratio": supply.gate.ratio},
         "begun": engine._begun,
-        "own_fit": engine._own_fit,
+        "own_fit": supply.own_fit,
         "generator": generator,
-        "stores": {name: _store_state(name, store, tensors) for name, store in engine.stores.items()},
-        "snapshots": None if engine.snapshots is None else _snapshots_state(engine.snapshots, tensors),
+        "stores": {name: _store_state(name, store, tensors) for name, store in supply.stores.items()},
+        "snapshots": None if supply.snapshots is None else _snapshots_state(supply.snapshots, tensors),
     }
     return tensors, meta
 
@@ -90,22 +91,26 @@ def _parts(engine: SynthesisEngine, tensors: Tensors, meta: Mapping[str, Any]) -
             "give it the options of the buffer that was saved."
         )
     learnt = {n.removeprefix("generator."): t for n, t in tensors.items() if n.startswith("generator.")}
-    snapshots = engine.snapshots
+    supply, snapshots = engine.supply, engine.supply.snapshots
     if snapshots is not None and meta["snapshots"] is not None:
         snapshots = _snapshots(tensors, meta["snapshots"])
-    generator = restored_generator(engine.generator, learnt, meta["generator"])
-    return {
-        "_clock": _clock(engine._clock.every, meta["clock"]),
-        "_rng": rng_of(meta["rng"]),
-        "_figures": _figures(meta["figures"]),
-        "_real_share": check_ratio("real_share", meta["real_share"]),
-        "_draws": _draws(meta["draws"]),
-        "gate": _gate(engine.gate, meta["gate"]),
-        "_begun": _flag("begun", meta["begun"]),
-        "_own_fit": _flag("own_fit", meta["own_fit"]),
+    rng, generator = rng_of(meta["rng"]), restored_generator(supply.generator, learnt, meta["generator"])
+    learnt_parts = {
+        "clock": _clock(supply.clock.every, meta["clock"]),
+        "figures": _figures(meta["figures"]),
+        "gate": _gate(supply.gate, meta["gate"]),
+        "own_fit": _flag("own_fit", meta["own_fit"]),
         "generator": generator,
         "stores": {name: _store(name, held, tensors, generator.spec) for name, held in meta["stores"].items()},
         "snapshots": snapshots,
+        "_rng": rng,
+    }
+    return {
+        "_rng": rng,
+        "_real_share": check_ratio("real_share", meta["real_share"]),
+        "_draws": _draws(meta["draws"]),
+        "_begun": _flag("begun", meta["begun"]),
+        "supply": supply.restored(**learnt_parts),
     }
 
 

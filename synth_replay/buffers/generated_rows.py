@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -18,29 +18,41 @@ from synth_replay.transitions import Transitions
 ToHost = Callable[[Transitions], HostColumns]
 
 
-def filled(
-    generator: RowGenerator, wanted: Iterable[tuple[Store, int]], to_host: ToHost, progress: bool | None
-) -> tuple[dict[str, ColumnStore], Groups]:
-    """Generates the rows of all stores.
+def generated(
+    generator: RowGenerator, wanted: Iterable[tuple[Store, int]], progress: bool | None
+) -> Iterator[tuple[str, Transitions]]:
+    """Generates the rows of all stores, one store after the other.
 
     Args:
         generator: A fitted generator. Stores with a label that it does not know are left out.
         wanted: Stores with their numbers of rows.
-        to_host: Function that turns generated rows into the host's own columns.
         progress: Progress bars; None shows them on a terminal.
+
+    Yields:
+        The name of a store and its rows in environment units.
+    """
+    known = labels_of(generator)
+    for store, count in wanted:
+        if store.label is None or store.label in known:
+            yield store.name, generator.sample(count, label=store.label, progress=progress)
+
+
+def stored(made: Iterable[tuple[str, Transitions]], to_host: ToHost) -> tuple[dict[str, ColumnStore], Groups]:
+    """Puts generated rows into stores.
+
+    Args:
+        made: Names of the stores and their rows, of :func:`generated`.
+        to_host: Function that turns generated rows into the host's own columns.
 
     Returns:
         The stores by name, and some of the rows of each in environment units, to score them.
     """
     scored: Groups = {}
     stores: dict[str, ColumnStore] = {}
-    known = labels_of(generator)
-    for store, count in wanted:
-        if store.label is None or store.label in known:
-            rows = generator.sample(count, label=store.label, progress=progress)
-            stores[store.name] = ColumnStore(count)
-            stores[store.name].replace(to_host(rows))
-            scored[store.name] = rows[:SCORED_ROWS]
+    for name, rows in made:
+        stores[name] = ColumnStore(len(rows))
+        stores[name].replace(to_host(rows))
+        scored[name] = rows[:SCORED_ROWS]
     return stores, scored
 
 

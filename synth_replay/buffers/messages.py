@@ -39,7 +39,9 @@ class RefreshMessages:
         if "waits" not in self._said:
             self._once("waits", "%s", rule.reason(moment))
 
-    def refresh(self, step: int, rows: int, gradient_steps: int | None, new_rows: int, last: SynthesisStats) -> None:
+    def refresh(
+        self, step: int, rows: int, gradient_steps: int | None, new_rows: int, last: SynthesisStats, *, pauses: bool
+    ) -> None:
         """Says what a refresh that begins now will do.
 
         Args:
@@ -48,20 +50,22 @@ class RefreshMessages:
             gradient_steps: Most gradient steps of the fit; None where the generator has none.
             new_rows: Rows to generate.
             last: Figures up to now, with the duration of the previous refresh.
+            pauses: Whether training waits for it.
         """
         effort = "" if gradient_steps is None else f" in up to {gradient_steps:,} gradient steps"
         known = f" The previous refresh took {last.refresh_seconds:,.0f} s." if last.refreshes else ""
         announce(
             logger,
-            "Environment step %s: fitting the generator to %s real rows%s, then generating %s rows.%s Training pauses.",
+            "Environment step %s: fitting the generator to %s real rows%s, then generating %s rows.%s Training %s.",
             *(f"{step:,}", f"{rows:,}", effort, f"{new_rows:,}", known),
+            "pauses" if pauses else "goes on meanwhile",
             progress=self.progress,
         )
 
-    def refreshed(self, stats: SynthesisStats) -> None:
-        """Says how long the refresh took."""
+    def refreshed(self, seconds: float, rows: int, marginal: float) -> None:
+        """Says how long the refresh took, how many generated rows there are, and their marginal."""
         message = "The refresh took %.0f s. %s generated rows are ready, with a marginal score of %.3f."
-        announce(logger, message, stats.refresh_seconds, f"{stats.rows:,}", stats.marginal, progress=self.progress)
+        announce(logger, message, seconds, f"{rows:,}", marginal, progress=self.progress)
 
     def postponed(self, rows: int) -> None:
         """Says once that a due refresh waits for more rows."""

@@ -15,7 +15,7 @@ from synth_replay.buffers.engine import SynthesisEngine
 from synth_replay.buffers.generated_share import Ratio
 from synth_replay.buffers.generators import GeneratorArgument, RelevanceArgument
 from synth_replay.buffers.mixing import PlanName
-from synth_replay.buffers.refresh import Refit
+from synth_replay.buffers.refresh import Refit, RefreshMode
 from synth_replay.buffers.sources import Generation, four_sources, two_sources
 
 
@@ -36,6 +36,8 @@ class EngineOptions(TypedDict, total=False):
             sampled at random, which bounds memory and time. None fits all rows.
         validate: Smallest fidelity of generated rows: their marginal on held-out real rows as a share of what real rows
             reach, 0.95 for example. Below it they are kept out of the batches, with a warning. None never checks.
+        refresh: ``blocking`` (default): the learner waits while a refresh fits and generates. ``background``: a process
+            of its own does it, the learner goes on with the old rows, and the new ones are taken over at a later batch.
         progress: Progress bars during a refresh; None shows them on a terminal. False also silences the messages
             about when a refresh is due and how long it takes.
     """
@@ -47,6 +49,7 @@ class EngineOptions(TypedDict, total=False):
     refit_steps: int | None
     fit_rows: int | None
     validate: float | None
+    refresh: RefreshMode
     progress: bool | None
 
 

@@ -10,6 +10,7 @@ from synth_replay.errors import ConfigError
 from synth_replay.generator.config import MIN_ROWS
 
 Refit = Literal["scratch", "warm"]
+RefreshMode = Literal["blocking", "background"]
 
 FIT_ROWS = 200_000
 
@@ -28,6 +29,8 @@ class RefreshConfig:
             rows is held out of the fit. None trains on whatever is generated.
         rows: Most real rows of a source that a refit learns from, chosen at random; None takes all. A fit needs
             several times the memory of its rows.
+        refresh: ``blocking`` refreshes inside a batch; ``background`` in a process of its own, and takes the new rows
+            over at a later batch.
     """
 
     every: int = 10_000
@@ -35,6 +38,7 @@ class RefreshConfig:
     steps: int | None = None
     validate: float | None = None
     rows: int | None = FIT_ROWS
+    refresh: RefreshMode = "blocking"
 
     def __post_init__(self) -> None:
         self._set("every", whole_number("refresh_every", self.every, "environment steps"))
@@ -44,6 +48,8 @@ class RefreshConfig:
             self._set("rows", whole_number("fit_rows", self.rows, "the real rows of a fit", least=MIN_ROWS))
         if self.refit not in ("scratch", "warm"):
             raise ConfigError(f"refit must be 'scratch' or 'warm'; got {self.refit!r}.")
+        if self.refresh not in ("blocking", "background"):
+            raise ConfigError(f"refresh must be 'blocking' or 'background'; got {self.refresh!r}.")
         refuse_text("validate", self.validate)
         if self.validate is not None and not 0 <= self.validate <= 1:
             raise ConfigError(f"validate is a share of what real rows reach, in [0, 1]; got {self.validate!r}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,10 +82,6 @@ class Mixture:
         shares = self.plan.store_shares(step) if len(self.stores) > 1 else (1.0,)
         counts = apportion(total, shares)
         return [(store, count) for store, count in zip(self.stores, counts, strict=True) if count]
-
-    def served_by(self, groups: Collection[str], total: int, step: int) -> bool:
-        """Returns whether a fit on rows of these sources gives rows for a store."""
-        return any(name in groups for store, _ in self.store_rows(total, step) for name in store.like)
 
     def counts(self, batch_size: int, moment: Moment, held: tuple[int, ...], rng: np.random.Generator) -> SourceCounts:
         """Returns the exact numbers of rows of each source in the next batch.

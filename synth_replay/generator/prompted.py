@@ -10,7 +10,7 @@ import numpy as np
 from synth_replay.errors import ConfigError
 from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.generator import TransitionGenerator
-from synth_replay.generator.relevance import Relevance, Score
+from synth_replay.generator.relevance import FunctionScore, Relevance, Score
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -44,7 +44,7 @@ class PromptedGenerator:
     def __init__(self, inner: TransitionGenerator, relevance: Relevance) -> None:
         self.inner, self.relevance = inner, relevance
         self.figures: dict[str, float] = {}
-        self._score: Score | None = relevance.score if callable(relevance.score) else None
+        self._score: Score | None = FunctionScore(relevance.score) if callable(relevance.score) else None
         self._rng = np.random.default_rng(inner.seed)
         if inner.fitted:
             self._quantiles()
@@ -122,14 +122,9 @@ class PromptedGenerator:
     def resembled(self, rows: Transitions) -> Transitions:
         """Returns the real rows that generated ones are to be like: the share of the highest relevance.
 
-        None of them is known after loading a generator with a learnt relevance, until the next fit.
+        None of them is known after loading a generator from files with a learnt relevance, until the next fit.
         """
         if self._score is None or not len(rows):
             return rows[:0]
         count = max(round(self.relevance.top * len(rows)), 1)
         return rows[np.argsort(self._score(rows), kind="stable")[-count:]]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Returns the state for pickling; what a relevance has learnt is learnt again at the next fit."""
-        given = self.relevance.score
-        return self.__dict__ | {"_score": given if callable(given) else None}

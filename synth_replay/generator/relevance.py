@@ -79,12 +79,26 @@ class Relevance:
         rng = np.random.default_rng(seed)
         if self.score == "curiosity":
             return curiosity(rows, spec, rng, device)
-        given = self.score if callable(self.score) else values_score(self.score, rows, spec, self.gamma, rng)
-
-        def score(others: Transitions) -> Array:
-            return _checked(given(others), len(others))
-
+        if callable(self.score):
+            score: Score = FunctionScore(self.score)
+        else:
+            score = ValueScore(self.score, rows, spec, self.gamma, rng)
         return score(rows), score
+
+
+@dataclass(frozen=True)
+class FunctionScore:
+    """The score of a function that the user gave, with its answer checked."""
+
+    function: Callable[[Transitions], Any]
+
+    def __call__(self, rows: Transitions) -> Array:
+        """Returns the relevance of rows, ``[n]`` float64.
+
+        Raises:
+            InvalidTransitionsError: If the function does not return one finite number for each row.
+        """
+        return _checked(self.function(rows), len(rows))
 
 
 def _checked(found: Any, count: int) -> Array:
@@ -119,11 +133,23 @@ def curiosity(
     found = np.zeros(len(rows))
     for model, judged in zip(models, reversed(halves), strict=True):
         found[judged] = model.errors(rows[judged])
-    return found, lambda others: np.mean([model.errors(others) for model in models], axis=0)
+    return found, ForwardErrors(tuple(models))
 
 
-def values_score(name: str, rows: Transitions, spec: TransitionSpec, gamma: float, rng: np.random.Generator) -> Score:
-    r"""Returns the score ``td_error``, \|r + gamma V(s') - V(s)\|, or ``return``, r + gamma V(s').
+@dataclass(frozen=True)
+class ForwardErrors:
+    """The mean error of some forward models."""
+
+    models: tuple[ForwardModel, ...]
+
+    def __call__(self, rows: Transitions) -> Array:
+        """Returns the mean squared error of each row, ``[n]`` float64."""
+        found: Array = np.mean([model.errors(rows) for model in self.models], axis=0)
+        return found
+
+
+class ValueScore:
+    r"""The score ``td_error``, \|r + gamma V(s') - V(s)\|, or ``return``, r + gamma V(s').
 
     V is the value of the policies that made the rows, by least-squares TD (Bradtke & Barto 1996). Its features are the
     observations' columns and random ReLU units of them, so the fit has one solution and takes no steps.
@@ -135,18 +161,24 @@ def values_score(name: str, rows: Transitions, spec: TransitionSpec, gamma: floa
         gamma: Discount.
         rng: Source of the random units.
     """
-    features = Features(spec, rows, rng)
-    phi, following = features(rows, ""), features(rows, "next_")
-    left = phi.T @ (phi - gamma * _alive(rows)[:, None] * following) / len(rows)
-    right = phi.T @ _rewards(rows) / len(rows)
-    weights = np.linalg.solve(left + RIDGE * np.eye(len(left)), right)
 
-    def score(others: Transitions) -> Array:
-        target = _rewards(others) + gamma * _alive(others) * (features(others, "next_") @ weights)
-        found: Array = target if name == "return" else np.abs(target - features(others, "") @ weights)
+    def __init__(
+        self, name: str, rows: Transitions, spec: TransitionSpec, gamma: float, rng: np.random.Generator
+    ) -> None:
+        self.name, self.gamma, self._features = name, gamma, Features(spec, rows, rng)
+        phi, following = self._features(rows, ""), self._features(rows, "next_")
+        left = phi.T @ (phi - gamma * _alive(rows)[:, None] * following) / len(rows)
+        right = phi.T @ _rewards(rows) / len(rows)
+        self._weights: Array = np.linalg.solve(left + RIDGE * np.eye(len(left)), right)
+
+    def __call__(self, rows: Transitions) -> Array:
+        """Returns the relevance of rows, ``[n]`` float64."""
+        following = self._features(rows, "next_") @ self._weights
+        target: Array = _rewards(rows) + self.gamma * _alive(rows) * following
+        if self.name == "return":
+            return target
+        found: Array = np.abs(target - self._features(rows, "") @ self._weights)
         return found
-
-    return score
 
 
 def _rewards(rows: Transitions) -> Array:

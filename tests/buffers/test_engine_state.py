@@ -18,7 +18,7 @@ from tests.conftest import TINY, rollout
 
 SPACES = spaces.Box(-8, 8, (3,)), spaces.Box(-2, 2, (1,))
 ONE_STEP = OneStepConfig(forward=ForwardConfig(members=2, width=8, steps=9), rewards=TINY.relabel, store_rows=200)
-SETTINGS = {"mixture", "progress", "refresh_config", "store_rows", "messages"}
+SETTINGS = {"mixture"}
 
 
 def refreshed(make=synther_engine, rows=300, **options):
@@ -73,7 +73,7 @@ def test_schedules_and_refresh_intervals_stay_those_of_the_engine_that_reads():
     assert other.plan(8, real=300).generated == 2 and other.steps == 300
     other.request_refresh()
     update(other, 300)
-    assert other._clock.next_at == 370
+    assert other.next_refresh == 370
 
 
 def test_states_of_other_mixtures_and_environments_are_refused():
@@ -90,6 +90,6 @@ def test_states_of_other_mixtures_and_environments_are_refused():
 
 def test_a_generator_of_another_class_is_refused_with_the_advice_to_pickle_the_buffer():
     engine = refreshed()
-    engine.generator = object()
+    engine.supply.generator = object()
     with pytest.raises(CheckpointError, match="pickle the buffer"):
         engine_state(engine)

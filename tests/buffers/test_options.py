@@ -109,7 +109,7 @@ def test_a_new_rule_is_a_new_class_and_nothing_else():
         ("refresh_every", lambda buffer: buffer.engine.refresh_config.every),
         ("refit_steps", lambda buffer: buffer.engine.refresh_config.steps),
         ("fit_rows", lambda buffer: buffer.engine.refresh_config.rows),
-        ("store_rows", lambda buffer: buffer.engine.store_rows),
+        ("store_rows", lambda buffer: buffer.engine.supply.store_rows),
     ],
 )
 def test_a_count_may_be_a_float_without_a_fraction_and_other_values_are_refused(name, read):

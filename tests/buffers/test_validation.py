@@ -61,7 +61,8 @@ def test_a_gated_generator_gets_in_when_a_later_refresh_is_good_enough():
     with pytest.warns(UserWarning, match="kept out"):
         made.update(REAL, leaves)
     made.generator.config = TINY  # a better fit from now on
-    made.refresh_config, made.gate.floor = replace(made.refresh_config, steps=300), 0.5
+    supply = made.supply
+    supply.config, supply.gate.floor = replace(supply.config, steps=300), 0.5
     made.notify(100)
     made.update(REAL, leaves)
     assert counts(made, 64) == (32, 32)

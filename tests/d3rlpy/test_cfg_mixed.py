@@ -225,7 +225,7 @@ buffer = pickle.load(open(sys.argv[1] + "/buffer.pkl", "rb"))
 d3rlpy.seed(5)
 batch = buffer.sample_transition_batch(64)
 np.savez(sys.argv[1] + "/batch", rewards=batch.rewards, sources=buffer.last_sources,
-         steps=buffer.engine.steps, next_at=buffer.engine._clock.next_at)
+         steps=buffer.engine.steps, next_at=buffer.engine.next_refresh)
 import gymnasium as gym
 from d3rlpy.logging import NoopAdapterFactory
 iql = d3rlpy.load_learnable(sys.argv[1] + "/iql.d3")

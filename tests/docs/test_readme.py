@@ -25,7 +25,11 @@ def test_the_one_line_change_runs():
     namespace: dict = {}
     exec(code.replace("learn(50_000)", "learn(102)"), namespace)
     buffer = namespace["model"].replay_buffer
-    assert buffer.size() == 102 and buffer.engine.mixture.rule.ratio == 0.5 and buffer.engine._clock.every == 10_000
+    assert (
+        buffer.size() == 102
+        and buffer.engine.mixture.rule.ratio == 0.5
+        and buffer.engine.refresh_config.every == 10_000
+    )
 
 
 def test_the_offline_snippet_runs(tmp_path, monkeypatch):

@@ -182,7 +182,7 @@ model.load_replay_buffer(sys.argv[1] + "/buffer")
 np.random.seed(5)
 batch = model.replay_buffer.sample(64)
 np.savez(sys.argv[1] + "/batch", rewards=batch.rewards, sources=model.replay_buffer.last_sources,
-         steps=model.replay_buffer.engine.steps, next_at=model.replay_buffer.engine._clock.next_at)
+         steps=model.replay_buffer.engine.steps, next_at=model.replay_buffer.engine.next_refresh)
 model.learn(300, reset_num_timesteps=False)
 print(model.replay_buffer.stats.refreshes)
 """

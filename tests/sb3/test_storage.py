@@ -104,7 +104,7 @@ def test_a_loaded_replay_buffer_goes_on_where_it_stopped(tmp_path):
         np.random.seed(1)
         y = b.sample(32)
         assert torch.equal(x.observations, y.observations) and torch.equal(x.rewards, y.rewards)
-    assert b.stats.refreshes == a.stats.refreshes and b.engine._clock.next_at == a.engine._clock.next_at
+    assert b.stats.refreshes == a.stats.refreshes and b.engine.next_refresh == a.engine.next_refresh
     other.learn(200, reset_num_timesteps=False)
     assert b.stats.refreshes == a.stats.refreshes + 1
 

@@ -136,7 +136,8 @@ class TimeLimitsAreEnds(SyntheticReplayBuffer):
 class ForgetsItsRefreshes(SyntheticReplayBuffer):
     def __setstate__(self, state):
         self.__dict__ |= copy.deepcopy({"engine": state["engine"]}) | {k: v for k, v in state.items() if k != "engine"}
-        self.engine._clock.last_at, self.engine._clock.steps = None, 0
+        clock = self.engine.supply.clock
+        clock.last_at, clock.steps = None, 0
 
 
 class IgnoresItsSeed(SyntheticReplayBuffer):

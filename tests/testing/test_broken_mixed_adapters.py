@@ -74,7 +74,7 @@ class RewardsOfAnotherShapeWithoutOnlineRows(CFGMixedBuffer):
 class ForgetsItsStores(CFGMixedBuffer):
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self.engine.stores = {}
+        self.engine.supply.stores = {}
 
 
 class ForgetsItsDraws(CFGMixedBuffer):

@@ -96,7 +96,7 @@ def test_settings_are_those_of_the_buffer_that_reads():
     saved, other = filled(), filled(steps=10, real_ratio=lambda step: 0.25, refresh_every=400)
     saved.sample()
     other.load_state_dict(saved.state_dict())
-    assert (other.sample()["index"] >= 0).sum() == 8 and other.engine._clock.every == 400
+    assert (other.sample()["index"] >= 0).sum() == 8 and other.engine.refresh_config.every == 400
 
 
 # -- nothing in a file is executed --------------------------------------------------------------

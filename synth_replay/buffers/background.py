@@ -1,0 +1,177 @@
+"""A refresh in a process of its own, so that the learner goes on with the old rows meanwhile.
+
+The process is started anew (``python -c``): it does not import the user's script, holds no lock of this process and
+works the same on every system. It ends when this process does, however that ends.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from synth_replay.buffers.generators import RowGenerator
+from synth_replay.buffers.refit_job import RefitJob
+from synth_replay.errors import ConfigError, FitDivergedError
+from synth_replay.generator.one_step import OneStepModel
+from synth_replay.transitions import Transitions
+
+JOB, RESULT, LOG = "job.pickle", "result.pickle", "stderr.txt"
+CODE = "import sys; from synth_replay.buffers.background import work; work(sys.argv[1])"
+TOLD = 300  # characters of the last words of a process that failed
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of a refresh.
+
+    Attributes:
+        generator: The fitted generator; None if the refresh failed.
+        made: Generated rows in environment units, by store.
+        error: Why it failed.
+    """
+
+    generator: RowGenerator | None
+    made: dict[str, Transitions]
+    error: str = ""
+
+
+def require_picklable(generator: RowGenerator) -> None:
+    """Checks that a generator can be sent to another process.
+
+    Raises:
+        ConfigError: If it holds a function that another process cannot import, or needs the policy of this one.
+    """
+    if isinstance(generator, OneStepModel):
+        raise ConfigError("generator='one_step_model' needs this process's policy: it takes refresh='blocking'.")
+    try:
+        found = pickle.dumps(generator)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ConfigError(f"refresh='background' sends the generator to another process: {error}. {_REMEDY}") from error
+    if b"__main__" in found:
+        raise ConfigError(f"refresh='background' sends the generator to another process. {_REMEDY}")
+
+
+_REMEDY = "Move the function into a module that can be imported, not the script itself, or take refresh='blocking'."
+
+
+def worker_threads() -> int:
+    """Returns the threads of a refresh in the background: the cores that the learner leaves free, at least one."""
+    return max((os.cpu_count() or 1) - torch.get_num_threads(), 1)
+
+
+class BackgroundRefresh:
+    """One refresh in a process of its own.
+
+    Args:
+        generator: The generator as it is now; it is copied.
+        job: What to fit and generate.
+    """
+
+    def __init__(self, generator: RowGenerator, job: RefitJob) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="synth_replay-", ignore_cleanup_errors=True)
+        place = Path(self._folder.name)
+        with (place / JOB).open("wb") as file:
+            pickle.dump((generator, job, worker_threads()), file, protocol=pickle.HIGHEST_PROTOCOL)
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        with (place / LOG).open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", CODE, str(place)],
+                stdin=subprocess.PIPE,  # its end tells the process that this one is gone
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C in this process is not for that one
+            )
+        self._stop = weakref.finalize(self, _end, self._process, self._folder, os.getpid())
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    def poll(self) -> Outcome | None:
+        """Returns the outcome once the process has ended; None while it works."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        try:
+            return self._outcome(code)
+        finally:
+            self.stop()
+
+    def wait(self) -> Outcome:
+        """Waits for the end of the process and returns the outcome."""
+        self._process.wait()
+        found = self.poll()
+        assert found is not None
+        return found
+
+    def _outcome(self, code: int) -> Outcome:
+        place = Path(self._folder.name)
+        if code == 0 and (place / RESULT).exists():
+            with (place / RESULT).open("rb") as file:
+                found: Outcome = pickle.load(file)
+            return found
+        words = (place / LOG).read_text(errors="replace").strip()[-TOLD:]
+        killed = "it was killed, perhaps for lack of memory" if code < 0 else "it said nothing"
+        why = words if words and code > 0 else killed
+        return Outcome(None, {}, f"the process of the refresh ended with exit code {code}: {why}")
+
+    def stop(self) -> None:
+        """Ends the process, if it still works, and removes its files."""
+        self._stop()
+
+
+def _end(process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[str], owner: int) -> None:
+    if os.getpid() != owner:  # a fork of this process has copied the object
+        return
+    process.kill()
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+    folder.cleanup()
+
+
+def work(folder: str) -> None:
+    """Does the job that a folder holds; runs in the process of its own.
+
+    Args:
+        folder: Folder with the pickled job, for the result.
+    """
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
+    place = Path(folder)
+    with (place / JOB).open("rb") as file:
+        generator, job, threads = pickle.load(file)
+    torch.set_num_threads(threads)
+    found = _done(generator, job)
+    partial = place / f"{RESULT}.partial"
+    with partial.open("wb") as file:
+        pickle.dump(found, file, protocol=pickle.HIGHEST_PROTOCOL)
+    partial.replace(place / RESULT)
+
+
+def _done(generator: Any, job: RefitJob) -> Outcome:
+    try:
+        job.fit(generator, progress=False)
+    except FitDivergedError as error:
+        return Outcome(None, {}, str(error))
+    return Outcome(generator, dict(job.made(generator, progress=False)))
+
+
+def _end_with_parent(folder: str) -> None:
+    """Ends this process as soon as the parent's end of the pipe is closed, and removes the folder."""
+    while os.read(0, 1):  # not sys.stdin, whose lock the interpreter would wait for at its end
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)

@@ -1,0 +1,262 @@
+"""Refreshes in a process of their own: the same rows as in this one, and nothing left behind, however they end."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from synth_replay.buffers import AutoShare, cfdg_engine, synther_engine
+from synth_replay.buffers.background import require_picklable
+from synth_replay.buffers.engine_state import engine_state, restored_parts
+from synth_replay.errors import ConfigError
+from tests.buffers.test_engine_state import ONE_STEP, SPACES, update
+from tests.conftest import TINY
+
+OPTIONS = {"generator": TINY, "progress": False, "seed": 0, "device": "cpu"}
+MANY = int(os.environ.get("BACKGROUND_TESTS", "2"))  # 20 for 200 refreshes and 100 kills
+LONG = replace(TINY, training=replace(TINY.training, steps=10**6, patience=10**6))
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Both processes use one thread, as sums in another order differ in the last bit."""
+    monkeypatch.setattr("synth_replay.buffers.background.worker_threads", lambda: 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def made(make=synther_engine, **options):
+    engine = make(*SPACES, **(OPTIONS | {"refresh": "background"} | options))
+    engine.notify(300)
+    engine.request_refresh()
+    return engine
+
+
+def begun(**options):
+    engine = made(**options)
+    update(engine, 300)
+    assert engine.supply.refreshing
+    return engine
+
+
+def worker(engine):
+    return engine.supply._begun[0]
+
+
+def finish(engine):
+    worker(engine)._process.wait()
+    update(engine, 300)
+    return engine
+
+
+def children():
+    return [child for child in psutil.Process().children() if "synth_replay" in " ".join(child.cmdline())]
+
+
+def stored(engine):
+    return {name: store.rows() for name, store in engine.stores.items()}
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (synther_engine, {"validate": 0.1, "refit": "warm"}),
+        (synther_engine, {"relevance": "return"}),
+        (cfdg_engine, {}),
+    ],
+)
+def test_the_rows_and_figures_are_those_of_a_blocking_refresh_bit_for_bit(make, options):
+    blocking = made(make, **options, refresh="blocking")
+    update(blocking, 300)
+    engine = made(make, **options)
+    for _ in range(2):
+        update(engine, 300)
+        assert not engine.stores if not engine.stats.refreshes else engine.stats.refreshes == 1
+        finish(engine)
+        np.testing.assert_equal(stored(engine), stored(blocking))
+        figures = [vars(e.stats) | {"refresh_seconds": 0} for e in (engine, blocking)]
+        np.testing.assert_equal(*figures)
+        for each in (engine, blocking):
+            each.request_refresh()
+        update(blocking, 300)
+    assert not children()
+
+
+def test_batches_go_on_with_the_old_rows_until_the_new_ones_are_there():
+    engine = finish(begun(generator=LONG, refit_steps=20))
+    old = stored(engine)
+    engine.supply.config = replace(engine.supply.config, steps=10**6)
+    engine.request_refresh()
+    for _ in range(5):
+        update(engine, 300)
+        assert engine.plan(8, real=300).generated == 4
+    assert engine.supply.refreshing and len(children()) == 1
+    np.testing.assert_equal(stored(engine), old)
+    engine.reset()
+    assert not children() and not engine.stores and not engine.supply.refreshing
+
+
+def test_auto_begins_in_the_background_too():
+    engine = synther_engine(*SPACES, **OPTIONS, refresh="background", real_ratio=AutoShare(floor=None))
+    engine.notify(300)
+    while not engine.wanted:
+        engine.plan(5_000, real=300)
+    update(engine, 300)
+    assert finish(engine).stats.refreshes == 1 and engine.plan(1_000, real=300).generated > 0
+
+
+def test_a_process_that_is_killed_leaves_the_old_rows_and_a_warning():
+    engine = finish(begun(generator=LONG, refit_steps=20))
+    old = stored(engine)
+    engine.supply.config = replace(engine.supply.config, steps=10**6)
+    engine.request_refresh()
+    update(engine, 300)
+    os.kill(worker(engine).pid, signal.SIGKILL)
+    with pytest.warns(UserWarning, match="the last good generator is kept: the process .* was killed"):
+        finish(engine)
+    np.testing.assert_equal(stored(engine), old)
+    assert engine.stats.failed_refreshes == 1 and "killed" in engine.stats.last_error and not children()
+    engine.supply.config = replace(engine.supply.config, steps=20)
+    engine.request_refresh()
+    update(engine, 300)
+    assert finish(engine).stats.refreshes == 2
+
+
+def test_a_fit_that_diverges_is_told_as_in_this_process():
+    broken = replace(TINY, training=replace(TINY.training, learning_rate=1e30, steps=200))
+    with pytest.warns(UserWarning, match="A refit failed"):
+        engine = finish(begun(generator=broken))
+    assert engine.stats.failed_refreshes == 1 and not engine.stores
+
+
+def test_a_deleted_engine_leaves_no_process_and_no_file():
+    engine = begun(generator=LONG)
+    folder, pid = Path(worker(engine)._folder.name), worker(engine).pid
+    assert folder.exists() and folder.stat().st_mode & 0o077 == 0
+    del engine
+    gc.collect()
+    assert not folder.exists() and not psutil.pid_exists(pid)
+
+
+SCRIPT = """
+import os, signal, sys, time
+from tests.buffers.test_background import LONG, begun, worker
+engine = begun(generator=LONG)
+print(worker(engine).pid, worker(engine)._folder.name, flush=True)
+{end}
+"""
+
+
+@pytest.mark.parametrize("end", ["", "os._exit(0)", "os.kill(os.getpid(), 9)", "os.kill(os.getpid(), 2)"])
+def test_whatever_ends_the_script_ends_the_refresh_and_removes_its_files(end):
+    """The script has no ``if __name__ == "__main__"``."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(SCRIPT).format(end=end)], capture_output=True, text=True
+    )
+    pid, folder = done.stdout.split()
+    for _ in range(200):
+        if not psutil.pid_exists(int(pid)) and not Path(folder).exists():
+            break
+        time.sleep(0.1)
+    assert not psutil.pid_exists(int(pid)) and not Path(folder).exists()
+
+
+def test_saving_in_the_middle_saves_the_old_rows_and_the_refresh_is_still_due():
+    engine = begun()
+    again = pickle.loads(pickle.dumps(engine))
+    other = made()
+    other.take(restored_parts(other, *engine_state(engine)))
+    for each in (again, other):
+        assert not each.supply.refreshing and not each.stores and each.supply.clock.due
+    engine.supply.stop()
+    update(again, 300)
+    assert finish(again).stats.refreshes == 1 and not children()
+
+
+def local():
+    return lambda rows: rows.rewards
+
+
+@pytest.mark.parametrize("options", [{"relevance": local()}, {"generator": ONE_STEP}])
+def test_what_another_process_cannot_have_is_named_before_any_work(options):
+    with pytest.raises(ConfigError, match="refresh='b"):
+        made(**options)
+
+
+def test_a_function_of_the_script_itself_is_named():
+    class Held:
+        pass
+
+    Held.__module__, Held.__qualname__ = "__main__", "Held"
+    sys.modules["__main__"].Held = Held
+    try:
+        with pytest.raises(ConfigError, match="not the script itself"):
+            require_picklable(Held())
+    finally:
+        del sys.modules["__main__"].Held
+
+
+@pytest.mark.parametrize("value", ["later", None, True])
+def test_another_word_is_named(value):
+    with pytest.raises(ConfigError, match="refresh must be 'blocking' or 'background'"):
+        made(refresh=value)
+
+
+@pytest.mark.slow
+def test_many_refreshes_leave_no_threads_files_or_memory():
+    engine = finish(begun())
+    process, seen = psutil.Process(), []
+    for number in range(10 * MANY):
+        engine.request_refresh()
+        update(engine, 300)
+        finish(engine)
+        if number in (MANY, 10 * MANY - 1):
+            gc.collect()
+            seen.append((process.num_threads(), process.num_fds(), process.memory_info().rss))
+    assert engine.stats.refreshes == 10 * MANY + 1 and not children()
+    assert seen[1][0] <= seen[0][0] and seen[1][1] <= seen[0][1] and seen[1][2] < seen[0][2] + 30e6
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_lose_nothing():
+    engine, rng = finish(begun()), np.random.default_rng(0)
+    old, failed = stored(engine), 0
+    for _ in range(5 * MANY):
+        engine.request_refresh()
+        update(engine, 300)
+        time.sleep(rng.uniform(0, 4))
+        os.kill(worker(engine).pid, signal.SIGKILL)
+        before = engine.stats.refreshes
+        try:
+            with pytest.warns(UserWarning, match="was killed"):
+                finish(engine)
+            failed += 1
+            np.testing.assert_equal(stored(engine), old)
+        except pytest.fail.Exception:
+            assert engine.stats.refreshes == before + 1
+            old = stored(engine)
+        assert not children()
+    assert failed and engine.stats.failed_refreshes == failed
+
+
+def test_the_thread_count_leaves_the_learner_its_own(monkeypatch):
+    monkeypatch.undo()
+    from synth_replay.buffers.background import worker_threads
+
+    torch.set_num_threads(1)
+    assert worker_threads() == max((os.cpu_count() or 1) - 1, 1)
