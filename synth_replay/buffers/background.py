@@ -110,12 +110,9 @@ class BackgroundRefresh:
         finally:
             self.stop()
 
-    def wait(self) -> Outcome:
-        """Waits for the end of the process and returns the outcome."""
+    def wait(self) -> None:
+        """Waits for the end of the process."""
         self._process.wait()
-        found = self.poll()
-        assert found is not None
-        return found
 
     def _outcome(self, code: int) -> Outcome:
         place = Path(self._folder.name)

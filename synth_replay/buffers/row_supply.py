@@ -104,6 +104,11 @@ class RowSupply:
             self._begun[0].stop()
         self._begun = None
 
+    def wait(self) -> None:
+        """Waits until a refresh in the background has ended; the next batch takes its rows over."""
+        if self._begun is not None:
+            self._begun[0].wait()
+
     def restored(self, **parts: Any) -> RowSupply:
         """Returns a supply with the same settings and other learnt parts, by the names of the attributes."""
         made = copy.copy(self)

@@ -26,7 +26,7 @@ from tests.buffers.test_engine_state import ONE_STEP, SPACES, update
 from tests.conftest import TINY
 
 OPTIONS = {"generator": TINY, "progress": False, "seed": 0, "device": "cpu"}
-MANY = int(os.environ.get("BACKGROUND_TESTS", "2"))  # 20 for 200 refreshes and 100 kills
+MANY = int(os.environ.get("BACKGROUND_TESTS", "1"))  # 20 for 200 refreshes and 100 kills
 LONG = replace(TINY, training=replace(TINY.training, steps=10**6, patience=10**6))
 
 
@@ -59,7 +59,7 @@ def worker(engine):
 
 
 def finish(engine):
-    worker(engine)._process.wait()
+    engine.supply.wait()
     update(engine, 300)
     return engine
 

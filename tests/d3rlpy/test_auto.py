@@ -79,3 +79,10 @@ def test_the_share_of_cfdg_follows_the_draws_of_both_kinds(drawn):
     auto = CFGMixedBuffer(dataset(), synthetic_ratio="auto", **KWARGS)
     auto.sample_transition_batch(10)
     assert auto.stats.reason.endswith("they begin at 400 (synthetic_ratio='auto').")
+
+
+def test_a_refresh_in_the_background_is_taken_over_at_a_later_batch():
+    buffer = SyntheticReplayBuffer.wrap(dataset(), refresh="background", **KWARGS)
+    assert real_mask(buffer.sample_transition_batch(32), buffer).all()
+    buffer.engine.supply.wait()
+    assert real_mask(buffer.sample_transition_batch(32), buffer).sum() == 16

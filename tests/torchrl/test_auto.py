@@ -58,3 +58,11 @@ def test_rows_of_a_high_relevance_are_asked_for():
     buffer = filled(relevance="return")
     buffer.sample()
     assert buffer.stats()["synth/relevance_asked"] > buffer.stats()["synth/relevance"]
+
+
+def test_a_refresh_in_the_background_is_taken_over_at_a_later_batch():
+    buffer = filled(refresh="background")
+    assert (buffer.sample()["index"] >= 0).all()
+    buffer.engine.supply.wait()
+    buffer.sample()
+    assert buffer.stats()["synth/refreshes"] == 1
