@@ -18,8 +18,14 @@ logger = logging.getLogger("synth_replay")
 def policy_of(model: Any) -> Callable[[Any], Any]:
     """Returns the policy of a model of SB3 as a function of observations, both in environment units.
 
-    Actions are drawn as the model draws them; those of discrete spaces are greedy. Networks stay in training mode, or
-    out of it.
+    Actions of Box spaces are drawn from the policy, without action noise; discrete ones are greedy. The networks' mode
+    of training stays as it is.
+
+    Args:
+        model: An off-policy algorithm of SB3.
+
+    Returns:
+        A function of observations ``[n, ...]`` that returns actions ``[n, ...]``.
     """
     discrete = not isinstance(model.action_space, spaces.Box)
 
@@ -37,8 +43,8 @@ class SyntheticReplayCallback(BaseCallback):
     """Records ``synth/*`` (denoising loss, real share, age, refresh seconds, marginal score) at each rollout's end.
 
     They appear wherever SB3's logger writes, TensorBoard included. When training starts, a message says at which step
-    the first refresh is due; when it ends without one, a warning says so. ``generator="one_step_model"`` gets the
-    policy's actions from this callback.
+    the first refresh is due; when it ends without one, a warning says so. The callback passes the policy
+    to ``generator="one_step_model"``.
 
     Raises:
         UnsupportedBufferError: At the start of training, if the model's buffer is not one of ours, for example after
@@ -83,7 +89,13 @@ class SyntheticReplayCallback(BaseCallback):
 
     def _on_training_end(self) -> None:
         engine = self._buffer().engine
-        if engine.idle and self.num_timesteps > self._started_at:
+        if engine.idle and engine.supply.refreshing:
+            logger.warning(
+                "Training ended after %s environment steps while the first refresh ran in the background, so no "
+                "generated row was used. Train for longer, or use refresh='blocking'.",
+                f"{engine.steps:,}",
+            )
+        elif engine.idle and self.num_timesteps > self._started_at:
             logger.warning(
                 "Training ended after %s environment steps without one generated row: the first refresh comes with the "
                 "first batch at or after step %s. Train for longer, or lower refresh_every.",

@@ -1,4 +1,4 @@
-"""Callbacks for many updates a step: networks that start anew, and an actor that is updated less often."""
+"""Callbacks for many updates a step: networks with new weights, and an actor that is updated less often."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ class NetworkResets(BaseCallback):
     """Gives an agent new networks every so many environment steps; the replay buffer stays (arXiv 2205.07802).
 
     All networks, their targets, the states of the optimisers and SAC's temperature start anew, as the paper does it for
-    SAC. A reset comes before the first update after its step, so none follows the last step of a training.
+    SAC. The reset of step n happens at step n + 1, before its updates: a training that ends at step n is not reset.
 
     Args:
-        every: Environment steps between two resets. The paper resets SAC every 200,000 steps at one update a step, and
-            more often at higher ratios.
-        verbose: 1 says so at each reset.
+        every: Environment steps between two resets. The paper resets SAC every 200,000 steps.
+        verbose: 1 prints a message at each reset.
 
     Raises:
         ConfigError: If ``every`` is not a positive whole number.
@@ -50,7 +49,7 @@ class NetworkResets(BaseCallback):
             self._done, self.resets = self._due(), self.resets + 1
             reset_networks(self.model)
             if self.verbose:
-                announce(logger, "The networks start anew at environment step %s.", f"{self.num_timesteps:,}")
+                announce(logger, "All networks got new weights at environment step %s.", f"{self.num_timesteps:,}")
         return True
 
 
@@ -83,7 +82,7 @@ class PolicyDelay(BaseCallback):
 
     SynthER's online runs and DroQ update the actor once for 20 updates of the critics (``policy_update_delay`` in
     SynthER's code). SB3's SAC computes the gradients of the actor at every update all the same; only their use is
-    delayed, so a training is not faster.
+    delayed, so training is not faster.
 
     Args:
         delay: Updates of the critics for one of the actor; 1 changes nothing.

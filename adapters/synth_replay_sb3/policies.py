@@ -1,4 +1,4 @@
-"""SB3's policies with layer norm and dropout in the critics, which many updates a step need.
+"""SB3's policies with layer norm and dropout in the critics, for high update ratios.
 
 ``SAC(LayerNormSACPolicy, env)`` and ``SAC(DroQSACPolicy, env)`` change one argument of a script.
 """
@@ -52,7 +52,7 @@ def _regularized(network: nn.Module, layer_norm: bool, dropout: float) -> nn.Seq
 
 
 class _Regularized:
-    """What the policies share: regularised critics, and their options in saved policies."""
+    """A mixin that makes regularised critics and keeps their options in saved policies."""
 
     def __init__(self, *args: Any, critic_layer_norm: bool = True, critic_dropout: float = 0.0, **kwargs: Any) -> None:
         if not 0.0 <= critic_dropout < 1.0:

@@ -44,12 +44,12 @@ def main() -> None:
     line = {
         "steps": TURN * TURNS,
         "draws per row": round(models[AUTO].replay_buffer.stats.draws_per_row, 1),
-        "begin": AutoShare().begin,
+        "draws at which auto begins": AutoShare().begin,
         "CPU seconds, stock": round(held[STOCK].sum(), 1),
         "CPU seconds, auto": round(held[AUTO].sum(), 1),
-        "ratio": round(held[AUTO].sum() / held[STOCK].sum(), 4),
-        "median ratio of a turn": round(float(np.median(ratios)), 4),
-        "weights": "equal" if weights(models[AUTO]) == weights(models[STOCK]) else "different",
+        "auto / stock": round(held[AUTO].sum() / held[STOCK].sum(), 4),
+        "median auto / stock of 250 steps": round(float(np.median(ratios)), 4),
+        "final weights": "equal" if weights(models[AUTO]) == weights(models[STOCK]) else "different",
     }
     report("auto_cost", [line])
 

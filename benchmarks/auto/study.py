@@ -1,7 +1,7 @@
-"""The test of ``real_ratio="auto"`` on tasks that did not form its rule: the cells, the arms and the runs.
+"""The test of ``real_ratio="auto"`` on cells that did not form its rule: the cells, the arms and the runs.
 
 Runs of a cell and a seed differ in the share of generated rows alone. The score of a run is the mean of its last three
-of ten evaluations, in points of D4RL's scale.
+of ten evaluations, on a scale from 0 (random) to 100 (expert).
 """
 
 from __future__ import annotations

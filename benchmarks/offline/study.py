@@ -122,7 +122,7 @@ def replay_path(env_id: str) -> Path:
 
 
 def how_to_collect(env_id: str) -> str:
-    """Words the command that collects a replay with a small SAC, in up to 40 minutes on one core."""
+    """Words the command that collects a replay with a small SAC (DQN on Acrobot), in up to 40 minutes on one core."""
     options = "--algo DQN " if env_id == "Acrobot-v1" else ""
     options += f"--steps {COLLECTED[env_id]} --width 128 --batch-size 128 --learning-rate 1e-3 --out data/study"
     return f"collect its replay with python examples/collect_dataset.py --env {env_id} {options}"

@@ -96,7 +96,15 @@ def _mean(found: tuple[dict[str, Any], ...], rows: str) -> dict[str, float] | No
 
 def markdown(found: list[dict[str, Any]]) -> str:
     """Formats the table of the docs."""
-    head = ["task", "updates a step", "arm", "score", "what it adds", "probability of improvement", "CPU minutes"]
+    head = [
+        "task",
+        "updates a step",
+        "arm",
+        "score",
+        "minus the same without generated rows",
+        "probability that it is better",
+        "CPU minutes",
+    ]
     rows = [head, ["---"] * len(head)]
     for each in found:
         added = verdict(tuple(each["gain"])) if "gain" in each else ""

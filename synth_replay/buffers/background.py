@@ -28,17 +28,17 @@ from synth_replay.transitions import Transitions
 
 JOB, RESULT, LOG = "job.pickle", "result.pickle", "stderr.txt"
 CODE = "import sys; from synth_replay.buffers.background import work; work(sys.argv[1])"
-TOLD = 300  # characters of the last words of a process that failed
+TOLD = 300  # most characters that are told of the errors of a process that failed
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of a refresh.
+    """Result of a refresh in the background.
 
     Attributes:
         generator: The fitted generator; None if the refresh failed.
         made: Generated rows in environment units, by store.
-        error: Why it failed.
+        error: Why it failed; empty if it did not.
     """
 
     generator: RowGenerator | None
@@ -53,7 +53,7 @@ def require_picklable(generator: RowGenerator) -> None:
         ConfigError: If it holds a function that another process cannot import, or needs the policy of this one.
     """
     if isinstance(generator, OneStepModel):
-        raise ConfigError("generator='one_step_model' needs this process's policy: it takes refresh='blocking'.")
+        raise ConfigError("generator='one_step_model' needs the policy of this process: use refresh='blocking'.")
     try:
         found = pickle.dumps(generator)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -62,11 +62,11 @@ def require_picklable(generator: RowGenerator) -> None:
         raise ConfigError(f"refresh='background' sends the generator to another process. {_REMEDY}")
 
 
-_REMEDY = "Move the function into a module that can be imported, not the script itself, or take refresh='blocking'."
+_REMEDY = "Move the function into a module that can be imported, not the script itself, or use refresh='blocking'."
 
 
 def worker_threads() -> int:
-    """Returns the threads of a refresh in the background: the cores that the learner leaves free, at least one."""
+    """Returns the number of threads of a refresh in the background: cores less torch's threads here, at least 1."""
     return max((os.cpu_count() or 1) - torch.get_num_threads(), 1)
 
 
@@ -121,7 +121,7 @@ class BackgroundRefresh:
                 found: Outcome = pickle.load(file)
             return found
         words = (place / LOG).read_text(errors="replace").strip()[-TOLD:]
-        killed = "it was killed, perhaps for lack of memory" if code < 0 else "it said nothing"
+        killed = "it was killed; if memory ran out, lower fit_rows or store_rows" if code < 0 else "it left no message"
         why = words if words and code > 0 else killed
         return Outcome(None, {}, f"the process of the refresh ended with exit code {code}: {why}")
 
@@ -144,7 +144,7 @@ def work(folder: str) -> None:
     """Does the job that a folder holds; runs in the process of its own.
 
     Args:
-        folder: Folder with the pickled job, for the result.
+        folder: Folder that holds the pickled job and receives the result.
     """
     threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     place = Path(folder)

@@ -54,7 +54,8 @@ class SynthesisEngine:
         refresh: ``blocking`` or ``background``, a process of its own whose rows are taken over at a later batch.
         guidance_weight: w of CFDG's Eq. 7, for mixtures with labels; None takes the configuration's.
         seed: Seed of the generator and of the rows that are sampled.
-        relevance: Relevance of the rows to ask for (Prioritized Generative Replay); None asks for rows like the replay.
+        relevance: Score whose highest values the generator is asked for (Prioritized Generative Replay); None asks for
+            rows like the replay.
         device: Device that fits and samples.
         progress: Progress bars; None shows them on a terminal. False silences the messages about refreshes, too.
 
@@ -134,7 +135,7 @@ class SynthesisEngine:
     def _reason(self) -> str:
         rule, moment, supply = self.mixture.rule, self._moment(), self.supply
         due = None if supply.stores else supply.clock.next_at
-        return why(rule, moment, supply.gate, due) if self.wanted else why(rule, moment)
+        return why(rule, moment, supply.gate, due, supply.refreshing) if self.wanted else why(rule, moment)
 
     def _moment(self, real_rows: int | None = None) -> Moment:
         """Returns what the rule looks at; the number of real rows is that of the last batch if it is not given."""
@@ -175,7 +176,12 @@ class SynthesisEngine:
         self.supply.empty()
 
     def act_with(self, policy: Policy) -> None:
-        """Gives ``generator="one_step_model"`` the policy: a function of observations that returns actions."""
+        """Gives ``generator="one_step_model"`` the policy; other generators ignore it.
+
+        Args:
+            policy: Function of observations ``[n, ...]`` (a dict for Dict spaces) that returns actions ``[n, ...]``, in
+                environment units.
+        """
         give_policy(self.generator, policy)
 
     def take(self, parts: Mapping[str, Any]) -> None:

@@ -6,27 +6,35 @@ from synth_replay.buffers.generators import RowGenerator
 from synth_replay.buffers.real_rows import Groups, Split
 from synth_replay.buffers.sources import Mixture
 from synth_replay.errors import ConfigError
+from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.generator import TransitionGenerator
 from synth_replay.generator.one_step import OneStepModel, Policy
 from synth_replay.generator.prompted import PromptedGenerator
 
 
 def fit_steps(generator: RowGenerator, steps: int | None) -> int | None:
-    """Returns the largest number of gradient steps of a fit, over all its networks; None if it has no such steps.
+    """Returns the largest number of gradient steps of a fit; None if it has no such steps.
+
+    The models of a relevance are not counted.
 
     Args:
         generator: The generator.
         steps: Gradient steps of the diffusion model, instead of the configuration's.
     """
     if isinstance(generator, OneStepModel):
-        return (generator.config.forward.steps if steps is None else steps) + generator.config.rewards.steps
+        states = generator.config.states
+        first = 0 if states is None else _steps_of(states, None)
+        return first + (generator.config.forward.steps if steps is None else steps) + generator.config.rewards.steps
     if isinstance(generator, PromptedGenerator):
         generator = generator.inner
     if not isinstance(generator, TransitionGenerator):
         return None
-    relabel = generator.config.relabel
-    supervised = relabel.steps if relabel.enabled and relabel.function is None else 0
-    return (generator.config.training.steps if steps is None else steps) + supervised
+    return _steps_of(generator.config, steps)
+
+
+def _steps_of(config: GeneratorConfig, steps: int | None) -> int:
+    supervised = config.relabel.steps if config.relabel.enabled and config.relabel.function is None else 0
+    return (config.training.steps if steps is None else steps) + supervised
 
 
 def labels_of(generator: RowGenerator) -> list[int | str]:

@@ -83,7 +83,9 @@ def restored_generator(current: RowGenerator, tensors: Tensors, meta: dict[str, 
         return current.unfitted(rng_of(meta["rng"]))
     if isinstance(current, PromptedGenerator) != ("prompts" in meta):
         with_or_without = "without" if isinstance(current, PromptedGenerator) else "with"
-        raise CheckpointError(f"The saved state is of a buffer {with_or_without} relevance=: give it the same options.")
+        raise CheckpointError(
+            f"The saved state is of a buffer {with_or_without} relevance=: create the buffer with the same options."
+        )
     if isinstance(current, PromptedGenerator):
         made = PromptedGenerator(_diffusion(current.inner, tensors, meta), current.relevance)
         made._rng = rng_of(meta["prompts"])

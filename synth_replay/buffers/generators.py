@@ -28,7 +28,7 @@ GeneratorArgument = str | Path | GeneratorConfig | OneStepConfig | None
 the default."""
 
 RelevanceArgument = RelevanceName | Callable[[Transitions], Any] | Relevance | None
-"""What generated rows are to be most relevant for: a name, a function of transitions, or both with their settings."""
+"""Name of a score, a function of transitions, or a ``Relevance`` with settings."""
 
 
 class RowGenerator(Protocol):
@@ -92,7 +92,7 @@ def make_generator(
             or None for the device's preset.
         seed: Seed of every draw.
         device: Device that fits and samples.
-        relevance: Relevance of the rows to ask for; None asks for rows like the fitted ones.
+        relevance: Score whose highest values the generator is asked for; None asks for rows like the fitted ones.
 
     Raises:
         ConfigError: If ``generator`` or ``relevance`` is none of these.

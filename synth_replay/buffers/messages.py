@@ -58,7 +58,7 @@ class RefreshMessages:
             logger,
             "Environment step %s: fitting the generator to %s real rows%s, then generating %s rows.%s Training %s.",
             *(f"{step:,}", f"{rows:,}", effort, f"{new_rows:,}", known),
-            "pauses" if pauses else "goes on meanwhile",
+            "pauses" if pauses else "continues",
             progress=self.progress,
         )
 

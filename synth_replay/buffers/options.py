@@ -26,9 +26,9 @@ class EngineOptions(TypedDict, total=False):
         refresh_every: Environment steps between two refits; 10,000 by default. (CFDG: 10,000 with APL, 100,000 with IQL
             and PEX.)
         generator: Preset (``paper``, ``fast``, ``cpu``), configuration or its file, or the folder of a saved
-            generator; None takes ``fast`` on a GPU and ``cpu`` on a CPU. To compare with: ``additive_noise``,
-            ``multiplicative_noise``, ``dynamics_noise``, and ``one_step_model``, model rollouts of one step with the
-            current policy's actions.
+            generator; None takes ``fast`` on a GPU and ``cpu`` on a CPU. Baselines: ``additive_noise``,
+            ``multiplicative_noise``, ``dynamics_noise`` (real rows with noise) and ``one_step_model`` (one-step model
+            rollouts with the current policy's actions).
         store_rows: Generated rows that are kept, and replaced at each refresh; None takes the preset's.
         refit: ``scratch`` (the paper's code) trains a new model at each refresh, ``warm`` starts from the last weights.
         refit_steps: Gradient steps of a refit; None takes the preset's.
@@ -36,8 +36,8 @@ class EngineOptions(TypedDict, total=False):
             sampled at random, which bounds memory and time. None fits all rows.
         validate: Smallest fidelity of generated rows: their marginal on held-out real rows as a share of what real rows
             reach, 0.95 for example. Below it they are kept out of the batches, with a warning. None never checks.
-        refresh: ``blocking`` (default): the learner waits while a refresh fits and generates. ``background``: a process
-            of its own does it, the learner goes on with the old rows, and the new ones are taken over at a later batch.
+        refresh: ``blocking`` (default): training waits while a refresh fits and generates. ``background``: a second
+            process does it, training continues with the old rows, and a later batch takes the new ones over.
         progress: Progress bars during a refresh; None shows them on a terminal. False also silences the messages
             about when a refresh is due and how long it takes.
     """
@@ -114,7 +114,7 @@ def synther_engine(
         observation_space: Observation space of the environment.
         action_space: Action space of the environment.
         real_ratio: Share of real rows in a batch, or ``auto``.
-        relevance: Relevance of the rows to ask for; None asks for rows like the replay.
+        relevance: Score whose highest values the generator is asked for; None asks for rows like the replay.
         seed: Seed of the generator and of the rows that are sampled.
         device: Device of the generator.
         **options: Keyword arguments of :class:`EngineOptions`.

@@ -29,8 +29,8 @@ class RefreshConfig:
             rows is held out of the fit. None trains on whatever is generated.
         rows: Most real rows of a source that a refit learns from, chosen at random; None takes all. A fit needs
             several times the memory of its rows.
-        refresh: ``blocking`` refreshes inside a batch; ``background`` in a process of its own, and takes the new rows
-            over at a later batch.
+        refresh: ``blocking`` refreshes inside ``sample`` while training waits; ``background`` in a second process,
+            whose rows a later batch takes over.
     """
 
     every: int = 10_000

@@ -29,7 +29,15 @@ from synth_replay.generator.config import MIN_ROWS
 
 @dataclass(frozen=True, eq=False)
 class _Refresh:
-    """A refresh that has begun: its rows, the numbers of all rows, what is fitted and held out, and its start."""
+    """A refresh that has begun.
+
+    Attributes:
+        groups: Real rows by source.
+        held: Number of rows that each source holds.
+        split: Rows to fit and to hold out, by source.
+        job: What is fitted and generated.
+        started: Time of the start, of ``time.perf_counter``.
+    """
 
     groups: Groups
     held: dict[str, int]
@@ -39,7 +47,7 @@ class _Refresh:
 
 
 class RowSupply:
-    """Keeps the stores of generated rows up to date: fits, generates, scores and bars them.
+    """Fits the generator, fills the stores, and keeps rows of low fidelity out of the batches.
 
     Args:
         generator: Generator of the rows.
@@ -48,7 +56,7 @@ class RowSupply:
         gate: Gate of generated rows by their fidelity.
         store_rows: Rows generated at each refresh, in all stores together.
         progress: Progress bars and messages; None shows bars on a terminal, False shows neither.
-        rng: Source of the rows that are fitted, held out and scored.
+        rng: Random generator that chooses the rows to fit, to hold out and to score.
 
     Attributes:
         stores: Generated rows by store, in the host's columns.
@@ -89,7 +97,7 @@ class RowSupply:
 
     @property
     def saved(self) -> bool:
-        """Whether the generator came fitted and has not learnt from rows of this buffer."""
+        """Whether the generator was given already fitted, and has not been fitted here."""
         return self.generator.fitted and not self.own_fit
 
     def empty(self) -> None:
@@ -110,7 +118,7 @@ class RowSupply:
             self._begun[0].wait()
 
     def restored(self, **parts: Any) -> RowSupply:
-        """Returns a supply with the same settings and other learnt parts, by the names of the attributes."""
+        """Returns a supply with the same settings; ``parts`` replaces attributes by name."""
         made = copy.copy(self)
         vars(made).update(parts, _begun=None)
         return made
@@ -122,7 +130,7 @@ class RowSupply:
     # -- refreshes ----------------------------------------------------------------------------
 
     def collect(self, real: RealRows) -> tuple[Groups, dict[str, int]]:
-        """Reads the real rows that are fitted, and the numbers of all rows."""
+        """Returns the real rows to fit, ``fit_rows`` of a source at most, and the number of rows of each source."""
         return collect(real, self.mixture.fitted, self.config.rows, self._rng)
 
     def fill_from_saved(self, real: RealRows, to_host: ToHost) -> None:
@@ -202,4 +210,8 @@ class RowSupply:
         failures = self.figures.failed_refreshes + 1
         self.figures = replace(self.figures, failed_refreshes=failures, last_error=error)
         self.clock.done(succeeded=False)
-        warnings.warn(f"A refit failed and the last good generator is kept: {error}", stacklevel=6)
+        warnings.warn(
+            f"A refit failed: {error}. The buffer keeps the generated rows that it has, and tries again at environment "
+            f"step {self.clock.next_at:,}.",
+            stacklevel=6,
+        )

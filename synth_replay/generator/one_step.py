@@ -33,7 +33,7 @@ NO_POLICY = (
 
 
 class OneStepModel:
-    """Rows (s, a, r, s', d): real states, the policy's actions, and a learnt model's rewards, next states and ends.
+    """Rows (s, a, r, s', d): real states, the policy's actions, and what a learned model says of r, s' and d.
 
     MBPO (Janner et al. 2019) with a horizon of 1; MAD-TD (arXiv 2410.08896) finds 5 % of such rows enough. The states
     and the model can come from a diffusion model instead (:attr:`OneStepConfig.states`).
@@ -113,7 +113,7 @@ class OneStepModel:
 
         Args:
             transitions: Real rows.
-            steps: Gradient steps of the model, instead of the configuration's.
+            steps: Gradient steps of the forward model, instead of the configuration's. A fit always starts anew.
             progress: Show progress; None shows a bar on a terminal, and lines elsewhere if it takes long.
 
         Raises:
@@ -142,9 +142,15 @@ class OneStepModel:
     def sample(self, num_samples: int, **_: Any) -> Transitions:
         """Makes rollouts of one step from states that are drawn with replacement.
 
+        Args:
+            num_samples: Number of rows, at least 0.
+
+        Returns:
+            Rows in environment units. Actions are clipped to their bounds, rewards to the observed range.
+
         Raises:
             NotFittedError: Before :meth:`fit`.
-            ConfigError: Without a policy, or if it returns something else than actions.
+            ConfigError: If there is no policy, or its actions have the wrong shape or are not finite numbers.
             InvalidTransitionsError: If the number is negative, no whole number or too large for the memory.
         """
         if self._rows is None:

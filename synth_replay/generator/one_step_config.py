@@ -13,7 +13,7 @@ class ForwardConfig:
     """Size and training of a forward model, an ensemble of Gaussian networks p(s' | s, a).
 
     Attributes:
-        members: Networks of the ensemble; each learns from a bootstrap sample of the rows.
+        members: Networks of the ensemble; if there are several, each learns from its own bootstrap sample of the rows.
         width: Units of the two hidden layers.
         steps: Gradient steps.
         batch_size: Rows of each network's batch.
@@ -21,7 +21,7 @@ class ForwardConfig:
         weight_decay: AdamW's decoupled weight decay.
 
     Raises:
-        ConfigError: If a value is not positive.
+        ConfigError: If a value other than ``weight_decay`` is not positive, or that is negative.
     """
 
     members: int = 5
@@ -33,7 +33,7 @@ class ForwardConfig:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0 and name != "weight_decay":
+            if not (value > 0 or (name == "weight_decay" and value == 0)):
                 raise ConfigError(f"ForwardConfig.{name} must be positive, not {value!r}.")
 
 

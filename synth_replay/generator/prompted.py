@@ -122,7 +122,8 @@ class PromptedGenerator:
     def resembled(self, rows: Transitions) -> Transitions:
         """Returns the real rows that generated ones are to be like: the share of the highest relevance.
 
-        None of them is known after loading a generator from files with a learnt relevance, until the next fit.
+        There are none after loading a generator from files, as the score is not saved, until the next fit; a score that
+        the user gave as a function is known.
         """
         if self._score is None or not len(rows):
             return rows[:0]

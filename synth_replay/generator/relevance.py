@@ -25,7 +25,7 @@ Score = Callable[[Transitions], Array]
 
 @dataclass(frozen=True)
 class Relevance:
-    """What generated rows are asked for: those of the highest relevance (Prioritized Generative Replay).
+    """Settings of Prioritized Generative Replay: a score of rows, and the top share that generated rows are asked from.
 
     The generator learns the relevance of each real row as a label. Generated rows are asked for with relevances drawn
     from the highest ones of the replay.
@@ -37,10 +37,10 @@ class Relevance:
         top: Share of the real rows whose relevances are asked for, in (0, 1]: the paper's code takes 0.1 to 0.25.
         guidance_weight: Guidance weight w, ``(1 + w) conditional - w unconditional``; the paper's scale of 2 is w = 1.
         label_dropout: Share of rows that are fitted without their relevance, in (0, 1); the paper's is 0.25.
-        gamma: Discount of the value function.
+        gamma: Discount of the value function, in [0, 1).
 
     Raises:
-        ConfigError: If a value is none of these.
+        ConfigError: If a value is out of its range.
     """
 
     score: RelevanceName | Callable[[Transitions], Any] = "curiosity"
@@ -67,7 +67,7 @@ class Relevance:
         Args:
             rows: Real rows.
             spec: Their columns.
-            seed: Seed of what is learnt for it.
+            seed: Seed of the models that the score needs.
             device: Device of the forward models.
 
         Returns:
@@ -105,11 +105,13 @@ def _checked(found: Any, count: int) -> Array:
     scores = np.asarray(found)
     if scores.shape != (count,) or scores.dtype.kind not in "fiu":
         raise InvalidTransitionsError(
-            f"A relevance function returns one number for each of {count} rows; it returned {scores.dtype} of shape "
-            f"{scores.shape}."
+            f"A relevance function must return one number for each of {count} rows; it returned {scores.dtype} of "
+            f"shape {scores.shape}."
         )
     if not np.isfinite(scores).all():
-        raise InvalidTransitionsError("A relevance is NaN or infinite: the relevance function returns finite numbers.")
+        raise InvalidTransitionsError(
+            "A relevance is NaN or infinite: the relevance function must return finite numbers."
+        )
     return scores.astype(np.float64)
 
 

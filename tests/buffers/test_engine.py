@@ -233,7 +233,7 @@ def test_a_diverging_refit_warns_and_keeps_the_last_good_generator(pendulum):
     training = replace(TINY.training, learning_rate=1e30, clip_norm=1e30, steps=200)
     buffer.engine.generator.config = replace(TINY, training=training)
     feed(buffer, pendulum[200:400])
-    with pytest.warns(UserWarning, match="last good generator"):
+    with pytest.warns(UserWarning, match="A refit failed"):
         batch = buffer.sample(10)
     assert len(batch) == 10 and buffer.engine.generator.holdout_loss == good
     assert buffer.stats.failed_refreshes == 1 and "learning_rate" in (buffer.stats.last_error or "")

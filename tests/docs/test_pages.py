@@ -15,7 +15,7 @@ import synth_replay
 from synth_replay import TransitionGenerator
 from synth_replay.cli import main
 from synth_replay.datasets import create_dataset
-from synth_replay.generator import ForwardConfig, OneStepConfig
+from synth_replay.generator import ForwardConfig, OneStepConfig, relevance
 from synth_replay.generator.config import PRESETS, GeneratorConfig
 from synth_replay.transitions import TransitionSpec
 from tests.conftest import TINY, rollout
@@ -126,20 +126,27 @@ def test_learning_online():
     assert found["model"].replay_buffer.size() == 105
 
 
-def test_what_experts_use_besides():
+def test_alternatives_to_generated_rows():
     found = run("howto/online", 1, _1_000=130, **{"every=600": "every=100"})
     assert found["model"].critic.qf0[1].normalized_shape == (256,)
 
 
-def test_asking_for_the_rows_that_matter_most():
-    found = run("howto/online", 2)
-    assert found["model"].replay_buffer.engine.generator.relevance.top == 0.1
+def test_generating_rows_of_high_relevance(monkeypatch):
+    monkeypatch.setattr(relevance, "FORWARD", ForwardConfig(members=1, width=16, steps=20))
+    found = run("howto/online", 2, _10_000=130, _5_000=120)
+    buffer = found["model"].replay_buffer
+    assert buffer.engine.generator.relevance.top == 0.1 and buffer.stats.relevance_asked > buffer.stats.relevance
 
 
-def test_model_rollouts_of_one_step():
+def test_one_step_model_rollouts():
+    from tests.d3rlpy.helpers import dataset
+
     small = OneStepConfig(forward=ForwardConfig(steps=20), rewards=TINY.relabel, store_rows=200)
     found = run("howto/online", 3, {"SMALL": small}, _2_000=130, **{"1_000}": "120}", '"one_step_model"': "SMALL"})
     assert found["model"].replay_buffer.stats.refreshes == 1
+    names = {"SMALL": small, "dataset": dataset()}
+    found = run("howto/online", 4, names, **{"n_steps=100_000": QUIET, '"one_step_model"': "SMALL"})
+    assert found["buffer"].stats.rows == 200
 
 
 def test_choosing_saves_a_configuration_that_can_be_read(capsys):

@@ -87,7 +87,7 @@ def test_dict_observations_and_whole_numbers_keep_their_layout():
     assert np.abs(made["next_observations/level"] - after["level"]).mean() < 0.2
 
 
-def test_large_offsets_are_no_loss():
+def test_large_offsets_keep_the_accuracy():
     rows = linear_rows()
     moved = {name: getattr(rows, name).astype(np.float64) + 1e9 for name in ("observations", "next_observations")}
     shifted = Transitions(

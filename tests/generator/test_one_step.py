@@ -90,7 +90,7 @@ def test_a_model_is_the_same_again_and_a_pickled_one_goes_on(model):
     assert np.array_equal(rows[0].next_observations, rows[2].next_observations)
 
 
-def test_no_rows_can_be_asked_for(model):
+def test_a_sample_of_no_rows_is_empty(model):
     assert len(model.sample(0)) == 0
 
 

@@ -82,6 +82,6 @@ def test_a_function_that_returns_something_else_is_named(answer, message):
         ({"gamma": 1.0}, "gamma"),
     ],
 )
-def test_a_value_that_is_none_is_named(options, message):
+def test_a_value_out_of_its_range_is_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         Relevance(**options)

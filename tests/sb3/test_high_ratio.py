@@ -84,7 +84,7 @@ def test_resets_count_steps_of_all_environments(capsys):
     model, resets = make(SAC, env=make_vec_env("Pendulum-v1", 3)), NetworkResets(50, verbose=1)
     model.learn(150, callback=resets)
     assert resets.resets == 2
-    assert "start anew at environment step 51" in capsys.readouterr().err
+    assert "got new weights at environment step 51" in capsys.readouterr().err
 
 
 def actor_steps(model):

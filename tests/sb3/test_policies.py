@@ -73,7 +73,7 @@ def test_dropout_zeroes_the_asked_share_of_hidden_units():
     assert (seen[0] == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
 
 
-def test_droq_has_a_hundredth_of_dropout_and_layer_norm_by_default():
+def test_droq_has_dropout_of_0_01_and_layer_norm_by_default():
     critic = model_of(SAC, DroQSACPolicy).critic
     assert critic.qf0[1].p == 0.01 and isinstance(critic.qf0[2], nn.LayerNorm)
 
