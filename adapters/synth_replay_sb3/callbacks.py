@@ -11,6 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from synth_replay.errors import UnsupportedBufferError
 from synth_replay_sb3.host import HostBuffer
+from synth_replay_sb3.refusals import refuse_frames
 
 logger = logging.getLogger("synth_replay")
 
@@ -76,6 +77,7 @@ class SyntheticReplayCallback(BaseCallback):
         return int(getattr(self.model, "learning_starts", 0)) + 1
 
     def _on_training_start(self) -> None:
+        refuse_frames(self._buffer())
         self._buffer().engine.act_with(policy_of(self.model))
         self._buffer().engine.say_when_due(at_least=self._first_batch())
         self._started_at = self.num_timesteps

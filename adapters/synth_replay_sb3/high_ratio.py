@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
@@ -16,6 +17,7 @@ from synth_replay.errors import ConfigError
 from synth_replay.runtime import announce
 
 logger = logging.getLogger("synth_replay")
+_HOOKS: WeakKeyDictionary[Optimizer, torch.utils.hooks.RemovableHandle] = WeakKeyDictionary()
 
 
 class NetworkResets(BaseCallback):
@@ -96,8 +98,7 @@ class PolicyDelay(BaseCallback):
     def __init__(self, delay: int, verbose: int = 0) -> None:
         super().__init__(verbose)
         self.delay = whole_number("delay", delay, "updates of the critics for one of the actor")
-        self._calls: dict[int, int] = {}
-        self._hooks: list[torch.utils.hooks.RemovableHandle] = []
+        self._calls: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
 
     def _optimizers(self) -> list[Optimizer]:
         model: Any = self.model
@@ -108,12 +109,13 @@ class PolicyDelay(BaseCallback):
         return [optimizer for optimizer in (model.actor.optimizer, model.ent_coef_optimizer) if optimizer is not None]
 
     def _on_training_start(self) -> None:
-        self._on_training_end()
-        self._hooks = [held.register_step_pre_hook(self._before_step) for held in self._optimizers()]
+        for held in self._optimizers():
+            _release(held)  # of a training that was interrupted
+            _HOOKS[held] = held.register_step_pre_hook(self._before_step)
 
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
         """Takes the gradients away, so that the optimiser skips its parameters."""
-        calls = self._calls[id(optimizer)] = self._calls.get(id(optimizer), 0) + 1
+        calls = self._calls[optimizer] = self._calls.get(optimizer, 0) + 1
         if calls % self.delay:
             optimizer.zero_grad(set_to_none=True)
 
@@ -121,6 +123,10 @@ class PolicyDelay(BaseCallback):
         return True
 
     def _on_training_end(self) -> None:
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks = []
+        for held in self._optimizers():
+            _release(held)
+
+
+def _release(optimizer: Optimizer) -> None:
+    if (hook := _HOOKS.pop(optimizer, None)) is not None:
+        hook.remove()

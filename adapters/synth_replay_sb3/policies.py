@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from gymnasium import spaces
 from stable_baselines3.common.policies import ContinuousCritic
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor
 from stable_baselines3.sac.policies import SACPolicy
 from stable_baselines3.td3.policies import TD3Policy
 from torch import nn
@@ -57,6 +58,8 @@ class _Regularized:
     def __init__(self, *args: Any, critic_layer_norm: bool = True, critic_dropout: float = 0.0, **kwargs: Any) -> None:
         if not 0.0 <= critic_dropout < 1.0:
             raise ConfigError(f"critic_dropout is a probability in [0, 1); got {critic_dropout!r}.")
+        if isinstance(args[0] if args else kwargs.get("observation_space"), spaces.Dict):
+            kwargs.setdefault("features_extractor_class", CombinedExtractor)
         self.critic_options = {"layer_norm": bool(critic_layer_norm), "dropout": float(critic_dropout)}
         super().__init__(*args, **kwargs)
 
@@ -68,7 +71,9 @@ class _Regularized:
     def set_training_mode(self: Any, mode: bool) -> None:
         """Switches dropout on or off, also in the targets, as DroQ's Algorithm 2 has it; called by SB3."""
         super().set_training_mode(mode)  # type: ignore[misc]
-        self.critic_target.set_training_mode(mode)
+        for part in self.critic_target.modules():
+            if isinstance(part, nn.Dropout):
+                part.train(mode)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         options = {f"critic_{name}": value for name, value in self.critic_options.items()}

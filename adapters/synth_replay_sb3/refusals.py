@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from synth_replay.buffers.counts import whole_number
 from synth_replay.errors import ConfigError, ImageObservationError, UnsupportedBufferError
+from synth_replay.generator.one_step import OneStepModel
 
 HER_ARGUMENTS = {"n_sampled_goal", "goal_selection_strategy", "copy_info_dict"}
 N_STEP_ARGUMENTS = {"n_steps", "gamma"}
@@ -99,3 +100,16 @@ def refuse_normalized(env: VecNormalize | None) -> None:
     """
     if env is not None and env.norm_obs:
         raise ConfigError("An encoder sees frames as they are: use VecNormalize(norm_obs=False).")
+
+
+def refuse_frames(buffer: Any) -> None:
+    """Refuses the one-step model where frames are kept as latents: the policy acts on frames.
+
+    Raises:
+        ConfigError: If a buffer has both.
+    """
+    if buffer.frames is not None and isinstance(buffer.engine.generator, OneStepModel):
+        raise ConfigError(
+            "generator='one_step_model' needs actions for the states of the buffer, which are latents here, and the "
+            "policy acts on frames. Use a diffusion model with encoder=."
+        )

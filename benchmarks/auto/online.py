@@ -19,7 +19,7 @@ from synth_replay_sb3 import CFGMixedBuffer, SyntheticReplayBuffer
 
 # The demo's generator, which is small enough to be refitted every 2,000 steps
 CONFIG = Path(__file__).parents[2] / "examples" / "demo_generator.yaml"
-REFRESH, WARM_UP = 2_000, 1_000
+REFRESH, WARM_UP = 1_000, 1_000  # fixed shares begin with the first batch
 HALF_ONLINE = 0.5  # share of the rows of the agent's own steps among real ones
 
 

@@ -73,7 +73,9 @@ def probes(model: SAC) -> dict[str, dict[str, float]]:
     buffer, rng = model.replay_buffer, np.random.default_rng(0)
     names = ("observations", "actions", "rewards", "next_observations", "dones")
     index = rng.integers(buffer.size(), size=PROBED)
-    found = {"real": critics(model, {name: getattr(buffer, name)[index, 0] for name in names})}
+    rows = {name: getattr(buffer, name)[index, 0] for name in names}
+    rows["dones"] = rows["dones"] * (1 - buffer.timeouts[index, 0])
+    found = {"real": critics(model, rows)}
     stores = buffer.engine.stores if isinstance(buffer, SyntheticReplayBuffer) else {}
     for store in stores.values():
         columns = store.gather(rng.integers(len(store), size=PROBED))

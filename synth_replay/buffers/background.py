@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +36,16 @@ class Outcome:
     """Result of a refresh in the background.
 
     Attributes:
-        generator: The fitted generator; None if the refresh failed.
+        generator: The generator after the fit, or after the attempt; None if the process has died.
         made: Generated rows in environment units, by store.
         error: Why it failed; empty if it did not.
+        said: What the process wrote to stderr, its warnings for example.
     """
 
-    generator: RowGenerator | None
-    made: dict[str, Transitions]
+    generator: RowGenerator | None = None
+    made: dict[str, Transitions] = field(default_factory=dict)
     error: str = ""
+    said: str = ""
 
 
 def require_picklable(generator: RowGenerator) -> None:
@@ -67,7 +69,8 @@ _REMEDY = "Move the function into a module that can be imported, not the script 
 
 def worker_threads() -> int:
     """Returns the number of threads of a refresh in the background: cores less torch's threads here, at least 1."""
-    return max((os.cpu_count() or 1) - torch.get_num_threads(), 1)
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(allowed - torch.get_num_threads(), 1)
 
 
 class BackgroundRefresh:
@@ -79,21 +82,27 @@ class BackgroundRefresh:
     """
 
     def __init__(self, generator: RowGenerator, job: RefitJob) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="synth_replay-", ignore_cleanup_errors=True)
-        place = Path(self._folder.name)
-        with (place / JOB).open("wb") as file:
+        self._folder = Path(tempfile.mkdtemp(prefix="synth_replay-"))
+        try:
+            self._process = self._start(generator, job)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        self._stop = weakref.finalize(self, _end, self._process, self._folder, os.getpid())
+
+    def _start(self, generator: RowGenerator, job: RefitJob) -> subprocess.Popen[bytes]:
+        with (self._folder / JOB).open("wb") as file:
             pickle.dump((generator, job, worker_threads()), file, protocol=pickle.HIGHEST_PROTOCOL)
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        with (place / LOG).open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", CODE, str(place)],
+        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        with (self._folder / LOG).open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-c", CODE, str(self._folder)],  # -P: no module of the current folder by chance
                 stdin=subprocess.PIPE,  # its end tells the process that this one is gone
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                env=environment,
+                env=os.environ | {"PYTHONPATH": paths},
                 start_new_session=True,  # Ctrl-C in this process is not for that one
             )
-        self._stop = weakref.finalize(self, _end, self._process, self._folder, os.getpid())
 
     @property
     def pid(self) -> int:
@@ -107,6 +116,8 @@ class BackgroundRefresh:
             return None
         try:
             return self._outcome(code)
+        except Exception as error:  # whatever a damaged result raises
+            return Outcome(error=f"the rows of the refresh cannot be read: {error!r}")
         finally:
             self.stop()
 
@@ -115,29 +126,28 @@ class BackgroundRefresh:
         self._process.wait()
 
     def _outcome(self, code: int) -> Outcome:
-        place = Path(self._folder.name)
-        if code == 0 and (place / RESULT).exists():
-            with (place / RESULT).open("rb") as file:
+        words = (self._folder / LOG).read_text(errors="replace").strip()
+        if code == 0:
+            with (self._folder / RESULT).open("rb") as file:
                 found: Outcome = pickle.load(file)
-            return found
-        words = (place / LOG).read_text(errors="replace").strip()[-TOLD:]
+            return replace(found, said=words)
         killed = "it was killed; if memory ran out, lower fit_rows or store_rows" if code < 0 else "it left no message"
-        why = words if words and code > 0 else killed
-        return Outcome(None, {}, f"the process of the refresh ended with exit code {code}: {why}")
+        why = words[-TOLD:] if words and code > 0 else killed
+        return Outcome(error=f"the process of the refresh ended with exit code {code}: {why}")
 
     def stop(self) -> None:
         """Ends the process, if it still works, and removes its files."""
         self._stop()
 
 
-def _end(process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[str], owner: int) -> None:
+def _end(process: subprocess.Popen[bytes], folder: Path, owner: int) -> None:
     if os.getpid() != owner:  # a fork of this process has copied the object
         return
     process.kill()
     process.wait()
     if process.stdin is not None:
         process.stdin.close()
-    folder.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def work(folder: str) -> None:
@@ -162,7 +172,7 @@ def _done(generator: Any, job: RefitJob) -> Outcome:
     try:
         job.fit(generator, progress=False)
     except FitDivergedError as error:
-        return Outcome(None, {}, str(error))
+        return Outcome(generator, error=str(error))  # its random stream has moved on: the next fit differs
     return Outcome(generator, dict(job.made(generator, progress=False)))
 
 

@@ -129,6 +129,7 @@ class SynthesisEngine:
             draws_per_row=self._draws.per_row(self.steps),
             gated=supply.gate.closed,
             fidelity=supply.gate.ratio,
+            refreshing=supply.refreshing,
             reason=self._reason(),
         )
 
@@ -203,6 +204,8 @@ class SynthesisEngine:
         """
         if not self.wanted:
             self.say_when_due()
+            if self.supply.refreshing:
+                self.supply.refresh(real, to_host)
             return
         require_ready(self.generator)
         supply = self.supply

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from synth_replay.buffers.generators import RowGenerator
-from synth_replay.buffers.real_rows import Groups, Split
+from synth_replay.buffers.real_rows import Groups, Split, together
 from synth_replay.buffers.sources import Mixture
 from synth_replay.errors import ConfigError
 from synth_replay.generator.config import GeneratorConfig
@@ -61,6 +61,12 @@ def require_ready(generator: RowGenerator) -> None:
 def figures_of(generator: RowGenerator) -> dict[str, float]:
     """Returns further figures of a buffer's statistics that only some generators have, by name."""
     return generator.figures if isinstance(generator, PromptedGenerator) else {}
+
+
+def learn_score(generator: RowGenerator, groups: Groups) -> None:
+    """Lets a generator that came from files know which real rows have a high relevance; others need nothing."""
+    if isinstance(generator, PromptedGenerator) and groups:
+        generator.learn_score(together(groups))
 
 
 def resembled(generator: RowGenerator, groups: Groups) -> Groups:

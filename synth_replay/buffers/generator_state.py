@@ -53,7 +53,7 @@ def generator_state(generator: RowGenerator) -> State:
         return copies, meta | {"rng": rng_state(generator._rng)}
     if isinstance(generator, PromptedGenerator):
         tensors, held = generator_state(generator.inner)
-        return tensors, held | {"prompts": rng_state(generator._rng)}
+        return tensors, held | {"prompts": rng_state(generator._rng), "relevance": _name_of(generator)}
     if isinstance(generator, OneStepModel) and generator.config.states is None:
         return {}, {"kind": ONE_STEP, "rng": rng_state(generator._rng)}  # the next refresh fits it anew
     if not isinstance(generator, TransitionGenerator):
@@ -87,11 +87,21 @@ def restored_generator(current: RowGenerator, tensors: Tensors, meta: dict[str, 
             f"The saved state is of a buffer {with_or_without} relevance=: create the buffer with the same options."
         )
     if isinstance(current, PromptedGenerator):
+        if meta["relevance"] != _name_of(current):
+            raise CheckpointError(
+                f"The saved state was fitted with relevance={meta['relevance']!r}, not {_name_of(current)!r}: give "
+                "the buffer the same option."
+            )
         made = PromptedGenerator(_diffusion(current.inner, tensors, meta), current.relevance)
         made._rng = rng_of(meta["prompts"])
         return made
     assert isinstance(current, TransitionGenerator)
     return _diffusion(current, tensors, meta)
+
+
+def _name_of(generator: PromptedGenerator) -> str:
+    score = generator.relevance.score
+    return "a function" if callable(score) else score
 
 
 def _augmentation(current: StateAugmentation, tensors: Tensors, meta: dict[str, Any]) -> StateAugmentation:

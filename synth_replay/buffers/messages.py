@@ -67,6 +67,11 @@ class RefreshMessages:
         message = "The refresh took %.0f s. %s generated rows are ready, with a marginal score of %.3f."
         announce(logger, message, seconds, f"{rows:,}", marginal, progress=self.progress)
 
+    def passed_on(self, said: str) -> None:
+        """Passes on what the process of a background refresh wrote, such as warnings."""
+        if said:
+            logger.warning("The refresh in the background said: %s", said)
+
     def postponed(self, rows: int) -> None:
         """Says once that a due refresh waits for more rows."""
         self._said.add("schedule")  # the step of a postponed refresh is unknown

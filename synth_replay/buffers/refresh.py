@@ -70,6 +70,7 @@ class RefreshClock:
         self.steps = 0
         self.next_at = every
         self.last_at: int | None = None
+        self.requests = 0  # that were made since the buffer exists
 
     def tick(self, steps: int = 1) -> None:
         """Counts environment steps."""
@@ -82,6 +83,7 @@ class RefreshClock:
 
     def request(self) -> None:
         """Makes a refresh due now."""
+        self.requests += 1
         self.next_at = self.steps
 
     def restart(self) -> None:

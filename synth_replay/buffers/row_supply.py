@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from synth_replay.buffers.background import BackgroundRefresh, Outcome, require_picklable
+from synth_replay.buffers.background import BackgroundRefresh, require_picklable
 from synth_replay.buffers.generated_rows import ToHost, generated, stored
-from synth_replay.buffers.generator_kinds import figures_of, resembled, resembled_parts
+from synth_replay.buffers.generator_kinds import figures_of, learn_score, resembled, resembled_parts
 from synth_replay.buffers.generators import RowGenerator
 from synth_replay.buffers.messages import RefreshMessages
 from synth_replay.buffers.real_rows import Groups, RealRows, Split, collect
@@ -37,6 +37,7 @@ class _Refresh:
         split: Rows to fit and to hold out, by source.
         job: What is fitted and generated.
         started: Time of the start, of ``time.perf_counter``.
+        requests: Requests of refreshes until then.
     """
 
     groups: Groups
@@ -44,6 +45,7 @@ class _Refresh:
     split: Split
     job: RefitJob
     started: float
+    requests: int
 
 
 class RowSupply:
@@ -138,8 +140,9 @@ class RowSupply:
         wanted = self.mixture.store_rows(self.store_rows, self.clock.steps)
         self.stores, made = stored(generated(self.generator, wanted, self.progress), to_host)
         if self.gate.floor is not None:
-            split = {name: self.gate.split(rows, self._rng) for name, rows in self.collect(real)[0].items()}
-            self._judge(split, made)
+            groups = self.collect(real)[0]
+            learn_score(self.generator, groups)
+            self._judge({name: self.gate.split(rows, self._rng) for name, rows in groups.items()}, made)
 
     def refresh(self, real: RealRows, to_host: ToHost) -> None:
         """Does what is due: begins a refresh, or takes over the rows of one that has ended in the background."""
@@ -147,7 +150,7 @@ class RowSupply:
             self._take_over(to_host)
         elif self.clock.due and (begun := self._begin(*self.collect(real))) is not None:
             if self.config.refresh == "background":
-                self._begun = BackgroundRefresh(self.generator, begun.job), begun
+                self._send(begun)
             else:
                 self._work(begun, to_host)
 
@@ -163,7 +166,13 @@ class RowSupply:
         job = RefitJob.of({name: rows for name, (rows, _) in split.items()}, self.mixture, self.config, wanted)
         counts = len(job.rows), job.effort(self.generator), self.store_rows
         self.messages.refresh(steps, *counts, self.figures, pauses=self.config.refresh != "background")
-        return _Refresh(groups, held, split, job, time.perf_counter())
+        return _Refresh(groups, held, split, job, time.perf_counter(), self.clock.requests)
+
+    def _send(self, begun: _Refresh) -> None:
+        try:
+            self._begun = BackgroundRefresh(self.generator, begun.job), begun
+        except (OSError, MemoryError) as error:
+            self._note_failure(f"its process could not be started: {error}")
 
     def _work(self, begun: _Refresh, to_host: ToHost) -> None:
         try:
@@ -181,14 +190,15 @@ class RowSupply:
         if outcome is None:
             return
         self._begun = None
-        self._receive(outcome, begun, to_host)
-
-    def _receive(self, outcome: Outcome, begun: _Refresh, to_host: ToHost) -> None:
-        if outcome.generator is None:
+        self.messages.passed_on(outcome.said)
+        self.generator = outcome.generator or self.generator
+        if outcome.error:
             self._note_failure(outcome.error)
             return
-        self.generator, self.own_fit = outcome.generator, True
+        self.own_fit = True
         self._fill(begun, stored(outcome.made.items(), to_host))
+        if self.clock.requests > begun.requests:  # rows came in meanwhile for which a refresh was asked
+            self.clock.request()
 
     def _fill(self, begun: _Refresh, filled: tuple[dict[str, ColumnStore], Groups]) -> None:
         """Takes over new stores, and scores their rows."""

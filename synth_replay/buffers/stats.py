@@ -23,10 +23,11 @@ class SynthesisStats:
         marginal: Mean 1 - KS between generated rows and the rows that were fitted, of the worst store.
         fidelity: Generated rows' marginal on held-out rows over real rows' own, of the worst store; with ``validate``.
         gated: Whether their fidelity keeps the generated rows out of the batches (1) or not (0).
+        refreshing: Whether a refresh runs in the background (1) or not (0).
         relevance: Mean relevance of the fitted real rows, in units of the score; NaN without ``relevance``.
         relevance_asked: Mean relevance that the generator was asked for.
         relevance_made: Mean relevance of 5,000 generated rows.
-        refresh_seconds: Duration of the last refresh in seconds.
+        refresh_seconds: Duration of the last refresh in seconds, until its rows were taken over.
         last_error: Message of the last failed fit, or None.
     """
 
@@ -41,6 +42,7 @@ class SynthesisStats:
     marginal: float = float("nan")
     fidelity: float = float("nan")
     gated: bool = False
+    refreshing: bool = False
     relevance: float = float("nan")
     relevance_asked: float = float("nan")
     relevance_made: float = float("nan")

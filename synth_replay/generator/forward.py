@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from torch.nn import functional
 from synth_replay.generator.feature_scales import Scale, numbers, scale_of
 from synth_replay.generator.one_step_config import ForwardConfig
 from synth_replay.progress import track
+from synth_replay.runtime import resolve_device
 from synth_replay.spaces import Array, Leaf, as_matrix
 from synth_replay.transitions import Transitions, TransitionSpec
 
@@ -188,6 +191,17 @@ class ForwardModel:
         scale = self._scales["targets"]
         made = (mean + deviation * rng.standard_normal(mean.shape)) * scale.std + scale.mean
         return self._columns.next_leaves(rows, made, self._bounds)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns the state for pickling, with weights on the CPU."""
+        network = None if self._network is None else copy.deepcopy(self._network).cpu()
+        return self.__dict__ | {"_network": network, "device": str(self.device)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restores a pickled model, on the CPU if this machine lacks its device."""
+        device = resolve_device(state["device"], fall_back=True)
+        network = state["_network"]
+        self.__dict__ |= state | {"device": device, "_network": None if network is None else network.to(device)}
 
 
 def _gaussian(out: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from synth_replay.generator.config import GeneratorConfig
 from synth_replay.generator.forward import ForwardModel
 from synth_replay.generator.generator import TransitionGenerator
 from synth_replay.generator.one_step_config import OneStepConfig
-from synth_replay.generator.relabel import Relabeler
+from synth_replay.generator.relabel import Relabeler, relabel_by_function, resolve_function
 from synth_replay.runtime import resolve_device, resolve_seed
 from synth_replay.spaces import Array
 from synth_replay.transitions import Transitions, TransitionSpec
@@ -57,7 +57,8 @@ class OneStepModel:
         device: str | torch.device = "auto",
     ) -> None:
         self.config = config or OneStepConfig()
-        self.spec, self.device = TransitionSpec(observation_space, action_space), resolve_device(device)
+        self.spec = TransitionSpec(observation_space, action_space)
+        self._requested_device, self.device = device, resolve_device(device)
         self._rng = np.random.default_rng(resolve_seed(seed))
         self._states = (
             None
@@ -105,6 +106,8 @@ class OneStepModel:
     def widen_actions(self, action_space: spaces.Box) -> None:
         """Takes wider bounds of the actions from now on."""
         self.spec = widened_spec(self.spec, action_space)
+        if self._states is not None:
+            self._states.widen_actions(action_space)
 
     def fit(
         self, transitions: Transitions, *, steps: int | None = None, progress: bool | None = None, **_: Any
@@ -123,8 +126,9 @@ class OneStepModel:
         """
         spec = check_rows(transitions, self.spec, GeneratorConfig())
         if spec.extras:
-            names = ", ".join(spec.extras)
-            raise ConfigError(f"generator='one_step_model' has no {names}: leave them out, as by extra_columns=().")
+            names, several = ", ".join(spec.extras), {"discounts", "intervals"} & set(spec.extras)
+            remedy = "take rewards of one step (n_steps=1)" if several else "leave them out, as by extra_columns=()"
+            raise ConfigError(f"generator='one_step_model' has no {names}: {remedy}.")
         rows = self._learnt_from(transitions, progress)
         config = self.config.forward if steps is None else replace(self.config.forward, steps=steps)
         forward = ForwardModel(self.spec, config, self.device).fit(rows, self._rng, progress)
@@ -158,9 +162,14 @@ class OneStepModel:
         self.require_policy()
         count = check_count(num_samples, self.spec)
         rows = self._rows[self._rng.integers(len(self._rows), size=count)]
-        rows = replace(rows, actions=self._actions(rows.observations, count), terminations=np.zeros(count, bool))
+        ends = np.full(count, self._relabel.termination_rate == 1)  # the relabelling keeps the ends of rows of one kind
+        rows = replace(rows, actions=self._actions(rows.observations, count), terminations=ends)
         leaves = rows.leaves() | self._forward.next_observations(rows, self._rng) if count else rows.leaves()
-        made = self._relabel(Transitions.from_leaves(leaves))
+        made = Transitions.from_leaves(leaves)
+        function = self.config.rewards.function
+        if function is not None:
+            return relabel_by_function(made, resolve_function(function))
+        made = self._relabel(made)
         return replace(made, rewards=np.clip(made.rewards, *self._rewards))
 
     def _actions(self, observations: Any, count: int) -> Array:
@@ -175,5 +184,14 @@ class OneStepModel:
         return bounded
 
     def __getstate__(self) -> dict[str, Any]:
-        """Returns the state for pickling, without the policy."""
-        return self.__dict__ | {"_policy": None}
+        """Returns the state for pickling, without the policy and what was learned: the next refresh learns it anew."""
+        empty = ForwardModel(self.spec, self.config.forward, self.device)
+        relabel = Relabeler(self.spec, self.config.rewards, self.device)
+        return self.__dict__ | {"_policy": None, "_rows": None, "_forward": empty, "_relabel": relabel, "device": "cpu"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restores a pickled model, on the CPU if this machine lacks its device."""
+        device = resolve_device(state["_requested_device"], fall_back=True)
+        self.__dict__ |= state | {"device": device}
+        self._forward = ForwardModel(self.spec, self.config.forward, device)
+        self._relabel = Relabeler(self.spec, self.config.rewards, device)

@@ -47,11 +47,18 @@ class OneStepConfig:
         states: Generator of the states that rollouts start from, and of the rows that the model learns from; None takes
             the real rows for both.
         forward: The model p(s' | s, a).
-        rewards: The model p(r, d | s, a, s').
+        rewards: The model p(r, d | s, a, s'), or the task's own function of s, a and s'.
         store_rows: Rows that a buffer keeps by default.
+
+    Raises:
+        ConfigError: If ``rewards`` is neither enabled nor a function.
     """
 
     states: GeneratorConfig | None = None
     forward: ForwardConfig = field(default_factory=ForwardConfig)
     rewards: RelabelConfig = field(default_factory=lambda: RelabelConfig(enabled=True, steps=3_000))
     store_rows: int = 50_000
+
+    def __post_init__(self) -> None:
+        if not self.rewards.enabled and self.rewards.function is None:
+            raise ConfigError("OneStepConfig.rewards needs enabled=True or a function.")

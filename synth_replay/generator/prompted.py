@@ -45,7 +45,7 @@ class PromptedGenerator:
         self.inner, self.relevance = inner, relevance
         self.figures: dict[str, float] = {}
         self._score: Score | None = FunctionScore(relevance.score) if callable(relevance.score) else None
-        self._rng = np.random.default_rng(inner.seed)
+        self._rng = np.random.default_rng([inner.seed, 1])  # another stream than the generator's own
         if inner.fitted:
             self._quantiles()
 
@@ -89,6 +89,12 @@ class PromptedGenerator:
         self.inner.fit(transitions, labels=scores, **options)
         self._score, self.figures = score, {"relevance": float(scores.mean())}
         return self
+
+    def learn_score(self, rows: Transitions) -> None:
+        """Learns the score on real rows, if it is not known: after loading a generator from files."""
+        if self._score is None:
+            seed = int(self._rng.integers(2**63))
+            self._score = self.relevance.learn(rows, self.inner.spec, seed, self.inner.device)[1]
 
     def _quantiles(self) -> Array:
         """Returns quantiles of the fitted relevances at equal steps of rank."""

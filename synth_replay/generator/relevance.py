@@ -169,14 +169,14 @@ class ValueScore:
     ) -> None:
         self.name, self.gamma, self._features = name, gamma, Features(spec, rows, rng)
         phi, following = self._features(rows, ""), self._features(rows, "next_")
-        left = phi.T @ (phi - gamma * _alive(rows)[:, None] * following) / len(rows)
+        left = phi.T @ (phi - _discounts(rows, gamma)[:, None] * following) / len(rows)
         right = phi.T @ _rewards(rows) / len(rows)
         self._weights: Array = np.linalg.solve(left + RIDGE * np.eye(len(left)), right)
 
     def __call__(self, rows: Transitions) -> Array:
         """Returns the relevance of rows, ``[n]`` float64."""
         following = self._features(rows, "next_") @ self._weights
-        target: Array = _rewards(rows) + self.gamma * _alive(rows) * following
+        target: Array = _rewards(rows) + _discounts(rows, self.gamma) * following
         if self.name == "return":
             return target
         found: Array = np.abs(target - self._features(rows, "") @ self._weights)
@@ -188,9 +188,15 @@ def _rewards(rows: Transitions) -> Array:
     return rewards
 
 
-def _alive(rows: Transitions) -> Array:
-    alive: Array = 1.0 - rows.terminations.reshape(-1)
-    return alive
+def _discounts(rows: Transitions, gamma: float) -> Array:
+    """Returns the discount of V(s') of each row, ``[n]``: 0 at a termination; rewards may span several steps."""
+    discounts = np.full(len(rows), gamma)
+    if rows.discounts is not None:
+        discounts = rows.discounts.reshape(-1).astype(np.float64)
+    elif rows.intervals is not None:
+        discounts = gamma ** rows.intervals.reshape(-1).astype(np.float64)
+    found: Array = discounts * (1.0 - rows.terminations.reshape(-1))
+    return found
 
 
 class Features:

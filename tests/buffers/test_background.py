@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,6 +138,54 @@ def test_a_process_that_is_killed_leaves_the_old_rows_and_a_warning():
     assert finish(engine).stats.refreshes == 2
 
 
+def test_a_refresh_that_is_asked_for_while_one_runs_comes_after_it():
+    engine = begun()
+    engine.request_refresh()
+    assert finish(engine).stats.refreshes == 1 and engine.supply.clock.due
+    engine = begun()
+    assert finish(engine).stats.refreshes == 1 and not engine.supply.clock.due
+
+
+def test_a_result_that_cannot_be_read_fails_one_refresh_and_no_batch():
+    engine = begun()
+    engine.supply.wait()
+    shutil.rmtree(worker(engine)._folder)
+    with pytest.warns(UserWarning, match="cannot be read: FileNotFoundError"):
+        update(engine, 300)
+    update(engine, 300)
+    assert engine.stats.failed_refreshes == 1 and not engine.supply.refreshing
+
+
+def test_a_process_that_cannot_be_started_fails_one_refresh_and_no_batch(monkeypatch):
+    engine = made()
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.warns(UserWarning, match="could not be started: .*No space"):
+        update(engine, 300)
+    update(engine, 300)
+    assert engine.stats.failed_refreshes == 1
+
+
+def refuse(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
+def test_modules_of_the_current_folder_are_not_taken_by_chance(tmp_path, monkeypatch):
+    (tmp_path / "queue.py").write_text("raise RuntimeError('not the library')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    assert finish(begun()).stats.refreshes == 1
+
+
+def test_a_fork_of_the_script_leaves_the_refresh_alone():
+    engine = begun()
+    if not (child := os.fork()):
+        del engine
+        gc.collect()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert finish(engine).stats.refreshes == 1
+
+
 def test_a_fit_that_diverges_in_the_background_warns():
     broken = replace(TINY, training=replace(TINY.training, learning_rate=1e30, steps=200))
     with pytest.warns(UserWarning, match="A refit failed"):
@@ -146,7 +195,7 @@ def test_a_fit_that_diverges_in_the_background_warns():
 
 def test_a_deleted_engine_leaves_no_process_and_no_file():
     engine = begun(generator=LONG)
-    folder, pid = Path(worker(engine)._folder.name), worker(engine).pid
+    folder, pid = worker(engine)._folder, worker(engine).pid
     assert folder.exists() and folder.stat().st_mode & 0o077 == 0
     del engine
     gc.collect()
@@ -157,7 +206,7 @@ SCRIPT = """
 import os, signal, sys, time
 from tests.buffers.test_background import LONG, begun, worker
 engine = begun(generator=LONG)
-print(worker(engine).pid, worker(engine)._folder.name, flush=True)
+print(worker(engine).pid, worker(engine)._folder, flush=True)
 {end}
 """
 

@@ -78,3 +78,18 @@ def test_a_name_that_is_none_and_a_buffer_that_has_labels_already_are_named():
         refreshed(relevance="novelty")
     with pytest.raises(TypeError, match="relevance"):
         refreshed(cfdg_engine, relevance="curiosity")
+
+
+def test_a_state_of_another_relevance_is_refused():
+    with pytest.raises(CheckpointError, match="fitted with relevance='return', not 'td_error'"):
+        restored_parts(refreshed(relevance="td_error"), *engine_state(refreshed(relevance="return")))
+
+
+def test_rows_of_a_saved_generator_are_judged_before_they_are_used(tmp_path):
+    refreshed(relevance="return").generator.inner.save(tmp_path)
+    options = {"generator": tmp_path, "relevance": "return", "validate": 0.999}
+    engine = synther_engine(*SPACES, seed=0, progress=False, device="cpu", **options)
+    engine.notify(300)
+    with pytest.warns(UserWarning, match="kept out"):
+        update(engine, 300)
+    assert engine.stats.gated and engine.plan(8, real=300).generated == 0

@@ -1,6 +1,7 @@
 """One-step rollouts of a system whose law is known: the policy's actions, and what follows from them."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,19 +76,47 @@ def test_states_and_model_can_come_from_a_diffusion_model():
     assert np.array_equal(rows.actions, policy(rows.observations))
 
 
-def test_a_model_is_the_same_again_and_a_pickled_one_goes_on(model):
+def test_a_model_is_the_same_again_and_a_pickled_one_learns_anew():
     twins = []
     for _ in range(2):
         twin = OneStepModel(*SPACES, CONFIG, seed=3, device="cpu").fit(real_rows(300), progress=False)
         twin.act_with(policy)
         twins.append(twin)
     copied = pickle.loads(pickle.dumps(twins[0]))
-    with pytest.raises(ConfigError, match="needs the current policy"):
-        copied.sample(5)
-    copied.act_with(policy)
-    rows = [each.sample(50) for each in (*twins, copied)]
+    assert not copied.fitted
+    rows = [each.sample(50) for each in twins]
     assert np.array_equal(rows[0].next_observations, rows[1].next_observations)
-    assert np.array_equal(rows[0].next_observations, rows[2].next_observations)
+    copied.act_with(policy)
+    assert len(copied.fit(real_rows(300), progress=False).sample(5)) == 5
+
+
+def test_where_every_step_ends_an_episode_generated_ones_do():
+    rows = real_rows(300)
+    rows = replace(rows, terminations=np.ones(300, bool))
+    made = OneStepModel(*SPACES, CONFIG, seed=0, device="cpu")
+    made.act_with(policy)
+    assert made.fit(rows, progress=False).sample(50).terminations.all()
+
+
+def task_rewards(observations, actions, next_observations):
+    return 100 + observations[:, 0], next_observations[:, 0] > 0
+
+
+def test_the_tasks_own_function_gives_rewards_and_ends():
+    rewards = RelabelConfig.from_function(task_rewards)
+    made = OneStepModel(*SPACES, replace(CONFIG, rewards=rewards), seed=0, device="cpu")
+    made.act_with(policy)
+    rows = made.fit(real_rows(300), progress=False).sample(50)
+    assert np.allclose(rows.rewards, 100 + rows.observations[:, 0])
+    assert np.array_equal(rows.terminations, rows.next_observations[:, 0] > 0)
+
+
+def test_wider_actions_reach_the_generator_of_states():
+    made = OneStepModel(*SPACES, OneStepConfig(states=TINY, rewards=CONFIG.rewards), seed=0, device="cpu")
+    made.widen_actions(spaces.Box(-2, 2, (1,)))
+    rows = real_rows(200)
+    made.fit(replace(rows, actions=2 * rows.actions), steps=5, progress=False)
+    assert made.fitted
 
 
 def test_a_sample_of_no_rows_is_empty(model):
@@ -114,6 +143,11 @@ def test_a_policy_that_returns_no_actions_is_named(model, answer):
     with pytest.raises(ConfigError, match="must return finite actions of shape"):
         model.sample(4)
     model.act_with(policy)
+
+
+def test_rewards_that_come_from_nowhere_are_refused():
+    with pytest.raises(ConfigError, match="enabled=True or a function"):
+        OneStepConfig(rewards=RelabelConfig(enabled=False))
 
 
 @pytest.mark.parametrize("value", [{"members": 0}, {"steps": -1}, {"learning_rate": 0.0}])

@@ -1,5 +1,7 @@
 """Relevance of rows against chains whose values are solved exactly, and errors that are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,15 @@ def test_return_and_td_error_are_those_of_the_solved_chain():
     assert score(rows[:9]) == pytest.approx(target[:9], abs=0.01)
     errors, _ = Relevance("td_error", gamma=GAMMA).learn(rows, SPEC, 0, CPU)
     assert errors == pytest.approx(np.abs(target - values[rows.observations]), abs=0.02)
+
+
+@pytest.mark.parametrize("column", ["discounts", "intervals"])
+def test_rewards_over_several_steps_have_their_own_discount(column):
+    rows = chain()
+    held = np.full(len(rows), GAMMA**3 if column == "discounts" else 3)
+    several, _ = Relevance("return", gamma=GAMMA).learn(replace(rows, **{column: held}), SPEC, 0, CPU)
+    one, _ = Relevance("return", gamma=GAMMA**3).learn(rows, SPEC, 0, CPU)
+    assert several == pytest.approx(one)
 
 
 def test_curiosity_is_high_where_the_next_state_cannot_be_foreseen(monkeypatch):

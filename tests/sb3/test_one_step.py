@@ -57,7 +57,7 @@ def test_dropout_stays_on_in_an_update_during_which_rows_are_generated():
     model = make(SAC, policy=DroQSACPolicy)
     model.policy.set_training_mode(True)
     policy_of(model)(np.zeros((4, 3), np.float32))
-    assert model.critic.training and model.critic_target.training
+    assert model.critic.training and model.critic_target.qf0[1].training
     model.policy.set_training_mode(False)
     policy_of(model)(np.zeros((4, 3), np.float32))
     assert not model.critic.training

@@ -5,12 +5,13 @@ import copy
 import pytest
 import torch
 from stable_baselines3 import SAC, TD3
+from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import nn
 from torch.nn import functional
 
 from synth_replay.errors import ConfigError
 from synth_replay_sb3.policies import DroQSACPolicy, DroQTD3Policy, LayerNormSACPolicy, LayerNormTD3Policy
-from tests.sb3.helpers import make
+from tests.sb3.helpers import DictPendulum, make
 
 HOSTS = [(SAC, LayerNormSACPolicy), (TD3, LayerNormTD3Policy)]
 DROQ = [(SAC, DroQSACPolicy), (TD3, DroQTD3Policy)]
@@ -111,3 +112,16 @@ def test_a_policy_that_is_saved_alone_comes_back_with_its_options(tmp_path):
 def test_a_dropout_that_is_no_probability_is_named(value):
     with pytest.raises(ConfigError, match="critic_dropout"):
         model_of(SAC, LayerNormSACPolicy, critic_dropout=value)
+
+
+def test_dict_observations_and_batch_norm_are_treated_as_sb3_treats_them():
+    class Normed(FlattenExtractor):
+        def __init__(self, space):
+            super().__init__(space)
+            self.norm = nn.BatchNorm1d(self.features_dim)
+
+    model = model_of(SAC, DroQSACPolicy, features_extractor_class=Normed)
+    model.policy.set_training_mode(True)
+    assert not model.critic_target.features_extractor.training and model.critic_target.qf0[1].training
+    named = make(SAC, env=DictPendulum(), policy=LayerNormSACPolicy).learn(60)
+    assert named.critic.features_extractor.features_dim == 3
