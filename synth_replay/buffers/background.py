@@ -93,7 +93,7 @@ class BackgroundRefresh:
     def _start(self, generator: RowGenerator, job: RefitJob) -> subprocess.Popen[bytes]:
         with (self._folder / JOB).open("wb") as file:
             pickle.dump((generator, job, worker_threads()), file, protocol=pickle.HIGHEST_PROTOCOL)
-        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
         with (self._folder / LOG).open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-P", "-c", CODE, str(self._folder)],  # -P: no module of the current folder by chance
