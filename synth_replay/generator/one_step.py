@@ -132,8 +132,10 @@ class OneStepModel:
         rows = self._learnt_from(transitions, progress)
         config = self.config.forward if steps is None else replace(self.config.forward, steps=steps)
         forward = ForwardModel(self.spec, config, self.device).fit(rows, self._rng, progress)
-        self._relabel = Relabeler(self.spec, self.config.rewards, self.device).fit(rows, self._rng, progress)
-        self._forward, self._rows = forward, rows
+        relabel = Relabeler(self.spec, self.config.rewards, self.device)
+        if self.config.rewards.function is None:
+            relabel.fit(rows, self._rng, progress)
+        self._forward, self._relabel, self._rows = forward, relabel, rows
         self._rewards = float(transitions.rewards.min()), float(transitions.rewards.max())
         return self
 

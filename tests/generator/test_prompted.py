@@ -57,7 +57,8 @@ def test_relevance_exceeds_the_replays_by_what_was_asked_and_rows_are_as_good_as
     assert first_observation(made).mean() == pytest.approx(real[top].mean(), abs=0.1)
     assert (first_observation(made) > np.quantile(real, 0.7)).mean() > 0.97
     plain = TransitionGenerator(*SPACES, CONFIG, seed=0).fit(rows, progress=False).sample(4000)
-    assert marginal(rows[top], made) > marginal(rows, plain) - 0.01
+    as_many = rows[: top.sum()]  # fewer rows have lower marginals by chance
+    assert marginal(rows[top], made) > marginal(as_many, plain) - 0.01
     assert marginal(rows, made) < 0.8
 
 
