@@ -144,7 +144,7 @@ class CFGMixedBuffer(HostBuffer):
 
     def _real_rows(self) -> RealRows:
         return ({"online": self.stored_rows()} if self.size() else {}) | {
-            "offline": StoredRows(len(self.offline), self._offline_transitions)
+            "offline": StoredRows(lambda: len(self.offline), self._offline_transitions)
         }
 
     def _offline_transitions(self, chosen: Array | None) -> Transitions:

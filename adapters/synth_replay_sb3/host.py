@@ -68,7 +68,7 @@ class HostBuffer(ReplayBuffer):
 
     def stored_rows(self) -> StoredRows:
         """Returns the real rows for a refit, in environment units."""
-        return StoredRows(stored_count(self), lambda chosen: stored_transitions(self, chosen))
+        return StoredRows(lambda: stored_count(self), lambda chosen: stored_transitions(self, chosen))
 
     def check_normalizer(self, env: VecNormalize | None) -> None:
         """Checks that SB3's normaliser can be applied to the rows of this buffer.

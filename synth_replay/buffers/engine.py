@@ -13,7 +13,7 @@ from gymnasium import spaces
 from synth_replay.buffers.counts import checked_seed, whole_number
 from synth_replay.buffers.draws import DrawCount
 from synth_replay.buffers.generated_rows import ToHost, drawn
-from synth_replay.buffers.generated_share import AdaptiveRule, Moment
+from synth_replay.buffers.generated_share import Moment
 from synth_replay.buffers.generator_kinds import give_policy, require_ready, suit
 from synth_replay.buffers.generators import GeneratorArgument, RelevanceArgument, RowGenerator, generator_for
 from synth_replay.buffers.mixing import SourceCounts
@@ -91,7 +91,7 @@ class SynthesisEngine:
         made = generator_for(mixture, observation_space, action_space, generator, fit, device, relevance)
         store_rows = whole_number("store_rows", made.store_rows if store_rows is None else store_rows, STORE_ROWS)
         suit(made, mixture, guidance_weight)
-        floor = mixture.rule.floor if validate is None and isinstance(mixture.rule, AdaptiveRule) else validate
+        floor = mixture.adaptive.floor if validate is None and mixture.adaptive is not None else validate
         gate = FidelityGate(floor, held_out=validate is not None)
         self.supply = RowSupply(made, mixture, config, gate, store_rows, progress, self._rng)
         self._real_share, self._draws = 1.0, DrawCount()
@@ -211,7 +211,7 @@ class SynthesisEngine:
         supply = self.supply
         if supply.saved and not supply.stores:
             supply.fill_from_saved(real, to_host)
-        if not (self._begun or supply.saved) and isinstance(self.mixture.rule, AdaptiveRule):
+        if not (self._begun or supply.saved) and self.mixture.adaptive is not None:
             supply.clock.request()
         self._begun = True
         if supply.clock.due:
@@ -221,9 +221,9 @@ class SynthesisEngine:
 
     def say_when_due(self, at_least: int = 0) -> None:
         """Says once when the first refresh is due: not before the step at which the host asks for its first batch."""
-        rule, supply = self.mixture.rule, self.supply
+        rule, supply = self.mixture.adaptive, self.supply
         if not self.wanted:
-            if isinstance(rule, AdaptiveRule):
+            if rule is not None:
                 supply.messages.waits(rule, self._moment())
         elif not supply.clock.due:
             supply.messages.schedule(max(supply.clock.next_at, at_least), self.generator.fitted)

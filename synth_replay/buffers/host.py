@@ -82,7 +82,7 @@ def stored_rows(store: ColumnStore) -> StoredRows:
     def read(chosen: Array | None) -> Transitions:
         return Transitions.from_leaves(store.rows() if chosen is None else store.gather(chosen))
 
-    return StoredRows(len(store), read)
+    return StoredRows(lambda: len(store), read)
 
 
 def _with_batch_axis(value: Any) -> Any:

@@ -16,11 +16,11 @@ class StoredRows:
     """A function that returns all rows of a source, and can read only some: a refit of a large buffer copies those.
 
     Attributes:
-        count: Number of all rows.
+        count: Function that returns the number of all rows; it is called at a refresh, not at each batch.
         read: Function that returns the rows of increasing row numbers ``[k]``, or all rows for None.
     """
 
-    count: int
+    count: Callable[[], int]
     read: Callable[[Array | None], Transitions]
 
     def __call__(self) -> Transitions:
@@ -58,7 +58,8 @@ def collect(
 
 def _read(source: Callable[[], Transitions], most: int | None, rng: np.random.Generator) -> tuple[Transitions, int]:
     if isinstance(source, StoredRows):
-        return source.read(_chosen(source.count, most, rng)), source.count
+        count = source.count()
+        return source.read(_chosen(count, most, rng)), count
     rows = source()
     chosen = _chosen(len(rows), most, rng)
     return rows if chosen is None else rows[chosen], len(rows)

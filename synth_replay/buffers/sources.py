@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from synth_replay.buffers.auto_share import AutoRatio, real_share, synthetic_share
-from synth_replay.buffers.generated_share import Moment, Ratio, ShareRule, SyntheticRatio
+from synth_replay.buffers.generated_share import AdaptiveRule, Moment, Ratio, ShareRule, SyntheticRatio
 from synth_replay.buffers.mixing import PLANS, ConcatPlan, PairPlan, Plan, PlanName, SourceCounts, apportion
 from synth_replay.errors import ConfigError
 
@@ -56,6 +57,11 @@ class Mixture:
     plan: Plan
     instead: tuple[tuple[int, int], ...]
     snapshots: bool = False
+
+    @cached_property
+    def adaptive(self) -> AdaptiveRule | None:
+        """The rule, if it follows from what happens (``auto``). A check of a protocol is too slow for each batch."""
+        return self.rule if isinstance(self.rule, AdaptiveRule) else None
 
     @property
     def real_sources(self) -> int:
