@@ -6,6 +6,7 @@ Every run writes one file, so an interruption loses at most the runs in progress
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import time
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -35,6 +36,14 @@ class Run(Protocol):
     def group(self) -> Hashable:
         """Group of runs that share a cached generator or policy, and are therefore made one after the other."""
         ...
+
+
+def save(run: Run, found: dict[str, Any]) -> None:
+    """Writes the result of a run at once, so that an interruption leaves no half of one."""
+    run.path.parent.mkdir(exist_ok=True)
+    partial = run.path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(json.dumps(found) + "\n")
+    partial.replace(run.path)
 
 
 def make(module: str, run: Run, until: float) -> str | None:

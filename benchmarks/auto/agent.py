@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
 from importlib import import_module
 
 from benchmarks.auto.study import ARMS, CELLS, Run
 from benchmarks.offline.study import generator
+from benchmarks.runner import save
 
 MODULES = {"offline": "benchmarks.auto.offline", "online": "benchmarks.auto.online", "mixed": "benchmarks.auto.online"}
 
@@ -35,10 +34,7 @@ def main() -> None:
     found = import_module(MODULES[run.cell.kind]).train(run)
     found = {"cell": run.cell.name, "arm": run.arm, "seed": run.seed} | found
     found |= {"seconds": round(time.perf_counter() - started, 1)}
-    run.path.parent.mkdir(exist_ok=True)
-    partial = run.path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(found) + "\n")
-    partial.replace(run.path)
+    save(run, found)
     print(run.path.stem, f"{found['seconds']:.0f} s", *(f"{score:.1f}" for score in found["curve"]))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sys
 import time
 import warnings
@@ -17,6 +16,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from benchmarks.offline.study import ARMS, BATCH, CONFIGS, EPISODES, STEPS, Run, data, generator, normalized
+from benchmarks.runner import save
 
 warnings.simplefilter("ignore")
 
@@ -112,10 +112,7 @@ def main() -> None:
     if arm not in ARMS:
         raise SystemExit(f"arm is one of {', '.join(ARMS)}")
     found = train(run)
-    run.path.parent.mkdir(exist_ok=True)
-    partial = run.path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(found, indent=1) + "\n")
-    partial.replace(run.path)
+    save(run, found)
     print(json.dumps({k: np.round(v, 2).tolist() if isinstance(v, float) else v for k, v in found.items()}))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
 import warnings
@@ -40,6 +38,7 @@ from benchmarks.offline_to_online.study import (  # noqa: E402
     normalized,
     offline_data,
 )
+from benchmarks.runner import save  # noqa: E402
 from synth_replay import TransitionSpec  # noqa: E402
 
 QUIET: dict[str, Any] = {"logger_adapter": NoopAdapterFactory(), "show_progress": False}
@@ -140,10 +139,7 @@ def main() -> None:
     curve, stats = (run_iql if algorithm == "iql" else run_sac)(run)
     found = vars(run) | {"curve": [normalized(env_id, value) for value in curve], "every": EVERY}
     found |= {"stats": stats, "seconds": time.perf_counter() - started}
-    run.path.parent.mkdir(exist_ok=True)
-    partial = run.path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(found, indent=1) + "\n")
-    partial.replace(run.path)
+    save(run, found)
     print(" ".join(run.arguments), [round(x, 1) for x in found["curve"]], f"{found['seconds']:.0f} s")
 
 

@@ -5,7 +5,6 @@ Its updates of one environment step are one compiled scan, which takes a quarter
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -38,6 +37,7 @@ from benchmarks.online.study import (  # noqa: E402
     Run,
     Task,
 )
+from benchmarks.runner import save  # noqa: E402
 from synth_replay import GeneratorConfig  # noqa: E402
 from synth_replay_sb3 import SyntheticReplayBuffer, SyntheticReplayCallback  # noqa: E402
 
@@ -145,10 +145,7 @@ def main() -> None:
         raise SystemExit(f"TASK is one of {', '.join(TASKS)}; ARM is one of {', '.join(ARMS)}.")
     run = Run(task, int(ratio), arm, int(seed))
     found = train(run)
-    run.path.parent.mkdir(exist_ok=True)
-    partial = run.path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(found) + "\n")
-    partial.replace(run.path)
+    save(run, found)
     points = found["curve"]
     print(run.path.stem, f"{points[-1]['seconds']:.0f} s", *(f"{point['score']:.1f}" for point in points))
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import sys
 import time
 import warnings
@@ -27,6 +25,7 @@ from d3rlpy.models import VectorEncoderFactory  # noqa: E402
 from d3rlpy.preprocessing import MultiplyRewardScaler, StandardObservationScaler  # noqa: E402
 
 from benchmarks.offline.agent import REWARD_SCALE, FusedAdamFactory  # noqa: E402
+from benchmarks.runner import save  # noqa: E402
 from synth_replay import TransitionGenerator, Transitions, TransitionSpec  # noqa: E402
 from synth_replay.buffers.validation import compare  # noqa: E402
 from synth_replay_d3rlpy import SyntheticReplayBuffer, to_replay_buffer  # noqa: E402
@@ -126,10 +125,7 @@ def main() -> None:
     """Makes one run: ``python -m benchmarks.pressure.agent NAME``, the name of a result file."""
     run = run_of(sys.argv[1])
     found = train(run)
-    run.path.parent.mkdir(exist_ok=True)
-    partial = run.path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(found) + "\n")
-    partial.replace(run.path)
+    save(run, found)
     print(run.path.stem, f"{found['seconds']:.0f} s", *(f"{point['score']:.1f}" for point in found["curve"]))
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import sys
 import time
 import warnings
 
 import structlog
 
+from benchmarks.runner import save
 from benchmarks.visual.study import Run, RunResult, data_path
 from synth_replay.datasets import open_pixels
 from synth_replay_visual import make_task, run_arm
@@ -25,10 +24,7 @@ def main() -> None:
     started = time.perf_counter()
     result = run_arm(make_task(task), open_pixels(data_path(task)), run.config, arm, run.seed, run.folder)
     found = RunResult(result, run.features, time.perf_counter() - started)
-    run.path.parent.mkdir(exist_ok=True)
-    partial = run.path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(found.to_dict(), indent=1) + "\n")
-    partial.replace(run.path)
+    save(run, found.to_dict())
     means = {kind: round(sum(values) / len(values), 2) for kind, values in result.evaluation.returns.items()}
     print(" ".join(run.arguments), means, f"{found.seconds:.0f} s")
 

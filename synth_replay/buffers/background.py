@@ -1,7 +1,7 @@
-"""A refresh in a process of its own, so that the learner goes on with the old rows meanwhile.
+"""A refresh in a second process: training continues with the old rows until the new ones are there.
 
-The process is started anew (``python -c``): it does not import the user's script, holds no lock of this process and
-works the same on every system. It ends when this process does, however that ends.
+The process is started anew (``python -c``): it does not import the user's script and holds no lock of this process. It
+ends when this process does, however that ends. Tested on Linux.
 """
 
 from __future__ import annotations

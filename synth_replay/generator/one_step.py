@@ -187,9 +187,7 @@ class OneStepModel:
 
     def __getstate__(self) -> dict[str, Any]:
         """Returns the state for pickling, without the policy and what was learned: the next refresh learns it anew."""
-        empty = ForwardModel(self.spec, self.config.forward, self.device)
-        relabel = Relabeler(self.spec, self.config.rewards, self.device)
-        return self.__dict__ | {"_policy": None, "_rows": None, "_forward": empty, "_relabel": relabel, "device": "cpu"}
+        return self.__dict__ | {"_policy": None, "_rows": None, "_forward": None, "_relabel": None, "device": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restores a pickled model, on the CPU if this machine lacks its device."""
